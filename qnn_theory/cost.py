@@ -1,10 +1,11 @@
 """Cost of a format as formulas: parameters, floating-point operations, memory kept for the backward pass.
 
-Claim: `Cost.parameters` is the number of scalars of the torch module and `Cost.flops` what torch's ``FlopCounterMode`` counts
-in one forward pass for one sample, both at every admissible d (tests/qnn_theory/test_cost.py).
+Claim: `Cost.parameters` is the number of scalars of the torch module and `Cost.flops` what torch's ``FlopCounterMode``
+counts in one forward pass for one sample, both at every admissible d (tests/qnn_theory/test_cost.py).
 
-Semantics: a value that occurs twice is computed once, and what does not depend on the row leaves a row sum, as in the torch
-lowering. Work on parameters alone (folding a bilinear form to its triangle) does not grow with the batch and is not counted.
+Semantics: a value that occurs twice is computed once, and what does not depend on the row leaves a row sum, as in the
+torch lowering. Work on parameters alone (folding a bilinear form to its triangle) does not grow with the batch and is
+not counted.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ Count: TypeAlias = Any  # int or a SymPy expression
 NormPlace: TypeAlias = Literal["gates", "outputs"]
 
 # Plain symbols without assumptions: a caller's own `sympy.Symbol("d")` is the same symbol.
-D, FIELDS, EMBEDDING, LAYERS, ROWS, BATCH, VOCABULARY = (sympy.Symbol(name) for name in ("d", "f", "e", "L", "M", "B", "V"))
+D, FIELDS, EMBEDDING, LAYERS, ROWS, BATCH, VOCABULARY = (
+    sympy.Symbol(name) for name in ("d", "f", "e", "L", "M", "B", "V")
+)
 
 _FLOAT_BYTES = 4
 _ADAM_COPIES = 4  # the parameter, its gradient, two moments

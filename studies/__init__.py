@@ -1,0 +1,1 @@
+"""Declared studies, their runner and records, and the `qnn` command line."""
