@@ -1,0 +1,88 @@
+"""What one run is: a frozen value whose id is a hash of its content, so that equal runs are the same record everywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias, get_args
+
+Scalar: TypeAlias = bool | int | float | str | None
+Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
+Task: TypeAlias = Literal["train", "boundary", "scaling"]
+TASKS: tuple[Task, ...] = get_args(Task)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One run of a study.
+
+    Every setting is written out, defaults included, so a changed default is another run and never an old record.
+
+    Attributes:
+        task: what is done: ``train`` a click-through-rate model, draw a decision ``boundary``, measure ``scaling``.
+        dataset: name of the data set.
+        model: name of the model in its task's registry.
+        options: the model's own settings, sorted by key.
+        training: the settings of the training, sorted by key.
+        seed: which repetition this is; initialisation, dropout and shuffling derive from it and from the model.
+        split_seed: seed of the split of the data; it never depends on the model.
+        train_rows: rows of the training split that are used; None is all of them.
+        quick: whether this is a shortened run; it keeps quick records apart from full ones.
+        label: how tables and figures call it. It is no part of the run's identity.
+    """
+
+    task: Task
+    dataset: str
+    model: str
+    options: Settings = ()
+    training: Settings = ()
+    seed: int = 0
+    split_seed: int = 0
+    train_rows: int | None = None
+    quick: bool = False
+    label: str = field(default="", compare=False)
+
+    @property
+    def id(self) -> str:
+        """Sixteen hexadecimal digits of the SHA-256 of the content; the name of the run's record."""
+        return _digest(self.content())
+
+    @property
+    def arm(self) -> str:
+        """Digest of the content without the seeds: the runs of one arm differ only in them."""
+        content = self.content()
+        return _digest({key: value for key, value in content.items() if key not in ("seed", "split_seed")})
+
+    def content(self) -> dict[str, Any]:
+        """The content as plain JSON values, without the label."""
+        content = asdict(self)
+        del content["label"]
+        return content | {"options": dict(self.options), "training": dict(self.training)}
+
+    def option(self, key: str, default: Scalar = None) -> Scalar:
+        """The model's setting of this name, or the default where it has none."""
+        return dict(self.options).get(key, default)
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any], *, label: str = "") -> RunSpec:
+        """The spec whose `content` this is."""
+        return cls(
+            **{
+                **content,
+                "options": settings(content["options"]),
+                "training": settings(content["training"]),
+                "label": label,
+            }
+        )
+
+
+def settings(values: Mapping[str, Scalar]) -> Settings:
+    """A mapping as a sorted, hashable tuple of pairs."""
+    return tuple(sorted(values.items()))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

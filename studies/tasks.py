@@ -1,0 +1,63 @@
+"""What a run may do. Each task is one module that names its data sets, models and settings, and carries a run out.
+
+A task module has ``DATASETS()``-like functions rather than a class; `TaskModule` states them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, assert_never, cast
+
+from studies.spec import RunSpec, Scalar, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a task returns: numbers by name, units in the names, and series of numbers."""
+
+    metrics: Mapping[str, float]
+    series: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TaskModule(Protocol):
+    """The functions of a task's module."""
+
+    def dataset_names(self) -> tuple[str, ...]:
+        """Names of the data sets that it runs on."""
+
+    def model_names(self) -> tuple[str, ...]:
+        """Names of its models."""
+
+    def option_parameters(self, model: str) -> Mapping[str, inspect.Parameter]:
+        """The model's settings with their types and defaults."""
+
+    def training_defaults(self) -> Mapping[str, Scalar]:
+        """The settings of a training with their defaults."""
+
+    def training_parameters(self) -> Mapping[str, inspect.Parameter]:
+        """The settings of a training with their types and defaults."""
+
+    def check(self, spec: RunSpec) -> None:
+        """Reject a run that cannot be, before anything is computed. Raises ValueError."""
+
+    def prepare(self, spec: RunSpec) -> None:
+        """Do once, before workers start, what all runs share: fetch and encode the data."""
+
+    def run(self, spec: RunSpec) -> Measured:
+        """Carry out one run."""
+
+
+def task_module(task: Task) -> TaskModule:
+    """The module of a task; imported here, because torch is heavy and a listing of studies does not need it."""
+    match task:
+        case "train":
+            from studies import train_task as module
+        case "boundary":
+            from studies import boundary_task as module
+        case "scaling":
+            from studies import scaling_task as module
+        case _:
+            assert_never(task)
+    return cast(TaskModule, module)
