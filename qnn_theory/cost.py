@@ -66,7 +66,8 @@ class Cost:
         elementwise_flops: everything else, forward: one operation per element and operand joined (biases included),
             one per activation.
         training_flops: matrix products of a training step: forward, gradient of the weights, gradient of the input.
-        activation_elements: distinct scalars that the forward pass keeps for the backward pass.
+        activation_elements: distinct scalars that the forward pass keeps for the backward pass; a bilinear map inside a
+            row sum may keep copies besides, which torch makes to broadcast.
         gate_channels: width of what enters the mid-activations, where QNN-α places its BatchNorm.
         output_width: width of the layer's output.
     """
