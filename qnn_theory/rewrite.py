@@ -22,6 +22,7 @@ from qnn_theory.expr import (
     Scale,
     Slice,
     Sum,
+    walk,
 )
 
 
@@ -42,3 +43,25 @@ def replace(expr: Expr, rule: Callable[[Expr], Expr]) -> Expr:
             return rule(with_fields(expr, of=replace(expr.of, rule)))
         case _:
             assert_never(expr)
+
+
+def factor_row_sums(expr: Expr) -> Expr:
+    """Take what does not depend on the row out of row sums: Σ_m x⊙g_m = x⊙Σ_m g_m."""
+
+    def rule(node: Expr) -> Expr:
+        match node:
+            case RowSum(rows=rows, of=Product(factors=factors)):
+                constant = tuple(f for f in factors if not _depends_on_row(f))
+                varying = tuple(f for f in factors if _depends_on_row(f))
+                if not constant or not varying:
+                    return node
+                inner = varying[0] if len(varying) == 1 else Product(factors=varying)
+                return Product(factors=(*constant, RowSum(rows=rows, of=inner)))
+            case _:
+                return node
+
+    return replace(expr, rule)
+
+
+def _depends_on_row(expr: Expr) -> bool:
+    return any(isinstance(node, Affine | Bilinear | Scale) for node in walk(expr))
