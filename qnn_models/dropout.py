@@ -8,6 +8,8 @@ output's mean is the input exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -29,7 +31,7 @@ class MaskSource:
     def __init__(self, seed: int | None = None) -> None:
         self._bits = np.random.SFC64(int(torch.randint(2**63 - 1, ())) if seed is None else seed)
 
-    def mask(self, like: Tensor, *, dropped: int) -> Tensor:
+    def mask(self, like: Tensor, dropped: int) -> Tensor:
         """Zeros where an element is dropped and ``1 / keep`` elsewhere, in the shape and type of `like`.
 
         Args:
@@ -52,6 +54,10 @@ class MaskSource:
         current = self._bits.state
         current["state"]["state"] = np.array(state, dtype=np.uint64)
         self._bits.state = current
+
+
+# NumPy's generator is opaque to torch.compile, which breaks its graph here.
+_draw: Callable[[MaskSource, Tensor, int], Tensor] = torch.compiler.disable(MaskSource.mask)
 
 
 class Dropout(nn.Module):
@@ -92,12 +98,11 @@ class Dropout(nn.Module):
     def source(self, source: MaskSource) -> None:
         self._source = source
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def mask(self, like: Tensor) -> Tensor:
         """A fresh mask of 0 and ``1 / keep``, shaped and typed like `like`, for callers that fuse the product."""
         if like.device.type != "cpu":
             return functional.dropout(torch.ones_like(like), self.p, training=True)
-        return self.source.mask(like, dropped=round(self.p * _LANES))
+        return _draw(self.source, like, round(self.p * _LANES))
 
     def forward(self, x: Tensor) -> Tensor:
         """The input with dropped elements; the input itself when not training or when p is 0."""

@@ -238,7 +238,10 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
             return _Value(node, by_row=value.by_row)
         case Concat(parts=parts):
             values = visit_all(parts)
-            return _Value(call(torch.cat, [value.node for value in values], dim=-1), by_row=values[0].by_row)
+            nodes = [value.node for value in values]
+            if values[0].by_row:  # concatenation does not broadcast
+                nodes = [call("expand", node, -1, rows, -1) for node in nodes]
+            return _Value(call(torch.cat, nodes, dim=-1), by_row=values[0].by_row)
         case RowSum(rows=count, of=of):
             value = _visit(build, of, count, shared)
             if not value.by_row:

@@ -17,7 +17,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -157,7 +157,7 @@ class Store:
         """Free a run that `claim` gave us."""
         self._claim_path(run_id).unlink(missing_ok=True)
 
-    def refresh(self, run_ids: Iterator[str] | list[str] | set[str]) -> None:
+    def refresh(self, run_ids: Iterable[str]) -> None:
         """Show that we are still at these runs, to runners on other machines."""
         for run_id in run_ids:
             with contextlib.suppress(FileNotFoundError):

@@ -1,6 +1,6 @@
 """What a run may do. Each task is one module that names its data sets, models and settings, and carries a run out.
 
-A task module has ``DATASETS()``-like functions rather than a class; `TaskModule` states them.
+`TaskModule` states the functions that such a module has.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never, cast
 
-from studies.spec import RunSpec, Scalar, Task
+from studies.spec import RunSpec, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class TaskModule(Protocol):
     def option_parameters(self, model: str) -> Mapping[str, inspect.Parameter]:
         """The model's settings with their types and defaults."""
 
-    def training_defaults(self) -> Mapping[str, Scalar]:
-        """The settings of a training with their defaults."""
-
     def training_parameters(self) -> Mapping[str, inspect.Parameter]:
         """The settings of a training with their types and defaults."""
 
     def check(self, spec: RunSpec) -> None:
         """Reject a run that cannot be, before anything is computed. Raises ValueError."""
+
+    def relative_cost(self, spec: RunSpec) -> float:
+        """Expected time of a run, in any unit that is the same for all runs of the task."""
 
     def prepare(self, spec: RunSpec) -> None:
         """Do once, before workers start, what all runs share: fetch and encode the data."""
