@@ -1,0 +1,111 @@
+"""Finds figures and tables and builds them: PDF and PNG of a figure, .tex of a table, each file whole or not at all."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import figures
+from figures.contract import FigureSpec, MissingResultsError, TableSpec
+from figures.results import Results
+from figures.style import paper_style, save
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """One figure or table after the build.
+
+    Attributes:
+        name: its name.
+        files: what was written; empty when its input is missing.
+        missing: why it was not drawn; None when it was.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    missing: str | None
+
+
+@cache
+def discover() -> tuple[FigureSpec | TableSpec, ...]:
+    """Every ``FIGURE`` of a ``fig_*.py`` and ``TABLE`` of a ``tab_*.py`` in this package: figures first, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(figures.__path__))
+    return tuple(
+        getattr(importlib.import_module(f"figures.{name}"), attribute)
+        for prefix, attribute in (("fig_", "FIGURE"), ("tab_", "TABLE"))
+        for name in names
+        if name.startswith(prefix)
+    )
+
+
+def select(names: Sequence[str]) -> tuple[FigureSpec | TableSpec, ...]:
+    """The figures and tables of these names, or all of them for no name.
+
+    Raises:
+        KeyError: no figure or table of that name; names the nearest.
+    """
+    known = {spec.name: spec for spec in discover()}
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise KeyError(
+                f"A figure or table is one of {', '.join(known)}, however: {name!r}; the nearest is {near!r}."
+            )
+    return tuple(known[name] for name in names) if names else discover()
+
+
+def build(
+    names: Sequence[str] = (),
+    *,
+    results: Path,
+    out: Path,
+    progress: Callable[[Built], None] | None = None,
+) -> tuple[Built, ...]:
+    """Draw figures and write tables; one whose input is missing says so and the others are still made.
+
+    Args:
+        names: which ones; none means all.
+        results: folder with the collected CSVs.
+        out: folder for the files, made when absent.
+        progress: called with each one as it is done.
+
+    Raises:
+        KeyError: an unknown name, before anything is drawn.
+    """
+    selected = select(names)
+    source = Results(results)
+    out.mkdir(parents=True, exist_ok=True)
+    done = []
+    for spec in selected:
+        try:
+            built = Built(name=spec.name, files=_make(spec, source, out), missing=None)
+        except MissingResultsError as missing:
+            built = Built(name=spec.name, files=(), missing=str(missing))
+        done.append(built)
+        if progress is not None:
+            progress(built)
+    return tuple(done)
+
+
+def _make(spec: FigureSpec | TableSpec, results: Results, out: Path) -> tuple[Path, ...]:
+    if isinstance(spec, TableSpec):
+        path = out / f"{spec.name}.tex"
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            temporary.write_text(spec.write(results), encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return (path,)
+    with paper_style():
+        figure = spec.draw(results)
+    paths = (out / f"{spec.name}.pdf", out / f"{spec.name}.png")
+    for path in paths:
+        save(figure, path)
+    return paths

@@ -1,0 +1,135 @@
+"""Every format by AUC, with and without post-activation: ours beside the published Criteo runs (paper table 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from figures.contract import FigureSpec
+from figures.names import printed
+from figures.results import Results, published, published_runs
+from figures.seeds import count_text, over_seeds
+from figures.style import BLUE, LIGHT_GREY, VERMILION, new_figure
+
+# How far below the lower quartile a value may lie, in interquartile ranges, before the axis stops short of it.
+_REACH = 3.0
+_STYLES = (("o", BLUE, BLUE, 0.16), ("D", VERMILION, "white", -0.16))
+
+
+def draw(results: Results) -> Figure:
+    """Two dumbbell panels, each sorted on its own by the AUC without post-activation."""
+    ours = results.runs("formats")
+    measured = over_seeds(ours.with_columns(auc=pl.col("test_auc") * 100), by=("label", "post_activation"), value="auc")
+    panels = [
+        (f"ours, {printed(ours['dataset'][0])}, {count_text(measured['n'].to_list())}", measured),
+        ("published, Criteo, one run each", published_formats()),
+    ]
+    rows = max(frame["label"].n_unique() for _, frame in panels)
+    figure = new_figure(height_in=0.6 + 0.15 * rows)
+    for axes, (title, frame) in zip(figure.subplots(1, 2), panels, strict=True):
+        _dumbbells(axes, frame)
+        axes.set_title(title)
+        axes.set_xlabel("test AUC (%)")
+    figure.legend(
+        handles=[
+            Line2D([], [], marker=marker, linestyle="", color=colour, markerfacecolor=face, label=label)
+            for (marker, colour, face, _), label in zip(
+                _STYLES, ("no post-activation", "ReLU after each layer"), strict=True
+            )
+        ],
+        loc="outside upper center",
+        ncols=2,
+    )
+    return figure
+
+
+def published_formats() -> pl.DataFrame:
+    """The published AUCs in percent: formats at full precision from the logs, the two rows without a log from table 1.
+
+    Returns:
+        Columns label, post_activation, mean, half (null: one run each), n.
+    """
+    logs = published_runs().filter(pl.col("arm").is_in(["post_act_ReLU", "without_post_act"]))
+    exact = logs.select(
+        label=pl.col("neuron_type"),
+        post_activation=pl.when(pl.col("arm") == "post_act_ReLU").then(pl.lit("relu")).otherwise(pl.lit("none")),
+        mean=pl.col("test_auc") * 100,
+    )
+    printed = (
+        published("table1")
+        .filter((pl.col("metric") == "auc_percent") & ~pl.col("model").is_in(exact["label"].implode()))
+        .select(
+            label=pl.col("model").replace({"CrossNetv2": "CrossNetV2", "MLP": "Linear"}),
+            post_activation=pl.col("setting").str.strip_prefix("post_activation="),
+            mean=pl.col("value"),
+        )
+    )
+    return pl.concat([exact, printed]).with_columns(half=pl.lit(None, pl.Float64), n=pl.lit(1))
+
+
+def _dumbbells(axes: Axes, frame: pl.DataFrame) -> None:
+    order = (
+        frame.with_columns(plain=pl.col("post_activation") == "none")
+        .sort("label", "plain", descending=[False, True])
+        .group_by("label", maintain_order=True)
+        .first()
+        .sort("mean", "label")["label"]
+        .to_list()
+    )
+    lower, upper = (float(np.quantile(frame["mean"].to_numpy(), q)) for q in (0.25, 0.75))
+    ends = (frame["mean"] - frame["half"].fill_null(0.0)).to_numpy()
+    floor = float(ends[ends >= lower - _REACH * (upper - lower)].min())
+    left = floor - 0.06 * (float(frame["mean"].to_numpy().max()) - floor)
+    marks = {(row["label"], row["post_activation"]): row for row in frame.iter_rows(named=True)}
+    for y, label in enumerate(order):
+        pair = [marks.get((label, post)) for post in ("none", "relu")]
+        shown = [max(mark["mean"], left) for mark in pair if mark is not None]
+        axes.plot([min(shown), max(shown)], [y, y], color=LIGHT_GREY, linewidth=1.6, zorder=1)
+        paired = all(mark is not None and mark["half"] is not None for mark in pair)
+        for mark, (marker, colour, face, shift) in zip(pair, _STYLES, strict=True):
+            if mark is None:
+                continue
+            # Intervals that lie on each other hide each other, so the two of a pair are drawn a little apart.
+            height = y + shift if paired else y
+            if mark["mean"] < left:
+                axes.annotate(
+                    f"◂ {mark['mean']:.2f}",
+                    (0, height),
+                    xycoords=axes.get_yaxis_transform(),
+                    xytext=(2, 0),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=6,
+                    va="center",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                )
+                continue
+            axes.errorbar(
+                mark["mean"],
+                height,
+                xerr=mark["half"],
+                marker=marker,
+                color=colour,
+                markerfacecolor=face,
+                markersize=3.6,
+                elinewidth=0.7,
+                zorder=2,
+            )
+    axes.set_yticks(range(len(order)), [printed(label) for label in order])
+    axes.set_ylim(-0.7, len(order) - 0.3)
+    axes.set_xlim(left=left)
+    axes.grid(axis="y", linewidth=0.3)
+
+
+FIGURE = FigureSpec(
+    name="formats",
+    caption=(
+        "Test AUC of each neuron format with and without post-activation, sorted. Left: our runs. Right: the published "
+        "Criteo runs, one each; values left of the axis are written at its edge. The panels have axes of their own."
+    ),
+    draw=draw,
+    studies=("formats",),
+)

@@ -1,0 +1,161 @@
+"""AUC against parameters, with the front of formats that no cheaper one beats: ours beside the published Criteo runs."""
+
+from __future__ import annotations
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from figures.contract import FigureSpec
+from figures.labels import place_labels
+from figures.names import printed
+from figures.results import Results, published_runs
+from figures.seeds import count_text, over_seeds
+from figures.style import BLACK, BLUE, GREEN, GREY, VERMILION, new_figure
+
+_KINDS = {
+    "format": ("o", BLUE, BLUE, "format, no post-activation"),
+    "format+relu": ("D", VERMILION, "white", "format, ReLU after each layer"),
+    "other": ("s", GREEN, GREEN, "QNN-α and baselines"),
+}
+# The best formats get their names even where a cheaper one beats them.
+_NAMED_FORMATS = 6
+
+
+def draw(results: Results) -> Figure:
+    """Two panels on a logarithmic axis of parameters; embeddings, which all models share, are not counted."""
+    ours = _ours(results)
+    dataset, seeds = results.runs("formats")["dataset"][0], count_text(ours["n"].to_list())
+    figure = new_figure(height_in=3.2)
+    panels = figure.subplots(1, 2)
+    for axes, frame, title in zip(
+        panels,
+        (ours, _published()),
+        (f"ours, {printed(dataset)}, {seeds}", "published, Criteo, one run each"),
+        strict=True,
+    ):
+        _scatter(axes, frame)
+        axes.set_title(title)
+        axes.set_xlabel("parameters without embeddings")
+    panels[0].set_ylabel("test AUC (%)")
+    figure.legend(
+        handles=[
+            Line2D([], [], marker=marker, linestyle="", color=colour, markerfacecolor=face, label=label)
+            for marker, colour, face, label in _KINDS.values()
+        ]
+        + [Line2D([], [], color=GREY, linewidth=0.8, label="no cheaper model is better")],
+        loc="outside upper center",
+        ncols=4,
+    )
+    for axes, frame in zip(panels, (ours, _published()), strict=True):
+        _name_points(axes, frame)
+    return figure
+
+
+def _ours(results: Results) -> pl.DataFrame:
+    runs = results.runs("formats").with_columns(
+        auc=pl.col("test_auc") * 100,
+        size=pl.col("parameters") - pl.col("embedding_parameters"),
+        kind=pl.when(pl.col("format").is_null() | pl.col("label").str.starts_with("QNN"))
+        .then(pl.lit("other"))
+        .when(pl.col("post_activation") == "none")
+        .then(pl.lit("format"))
+        .otherwise(pl.lit("format+relu")),
+    )
+    return over_seeds(runs.filter(pl.col("size") > 0), by=("label", "kind", "size"), value="auc")
+
+
+def _published() -> pl.DataFrame:
+    arms = {"without_post_act": "format", "post_act_ReLU": "format+relu", "QNN_alpha": "other"}
+    return (
+        published_runs()
+        .filter(pl.col("dataset").str.starts_with("Criteo"))
+        .select(
+            label=pl.coalesce(
+                pl.col("neuron_type").replace("None", None), pl.format("QNN-alpha, M = {}", pl.col("num_rows"))
+            ),
+            kind=pl.col("arm").replace_strict(arms),
+            size=pl.col("num_parameters") - pl.col("embedding_params"),
+            mean=pl.col("test_auc") * 100,
+            half=pl.lit(None, pl.Float64),
+            n=pl.lit(1),
+        )
+        .sort("label", "kind")
+    )
+
+
+def _front(frame: pl.DataFrame) -> pl.DataFrame:
+    """The models that are better than every model of at most their size."""
+    best = frame.sort("size", "mean", descending=[False, True])
+    return best.filter(pl.col("mean") > pl.col("mean").cum_max().shift(1, fill_value=float("-inf")))
+
+
+def _scatter(axes: Axes, frame: pl.DataFrame) -> None:
+    axes.set_xscale("log")
+    low, high = frame["size"].to_numpy().min(), frame["size"].to_numpy().max()
+    spread = (high / low) ** 0.012
+    front = _front(frame)
+    axes.step(front["size"], front["mean"], where="post", color=GREY, linewidth=0.8, zorder=1)
+    for kind, (marker, colour, face, _) in _KINDS.items():
+        # Many formats have equally many parameters: the two variants stand a little apart, so that intervals show.
+        shift = spread if kind == "format+relu" else 1.0
+        part = frame.filter(pl.col("kind") == kind)
+        if part.is_empty():
+            continue
+        axes.errorbar(
+            part["size"] * shift,
+            part["mean"],
+            yerr=part["half"] if part["half"].null_count() < len(part) else None,
+            linestyle="",
+            marker=marker,
+            color=colour,
+            markerfacecolor=face,
+            markersize=3.6,
+            elinewidth=0.5,
+            markeredgewidth=0.8,
+            capsize=0,
+            zorder=2,
+        )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 50 * low else (1.0,)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
+    axes.margins(y=0.09)
+
+
+def _name_points(axes: Axes, frame: pl.DataFrame) -> None:
+    formats = frame.filter(pl.col("kind") == "format").top_k(_NAMED_FORMATS, by="mean")
+    named = pl.concat([_front(frame), formats, frame.filter(pl.col("kind") == "other")]).unique(maintain_order=True)
+    front = _front(frame)
+    sizes, aucs = front["size"].to_list(), front["mean"].to_list()
+    corners = [(x, y) for k, y in enumerate(aucs) for x in sizes[k : k + 2]]
+    place_labels(
+        axes,
+        [printed(label) for label in named["label"]],
+        named["size"].to_list(),
+        named["mean"].to_list(),
+        avoid=list(frame.select("size", "mean").iter_rows()),
+        avoid_line=corners,
+        fontsize=6.5,
+        color=BLACK,
+    )
+
+
+def _count(value: float) -> str:
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g} {name}"
+    return f"{value:g}"
+
+
+FIGURE = FigureSpec(
+    name="pareto",
+    caption=(
+        "Test AUC against the number of parameters without the embedding table. The grey line joins the models that no "
+        "model of at most their size beats. Left: our runs. Right: the published Criteo runs."
+    ),
+    draw=draw,
+    studies=("formats",),
+)

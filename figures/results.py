@@ -1,0 +1,84 @@
+"""What figures read: our collected CSVs and the published numbers, kept apart."""
+
+from __future__ import annotations
+
+import importlib.resources
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from figures.contract import MissingResultsError
+
+
+class Results:
+    """Our results in one folder, one ``STUDY.csv`` for each study, as `studies.collect` writes them.
+
+    Attributes:
+        folder: the folder that is read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._frames: dict[str, pl.DataFrame] = {}
+
+    def has(self, name: str) -> bool:
+        """Whether the study has been collected."""
+        return (self.folder / f"{name}.csv").is_file()
+
+    def table(self, name: str) -> pl.DataFrame:
+        """The collected CSV of this name, as it is.
+
+        Raises:
+            MissingResultsError: the file is not there; names the study to run.
+        """
+        if name not in self._frames:
+            path = self.folder / f"{name}.csv"
+            if not path.is_file():
+                study = name.partition("_")[0]
+                raise MissingResultsError(
+                    f"{path} is missing: run `qnn study run studies/configs/{study}.toml`, "
+                    f"then `qnn study collect studies/configs/{study}.toml`."
+                )
+            self._frames[name] = pl.read_csv(path, infer_schema_length=None)
+        return self._frames[name]
+
+    def runs(self, name: str) -> pl.DataFrame:
+        """The study's runs that ended well.
+
+        Raises:
+            MissingResultsError: the study was never collected, or none of its runs ended well.
+        """
+        frame = self.table(name).filter(pl.col("status") == "done")
+        if frame.is_empty():
+            raise MissingResultsError(
+                f"{self.folder / f'{name}.csv'} holds no run that ended well: see `qnn study status "
+                f"studies/configs/{name}.toml`, then run the study again with --retry-failed."
+            )
+        return frame
+
+
+@cache
+def _published(file: str) -> pl.DataFrame:
+    with importlib.resources.files("qnn_theory").joinpath("published", file).open("rb") as stream:
+        return pl.read_csv(stream, infer_schema_length=None)
+
+
+def published(source: str) -> pl.DataFrame:
+    """Numbers printed in the paper (li2025qnn): columns dataset, model, setting, metric, value.
+
+    Args:
+        source: ``table1`` ... ``table7`` or ``figure2``, ``figure4`` ... ``figure7``.
+
+    Raises:
+        KeyError: no such table or figure.
+    """
+    frame = _published("paper_results.csv").filter(pl.col("source") == source).drop("source")
+    if frame.is_empty():
+        raise KeyError(f"The published numbers hold table1..table7 and figure2, figure4..figure7, however: {source!r}.")
+    return frame
+
+
+def published_runs() -> pl.DataFrame:
+    """The training runs read from the released logs, at full precision, one row a run."""
+    return _published("published_runs.csv")
