@@ -1,0 +1,109 @@
+"""What training minimises: cross-entropy of one pass, or of two stochastic passes that are also drawn together.
+
+All are computed from logits in log space, so that no probability is ever rounded to 0 or 1. With ``p = sigmoid(z)`` of
+each pass, their ensemble is the mean of the *probabilities*, ``q = (p1 + p2) / 2``, and ``BCE(p, t) = -t log p - (1 -
+t) log(1 - p)``, averaged over rows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from typing import Literal, TypeAlias, assert_never, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["LOSS_NAMES", "LossName", "bce", "check_loss_name", "is_paired", "paired_loss"]
+
+LossName: TypeAlias = Literal["bce", "ensemble", "self_ensemble", "mse", "kl", "cosine", "huber"]
+LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
+
+_LOG_2 = math.log(2.0)
+
+
+def check_loss_name(name: str) -> LossName:
+    """The name itself.
+
+    Raises:
+        ValueError: no loss has this name; names the nearest.
+    """
+    for known in LOSS_NAMES:
+        if name == known:
+            return known
+    near = difflib.get_close_matches(name, LOSS_NAMES, n=1, cutoff=0.0)[0]
+    raise ValueError(f"A loss is one of {', '.join(LOSS_NAMES)}, however: {name!r}; the nearest is {near!r}.")
+
+
+def is_paired(name: LossName) -> bool:
+    """Whether the loss needs two stochastic passes of the model."""
+    return name != "bce"
+
+
+def bce(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropy ``BCE(p, y)`` of one pass.
+
+    Args:
+        logits: shape (batch,).
+        labels: targets in [0, 1], shape (batch,).
+    """
+    return functional.binary_cross_entropy_with_logits(logits, labels)
+
+
+def paired_loss(name: LossName, first: Tensor, second: Tensor, labels: Tensor) -> Tensor:
+    """``BCE(q, y)`` of the ensemble, plus a term that draws the two passes together.
+
+    ================  ======================================================================================
+    name              second term
+    ================  ======================================================================================
+    ``bce``           rejected: it reads one pass
+    ``ensemble``      none: the control that tells averaging from consistency
+    ``self_ensemble`` ``BCE(p1, stop(q)) + BCE(p2, stop(q))``, QNN-α's own (li2025qnn)
+    ``mse``           ``(p1 - p2)²``
+    ``kl``            ``(KL(p1 ‖ p2) + KL(p2 ‖ p1)) / 2`` of Bernoulli distributions, as in R-Drop (liang2021rdrop)
+    ``cosine``        ``1 - cos((p1, 1 - p1), (p2, 1 - p2))``, as the cosine of two positive numbers is always 1
+    ``huber``         Huber with δ = 1; a difference of probabilities never exceeds 1, so it is half of ``mse``
+    ================  ======================================================================================
+
+    Args:
+        name: the loss.
+        first: logits of the first pass, shape (batch,).
+        second: logits of the second pass, shape (batch,).
+        labels: zeros and ones, shape (batch,).
+
+    Raises:
+        ValueError: the loss reads a single pass.
+    """
+    log_q, log_not_q = _log_mean(first, second), _log_mean(-first, -second)
+    loss = -torch.lerp(log_not_q, log_q, labels).mean()
+    match name:
+        case "bce":
+            raise ValueError("A paired loss reads two passes, however: 'bce' reads one; call bce(logits, labels).")
+        case "ensemble":
+            return loss
+        case "self_ensemble":
+            target = log_q.detach().exp()
+            return loss + bce(first, target) + bce(second, target)
+        case "mse":
+            return loss + _difference(first, second).square().mean()
+        case "kl":
+            # KL(p1‖p2) + KL(p2‖p1) = (p1 - p2)(z1 - z2) for Bernoulli distributions with logits z.
+            return loss + 0.5 * (_difference(first, second) * (first - second)).mean()
+        case "cosine":
+            p, r = torch.sigmoid(first), torch.sigmoid(second)
+            pair = functional.cosine_similarity(torch.stack([p, 1 - p]), torch.stack([r, 1 - r]), dim=0)
+            return loss + (1 - pair).mean()
+        case "huber":
+            return loss + 0.5 * _difference(first, second).square().mean()
+        case _:
+            assert_never(name)
+
+
+def _log_mean(first: Tensor, second: Tensor) -> Tensor:
+    """``log((sigmoid(z1) + sigmoid(z2)) / 2)``."""
+    return torch.logaddexp(functional.logsigmoid(first), functional.logsigmoid(second)) - _LOG_2
+
+
+def _difference(first: Tensor, second: Tensor) -> Tensor:
+    return torch.sigmoid(first) - torch.sigmoid(second)
