@@ -24,7 +24,7 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, Iterabl
 
 from studies.spec import TASKS, Scalar, Task
 
-Choice: TypeAlias = "Scalar | tuple[Scalar, ...]"
+Choice: TypeAlias = Scalar | tuple[Scalar, ...]
 """A setting of an arm: one value, or the values of a grid."""
 
 Splits: TypeAlias = Literal["one", "per-seed"]

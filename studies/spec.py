@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
+from qnn_models.seeds import derive
+
 Scalar: TypeAlias = bool | int | float | str | None
 Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
 Task: TypeAlias = Literal["train", "boundary", "scaling"]
@@ -54,6 +56,11 @@ class RunSpec:
         """Digest of the content without the seeds: the runs of one arm differ only in them."""
         content = self.content()
         return _digest({key: value for key, value in content.items() if key not in ("seed", "split_seed")})
+
+    @property
+    def root_seed(self) -> int:
+        """Seed that initialisation, dropout and order of the batches derive from; differs between models and repetitions."""
+        return derive(self.seed, "run", self.model, json.dumps(self.options))
 
     def content(self) -> dict[str, Any]:
         """The content as plain JSON values, without the label."""
