@@ -27,14 +27,16 @@ def initialize(tensor: Tensor, parameter: Parameter, *, fan_in: int, seed: int) 
         fan_in: input width of the map that it belongs to; bilinear weights and biases read it.
         seed: the layer's seed.
     """
-    generator = torch.Generator().manual_seed(derive(seed, parameter.name))
+    if tensor.is_meta:
+        return
+    generator = torch.Generator("cpu").manual_seed(derive(seed, parameter.name))
     match parameter.role:
         case "affine":
             out, inner = tensor.shape[-2:]
-            drawn = torch.randn(tensor.shape, generator=generator) * math.sqrt(2 / (out + inner))
+            drawn = torch.randn(tensor.shape, generator=generator, device="cpu") * math.sqrt(2 / (out + inner))
         case "bilinear" | "bilinear_bias":
             bound = 1 / math.sqrt(fan_in)
-            drawn = (torch.rand(tensor.shape, generator=generator) * 2 - 1) * bound
+            drawn = (torch.rand(tensor.shape, generator=generator, device="cpu") * 2 - 1) * bound
         case "bias":
             drawn = torch.zeros(tensor.shape)
         case "scale":

@@ -80,7 +80,7 @@ class QuadraticLayer(nn.Module):
     def reset_parameters(self, seed: int | None = None) -> None:
         """Draw all parameters anew; the same seed gives the same values."""
         if seed is None:
-            seed = int(torch.randint(2**62, ()))
+            seed = int(torch.randint(2**62, (), device="cpu"))
         for parameter in self._declared:
             fan_in = _fan_in(parameter, self._declared, self.dim)
             initialize(self.get_parameter(parameter.name), parameter, fan_in=fan_in, seed=seed)

@@ -56,7 +56,7 @@ def test_operators_build_the_papers_formulas() -> None:
     assert x**2 == Power(of=x, exponent=2)
     assert 2 * x == Multiple(factor=Fraction(2), of=x)
     assert mean(x, x0) == Multiple(factor=HALF, of=Sum(terms=(x, x0)))
-    with pytest.raises(TypeError, match="nodes of qnn_theory.expr, however: 3"):
+    with pytest.raises(TypeError, match=r"nodes of qnn_theory\.expr, however: 3"):
         x + 3  # type: ignore[operator]
 
 
