@@ -1,0 +1,24 @@
+"""QNN-α with more rows of the Khatri-Rao product, and what they cost in latency (paper figure 7)."""
+
+from matplotlib.figure import Figure
+
+from figures.contract import FigureSpec
+from figures.results import Results
+from figures.sweep import AUC, LOGLOSS, Metric, Sweep, draw_sweep, published_sweep
+
+_SWEEP = Sweep(study="rows", setting="rows", title="rows M")
+_LATENCY = Metric(ours="inference_us", published="latency_ms", title="latency (µs)", published_title="latency (ms)")
+
+
+def draw(results: Results) -> Figure:
+    """AUC, log loss and latency against the number of rows."""
+    paper = published_sweep("figure7", "rows", numbers=True)
+    return draw_sweep(results, _SWEEP, (AUC, LOGLOSS, _LATENCY), paper=paper)
+
+
+FIGURE = FigureSpec(
+    name="rows",
+    caption="QNN-α by the number of rows M: quality and latency of our runs, and the published ones on axes of their own.",
+    draw=draw,
+    studies=("rows",),
+)
