@@ -1,0 +1,260 @@
+"""An encoded data set: ids and labels by split, in memory or streamed from Parquet row groups."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from qnn_models.data.schema import SPLITS
+
+if TYPE_CHECKING:
+    from qnn_models.data.encoder import Encoder
+
+PADDING_ID = 0
+OOV_ID = 1
+RESERVED_IDS = 2
+"""Ids below this are padding and out of vocabulary; tokens start here."""
+
+LABEL_COLUMN = "__label__"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLayout:
+    """How the columns of an id matrix belong to fields.
+
+    Attributes:
+        names: field names, in order.
+        vocabulary_sizes: ids per field, with id 0 (padding) and id 1 (out of vocabulary) counted.
+        lengths: columns per field: 1, or the maximum length of a sequence.
+    """
+
+    names: tuple[str, ...]
+    vocabulary_sizes: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(self.vocabulary_sizes) == len(self.lengths) > 0:
+            raise ValueError(
+                "a layout has one name, vocabulary size and length per field, and a field, however: "
+                f"{len(self.names)}, {len(self.vocabulary_sizes)} and {len(self.lengths)}"
+            )
+
+    @property
+    def num_fields(self) -> int:
+        """Number of fields f."""
+        return len(self.names)
+
+    @property
+    def columns(self) -> int:
+        """Columns of an id matrix: the sum of the lengths."""
+        return sum(self.lengths)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """First row of each field in one embedding table of all fields."""
+        return (0, *accumulate(self.vocabulary_sizes[:-1]))
+
+    @property
+    def total_ids(self) -> int:
+        """Rows of one embedding table of all fields."""
+        return sum(self.vocabulary_sizes)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """A name for each column: the field's, with the position in a sequence appended (`genres.0`)."""
+        return tuple(
+            name if length == 1 else f"{name}.{position}"
+            for name, length in zip(self.names, self.lengths, strict=True)
+            for position in range(length)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows of one part of a data set, or one batch of them.
+
+    Attributes:
+        ids: int32, shape (rows, columns); ids local to their field, a sequence padded by 0 at its end.
+        labels: float32, shape (rows,); 0 or 1.
+    """
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+
+class ContentHash:
+    """SHA-256 of what a data set says, independent of the chunks it is written in and of the Parquet library.
+
+    It covers the layout, the vocabularies and, for each split, the rows in order: every column's ids as little-endian
+    int32 and the labels as bytes. Data sets that differ in row order differ in hash.
+    """
+
+    def __init__(self, layout: FieldLayout) -> None:
+        self._layout = layout
+        self._columns = {split: [hashlib.sha256() for _ in range(layout.columns)] for split in SPLITS}
+        self._labels = {split: hashlib.sha256() for split in SPLITS}
+
+    def update(self, split: str, ids: list[np.ndarray], labels: np.ndarray) -> None:
+        """Append rows: one id array per column, and the labels."""
+        for digest, column in zip(self._columns[split], ids, strict=True):
+            digest.update(np.ascontiguousarray(column, dtype="<i4").data)
+        self._labels[split].update(np.ascontiguousarray(labels, dtype=np.uint8).data)
+
+    def hexdigest(self, encoder: Encoder) -> str:
+        """The hash, with the vocabularies of `encoder`."""
+        total = hashlib.sha256()
+        layout = (self._layout.names, self._layout.vocabulary_sizes, self._layout.lengths)
+        total.update(json.dumps(layout).encode())
+        for tokens in encoder.vocabularies:
+            total.update(json.dumps(tokens.to_list()).encode())
+        for split in SPLITS:
+            for digest in (*self._columns[split], self._labels[split]):
+                total.update(digest.digest())
+        return total.hexdigest()
+
+
+class EncodedDataset:
+    """A data set as ids, with the encoder that made them.
+
+    Attributes:
+        name: the schema's name.
+        encoder: vocabularies, to encode further rows alike.
+        layout: fields and columns.
+        content_hash: see `ContentHash`.
+        folder: where it is stored; None for one that lives in memory.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        encoder: Encoder,
+        content_hash: str,
+        rows: dict[str, int],
+        splits: dict[str, Split] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        if (splits is None) == (folder is None):
+            raise ValueError("an encoded data set is either in memory (splits) or stored (folder)")
+        self.name = name
+        self.encoder = encoder
+        self.layout = encoder.layout
+        self.content_hash = content_hash
+        self.folder = folder
+        self._rows = rows
+        self._splits = {} if splits is None else dict(splits)
+
+    def __repr__(self) -> str:
+        return f"EncodedDataset({self.name!r}, rows={self._rows}, content_hash={self.content_hash[:12]!r})"
+
+    def num_rows(self, split: str) -> int:
+        """Rows of `train`, `valid` or `test`, without reading them."""
+        return self._rows[_known(split)]
+
+    def split(self, split: str) -> Split:
+        """All rows of `train`, `valid` or `test` in memory (read once, then kept).
+
+        Takes rows · (columns + 1) · 4 bytes; `batches` streams what is too large for that.
+        """
+        if _known(split) not in self._splits:
+            self._splits[split] = self._read(split)
+        return self._splits[split]
+
+    def batches(
+        self,
+        split: str,
+        *,
+        batch_size: int,
+        generator: torch.Generator | None = None,
+        buffer_row_groups: int = 8,
+    ) -> Iterator[Split]:
+        """Batches of a split, streamed from the stored row groups; every row once, the last batch may be smaller.
+
+        Memory is bounded by the buffer: `buffer_row_groups` row groups of 131 072 rows.
+
+        Args:
+            split: `train`, `valid` or `test`.
+            batch_size: rows per batch.
+            generator: without one, rows come in stored order. With one, row groups are drawn in random order and rows
+                are shuffled within each buffer of row groups: near to, but not, a uniform permutation. A split that
+                fits one buffer is permuted uniformly.
+            buffer_row_groups: row groups held, and shuffled, together.
+
+        Raises:
+            ValueError: `split` is unknown, or a size is below 1.
+        """
+        if batch_size < 1 or buffer_row_groups < 1:
+            raise ValueError(
+                f"sizes must be at least 1, however: batch_size={batch_size}, buffer_row_groups={buffer_row_groups}"
+            )
+        carried: Split | None = None
+        for ids, labels in self._buffers(_known(split), generator, buffer_row_groups):
+            if generator is not None:
+                order = torch.randperm(len(labels), generator=generator)
+                ids, labels = ids[order], labels[order]
+            if carried is not None:
+                ids, labels = torch.cat([carried.ids, ids]), torch.cat([carried.labels, labels])
+            whole = len(labels) // batch_size * batch_size
+            for start in range(0, whole, batch_size):
+                yield Split(ids[start : start + batch_size], labels[start : start + batch_size])
+            carried = Split(ids[whole:].clone(), labels[whole:].clone()) if whole < len(labels) else None
+        if carried is not None:
+            yield carried
+
+    def _buffers(
+        self, split: str, generator: torch.Generator | None, buffer_row_groups: int
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        if split in self._splits:
+            yield self._splits[split].ids, self._splits[split].labels
+            return
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self._path(split)) as file:
+            groups = file.num_row_groups
+            order = list(range(groups)) if generator is None else torch.randperm(groups, generator=generator).tolist()
+            for start in range(0, groups, buffer_row_groups):
+                yield _tensors(file.read_row_groups(order[start : start + buffer_row_groups]), self.layout)
+
+    def _read(self, split: str) -> Split:
+        import pyarrow.parquet as pq
+
+        ids = torch.empty((self._rows[split], self.layout.columns), dtype=torch.int32)
+        labels = torch.empty(self._rows[split], dtype=torch.float32)
+        start = 0
+        with pq.ParquetFile(self._path(split)) as file:
+            for group in range(file.num_row_groups):
+                some_ids, some_labels = _tensors(file.read_row_group(group), self.layout)
+                stop = start + len(some_labels)
+                ids[start:stop], labels[start:stop] = some_ids, some_labels
+                start = stop
+        return Split(ids, labels)
+
+    def _path(self, split: str) -> Path:
+        assert self.folder is not None  # the constructor saw to it
+        return self.folder / f"{split}.parquet"
+
+
+def _known(split: str) -> str:
+    if split not in SPLITS:
+        raise ValueError(f"a split is one of {', '.join(SPLITS)}, however: {split!r}")
+    return split
+
+
+def _tensors(table: object, layout: FieldLayout) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn an Arrow table of a split into (ids, labels)."""
+    columns = {name: column.to_numpy() for name, column in zip(table.column_names, table.columns, strict=True)}  # type: ignore[attr-defined]
+    ids = np.empty((len(columns[LABEL_COLUMN]), layout.columns), dtype=np.int32)
+    for position, name in enumerate(layout.column_names):
+        ids[:, position] = columns[name]
+    return torch.from_numpy(ids), torch.from_numpy(columns[LABEL_COLUMN].astype(np.float32))

@@ -1,0 +1,318 @@
+"""Encode a data set into a folder: assign the rows, count the tokens of the training rows, write the ids; all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from qnn_models.data.encoded import LABEL_COLUMN, ContentHash, EncodedDataset, FieldLayout
+from qnn_models.data.encoder import Encoder, VocabularyCounter
+from qnn_models.data.formats import READERS
+from qnn_models.data.readers import Chunk
+from qnn_models.data.schema import SPLITS, Label, Schema, Source
+from qnn_models.seeds import derive
+
+LAYOUT_VERSION = 1
+"""Raised when stored data sets change so that older ones must be encoded again."""
+
+ROW_GROUP_ROWS = 131_072
+_MANIFEST = "manifest.json"
+_VOCABULARY = "vocabulary.parquet"
+
+
+def encode_dataset(
+    schema: Schema,
+    *,
+    folder: Path,
+    source_folder: Path,
+    split_seed: int = 0,
+    progress: bool = True,
+) -> EncodedDataset:
+    """Encode the files in `source_folder` and store the result as `folder`, which appears whole or not at all.
+
+    Three passes over the text: labels (which rows stay, and where each goes), tokens of the training rows, ids. Memory is
+    bounded by a chunk, one byte per row and the distinct tokens.
+
+    Args:
+        schema: what to read and how.
+        folder: where the data set goes; one that is there is replaced, at the last moment.
+        source_folder: where the files are; the schema's first source whose files are all there is taken.
+        split_seed: seed of the split of a table, or of the validation rows held out where the files have none.
+        progress: show a bar.
+
+    Raises:
+        ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, a split without rows; with file
+            and line.
+    """
+    source = find_source(schema, source_folder)
+    total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.parent / f".{folder.name}.{os.getpid()}"
+    temporary.mkdir()
+    try:
+        with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
+            rows = _Rows(schema, source, source_folder, split_seed=split_seed, bar=bar)
+            rows.assign()
+            encoder = rows.count()
+            content_hash = rows.write(encoder, temporary)
+        encoder.save(temporary / _VOCABULARY)
+        manifest = {
+            "layout_version": LAYOUT_VERSION,
+            "name": schema.name,
+            "schema": schema.fingerprint(),
+            "split_seed": split_seed,
+            "rows": rows.sizes,
+            "layout": asdict(encoder.layout),
+            "content_hash": content_hash,
+            "files": _stamps(source, source_folder),
+        }
+        (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+        _replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return open_dataset(schema, folder=folder)
+
+
+def open_dataset(schema: Schema, *, folder: Path) -> EncodedDataset:
+    """Open a stored data set.
+
+    Raises:
+        FileNotFoundError: there is none in `folder`.
+        ValueError: it was encoded by another schema or an older version, or lacks a file.
+    """
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no encoded data set")
+    manifest = json.loads(path.read_text())
+    if (manifest.get("layout_version"), manifest.get("schema")) != (LAYOUT_VERSION, schema.fingerprint()):
+        raise ValueError(
+            f"{folder} was encoded by another schema or version of {schema.name}; prepare it again with force"
+        )
+    missing = [name for name in (_VOCABULARY, *(f"{s}.parquet" for s in SPLITS)) if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{folder} lacks {', '.join(missing)}; prepare it again with force")
+    encoder = Encoder.load(folder / _VOCABULARY, schema=schema)
+    layout = manifest["layout"]
+    if encoder.layout != FieldLayout(*(tuple(layout[key]) for key in ("names", "vocabulary_sizes", "lengths"))):
+        raise ValueError(f"{folder}: vocabularies and manifest differ; prepare it again with force")
+    return EncodedDataset(
+        schema.name, encoder=encoder, content_hash=manifest["content_hash"], rows=manifest["rows"], folder=folder
+    )
+
+
+def is_current(schema: Schema, *, folder: Path, source_folder: Path | None) -> bool:
+    """Whether `folder` holds the data set and, if a source is named, was made of the files that are there now."""
+    path = folder / _MANIFEST
+    if not path.is_file():
+        return False
+    if source_folder is None:
+        return True
+    try:
+        source = find_source(schema, source_folder)
+    except ValueError:
+        return True  # the files are gone since; what was made of them stays good
+    return bool(json.loads(path.read_text()).get("files") == _stamps(source, source_folder))
+
+
+def _stamps(source: Source, folder: Path) -> dict[str, list[int]]:
+    stats = {name: (folder / name).stat() for name in source.files}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+
+
+def find_source(schema: Schema, folder: Path) -> Source:
+    """The schema's first source whose files are all in `folder`.
+
+    Raises:
+        ValueError: there is none; lists what each source needs.
+    """
+    for source in schema.sources:
+        if all((folder / name).is_file() for name in source.files):
+            return source
+    needs = "; or ".join(", ".join(source.files) for source in schema.sources)
+    raise ValueError(f"{schema.name} is read from these files: {needs}; however: {folder} has no such set of them")
+
+
+def split_sizes(rows: int, ratios: Sequence[int]) -> list[int]:
+    """Exact sizes of a split of `rows` by `ratios`: floors, the rest to the largest fractions (the later on ties)."""
+    total = sum(ratios)
+    sizes = [rows * ratio // total for ratio in ratios]
+    by_fraction = sorted(range(len(ratios)), key=lambda part: (rows * ratios[part] % total, part), reverse=True)
+    for part in by_fraction[: rows - sum(sizes)]:
+        sizes[part] += 1
+    return sizes
+
+
+class _Rows:
+    """The rows of a source, the split each belongs to, and the passes over them."""
+
+    def __init__(self, schema: Schema, source: Source, folder: Path, *, split_seed: int, bar: tqdm) -> None:
+        self._schema = schema
+        self._source = source
+        self._folder = folder
+        self._seed = split_seed
+        self._label = source.label or schema.label
+        self._bar = bar
+        self._parts = dict(source.parts)
+        self._assignment: dict[str, np.ndarray] = {}
+        self.sizes = dict.fromkeys(SPLITS, 0)
+
+    def assign(self) -> None:
+        """Check every label; decide each row's split, of the rows that stay."""
+        kept = dict.fromkeys(self._parts, 0)
+        for role, chunk in self._chunks([self._label.column], "labels"):
+            kept[role] += int(_labels(chunk, self._label)[1].sum())
+        train, valid, test = self._schema.ratios
+        for role, rows in kept.items():
+            if role == "table":
+                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid, test)), (0, 1, 2))
+            elif role == "train" and "valid" not in self._parts:
+                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid)), (0, 1))
+            else:
+                self._assignment[role] = np.full(rows, SPLITS.index(role), dtype=np.uint8)
+        for assignment in self._assignment.values():
+            for split, rows in zip(SPLITS, np.bincount(assignment, minlength=len(SPLITS)).tolist(), strict=True):
+                self.sizes[split] += rows
+        empty = [split for split, rows in self.sizes.items() if not rows]
+        if empty:
+            raise ValueError(
+                f"every split needs rows, however: {', '.join(empty)} of {self._schema.name} has none "
+                f"({kept} rows after those with label in {self._label.drop} are left out); give more rows"
+            )
+
+    def count(self) -> Encoder:
+        """Count the tokens of the training rows."""
+        counter = VocabularyCounter(self._schema)
+        for rows, _, parts in self._kept("tokens"):
+            counter.add(rows.filter(pl.Series(parts == 0)))
+        return counter.encoder()
+
+    def write(self, encoder: Encoder, folder: Path) -> str:
+        """Encode all rows into one Parquet file a split; returns the content hash."""
+        digest = ContentHash(encoder.layout)
+        with ExitStack() as stack:
+            writers = {
+                split: stack.enter_context(_SplitWriter(folder / f"{split}.parquet", encoder)) for split in SPLITS
+            }
+            for rows, labels, parts in self._kept("ids"):
+                ids = encoder.encode(rows).with_columns(labels.alias(LABEL_COLUMN))
+                for part, split in enumerate(SPLITS):
+                    some = ids.filter(pl.Series(parts == part))
+                    if some.height:
+                        arrays = [column.to_numpy() for column in some.get_columns()]
+                        digest.update(split, arrays[:-1], arrays[-1])
+                        writers[split].add(some)
+        return digest.hexdigest(encoder)
+
+    def _shuffled(self, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
+        assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
+        np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
+        return assignment
+
+    def _chunks(self, columns: Sequence[str], what: str) -> Iterator[tuple[str, Chunk]]:
+        self._bar.set_postfix_str(what)
+        read = READERS[self._source.format]
+        for role, name in self._parts.items():
+            for chunk in read(self._source, self._folder, name, columns):
+                yield role, chunk
+                self._bar.update(chunk.size)
+
+    def _kept(self, what: str) -> Iterator[tuple[pl.DataFrame, pl.Series, np.ndarray]]:
+        """Rows that stay, their labels and the split of each, chunk by chunk."""
+        position = dict.fromkeys(self._parts, 0)
+        columns = [self._label.column, *(field.name for field in self._schema.fields)]
+        for role, chunk in self._chunks(columns, what):
+            labels, keep = _labels(chunk, self._label)
+            _check_numbers(chunk, self._schema)
+            start = position[role]
+            position[role] = stop = start + int(keep.sum())
+            parts = self._assignment[role][start:stop]
+            if len(parts) != stop - start:
+                raise ValueError(f"{chunk.file} must stay as it is while it is read, however: it changed; start again")
+            yield chunk.frame.filter(keep), labels.filter(keep), parts
+
+
+class _SplitWriter:
+    """Writes rows of a split in row groups of one size, whatever the chunks they come in."""
+
+    def __init__(self, path: Path, encoder: Encoder) -> None:
+        types = [(name, pa.int32()) for name in encoder.layout.column_names]
+        self._schema = pa.schema([*types, (LABEL_COLUMN, pa.uint8())])
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._waiting: list[pl.DataFrame] = []
+        self._rows = 0
+
+    def __enter__(self) -> _SplitWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None and self._rows:
+            self._flush(pl.concat(self._waiting))
+        self._writer.close()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        self._waiting.append(rows)
+        self._rows += rows.height
+        if self._rows >= ROW_GROUP_ROWS:
+            table = pl.concat(self._waiting)
+            whole = self._rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS
+            self._flush(table[:whole])
+            self._waiting = [table[whole:]]
+            self._rows -= whole
+
+    def _flush(self, rows: pl.DataFrame) -> None:
+        self._writer.write_table(rows.to_arrow().cast(self._schema), row_group_size=ROW_GROUP_ROWS)
+
+
+def _labels(chunk: Chunk, rule: Label) -> tuple[pl.Series, pl.Series]:
+    """Labels of a chunk as 0 or 1, and which rows stay."""
+    text = chunk.frame[rule.column]
+    value = text.cast(pl.Float64, strict=False)
+    bad = value.is_null() | value.is_nan()
+    if rule.positive_above is None:
+        bad |= (value != 0) & (value != 1) & ~value.is_in(rule.drop)
+    if bad.any():
+        row = bad.arg_max()
+        assert row is not None
+        wanted = "0 or 1" if rule.positive_above is None else "a number"
+        raise ValueError(
+            f"{chunk.at(row)}: a label must be {wanted}, however: {rule.column}={text[row]!r}; mend or drop it"
+        )
+    positive = value > rule.positive_above if rule.positive_above is not None else value == 1
+    return positive.cast(pl.UInt8), ~value.is_in(rule.drop)
+
+
+def _check_numbers(chunk: Chunk, schema: Schema) -> None:
+    """A numeric field holds finite numbers or nothing."""
+    for field in schema.fields:
+        if field.kind == "numeric":
+            text = chunk.frame[field.name]
+            value = text.cast(pl.Float64, strict=False)
+            filled = text.is_not_null() & (text.cast(pl.String) != "")
+            bad = filled & (value.is_null() | value.is_infinite())
+            if bad.any():
+                row = bad.arg_max()
+                assert row is not None
+                raise ValueError(
+                    f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
+                    f"{field.name}={text[row]!r}; mend the row or declare the field categorical"
+                )
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Put a folder in the place of another, which goes only when the new one is whole."""
+    old = new.with_name(new.name + ".old")
+    if target.exists():
+        os.replace(target, old)
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)

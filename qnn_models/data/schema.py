@@ -1,0 +1,245 @@
+"""What a data set is: its label rule, its fields, its split and the files it is read from; loaded from strict TOML."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+FieldKind = Literal["categorical", "numeric", "sequence"]
+Bucket = Literal["log2square", "integer"]
+Missing = Literal["oov", "own"]
+SPLITS = ("train", "valid", "test")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One input field of a data set.
+
+    Attributes:
+        name: column the field is read from.
+        kind: `categorical` takes each text as a token; `numeric` puts a number into an integer bucket first;
+            `sequence` splits one text into several tokens.
+        max_length: most tokens kept of a sequence, the first ones; 1 for the other kinds.
+        separator: what separates the tokens of a sequence.
+        min_count: a token seen fewer times than this in the training rows is out of vocabulary.
+        bucket: `log2square` is floor(ln(x)²) for x > 2, else x without its fraction; `integer` is x without its
+            fraction.
+        missing: an empty value is `oov` (id 1, like an unknown token) or gets an id of its `own`, if the training rows
+            hold enough of them. A sequence without tokens is padding only.
+    """
+
+    name: str
+    kind: FieldKind = "categorical"
+    max_length: int = 1
+    separator: str = ""
+    min_count: int = 1
+    bucket: Bucket = "log2square"
+    missing: Missing = "oov"
+
+    def __post_init__(self) -> None:
+        if self.kind == "sequence" and not self.separator:
+            raise ValueError(f"a sequence field needs a separator, however: {self.name} has none; set separator")
+        if self.max_length < 1 or (self.kind != "sequence" and self.max_length != 1):
+            raise ValueError(
+                f"max_length must be at least 1, and 1 unless the field is a sequence, however: "
+                f"{self.name} is {self.kind} with max_length={self.max_length}"
+            )
+        if self.min_count < 1:
+            raise ValueError(f"min_count must be at least 1, however: {self.name} has min_count={self.min_count}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """The rule that makes a label 0 or 1 of a column.
+
+    Attributes:
+        column: the column read.
+        positive_above: label = value > positive_above; None: the column holds 0 and 1 already, else an error.
+        drop: rows with one of these values are left out, before the split.
+    """
+
+    column: str
+    positive_above: float | None = None
+    drop: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One arrangement of files that a data set is read from.
+
+    Either `table`, one table to be split by seed, or `train` and `test`, and `valid`; without `valid` a part of the
+    training rows is held out by seed.
+
+    Attributes:
+        format: a key of `qnn_models.data.readers.READERS`.
+        table: file of all rows.
+        train: file of the training rows.
+        valid: file of the validation rows.
+        test: file of the test rows.
+        extra: files joined to the table, in the order that the reader asks for.
+        separator: one character between columns; csv only.
+        quoted: a double quote guards a column; csv only.
+        columns: names of the columns where the file has no header; empty: the first line has them.
+        label: label rule of these files, where it differs from the schema's.
+    """
+
+    format: str
+    table: str = ""
+    train: str = ""
+    valid: str = ""
+    test: str = ""
+    extra: tuple[str, ...] = ()
+    separator: str = ","
+    quoted: bool = True
+    columns: tuple[str, ...] = ()
+    label: Label | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.table) == bool(self.train):
+            raise ValueError(
+                f"a source is one table, or train and test files, however: table={self.table!r}, train={self.train!r}"
+            )
+        if self.train and not self.test:
+            raise ValueError(f"a source with a train file needs a test file, however: test={self.test!r}")
+        if len(self.separator) != 1 or not self.separator.isascii():
+            raise ValueError(f"a separator is one ASCII character, however: separator={self.separator!r}")
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Role (`table`, or `train`, `valid`, `test`) -> file name, in reading order."""
+        roles = ("table", *SPLITS)
+        return {role: getattr(self, role) for role in roles if getattr(self, role)}
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that must be there."""
+        return (*self.parts.values(), *self.extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """A data set: name, label rule, fields in order, split ratios and the sources it can be read from.
+
+    `ratios` (train, valid, test) split a table at random by seed. Sizes are exact: each is the share's floor, and the
+    rows left over go to the largest fractions (45 840 617 rows at 8:1:1 are 36 672 493, 4 584 062 and 4 584 062).
+    """
+
+    name: str
+    label: Label
+    fields: tuple[Field, ...]
+    sources: tuple[Source, ...] = ()
+    ratios: tuple[int, int, int] = (8, 1, 1)
+    description: str = ""
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in self.fields]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if not names or repeated:
+            raise ValueError(f"a schema has one or more fields of distinct names, however: {repeated or names}")
+        if self.label.column in names:
+            raise ValueError(f"the label must not be a field, however: {self.label.column} is both")
+        if len(self.ratios) != 3 or min(self.ratios) < 1:
+            raise ValueError(f"ratios are three positive integers, however: ratios={self.ratios}")
+
+    def fingerprint(self) -> str:
+        """Hash of everything that changes the encoding (hexadecimal, 16 digits)."""
+        content = asdict(self)
+        del content["description"], content["origin"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_schema(path: Path) -> Schema:
+    """Read a schema from TOML.
+
+    Tables: top level `name`, `description`, `origin`, `ratios`; `[label]`; `[[field]]`, one for each field, or one for
+    several alike with `names` in place of `name`; `[[source]]`. Keys are those of the classes of this module.
+
+    Args:
+        path: the TOML file.
+
+    Raises:
+        ValueError: bad TOML, an unknown, missing or ill-typed key, or values that do not fit, with file and key.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = tomllib.load(stream)
+    except FileNotFoundError as error:
+        raise ValueError(f"a schema must be there to be read, however: {path} is not a file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: a schema must be TOML, however: {error}") from error
+    return _schema(raw, where=str(path))
+
+
+def _schema(raw: dict[str, Any], *, where: str) -> Schema:
+    raw = dict(raw)
+    label = _build(Label, raw.pop("label", {}), where=f"{where}: label")
+    made: list[Field] = []
+    for position, entry in enumerate(_tables(raw.pop("field", []), where=f"{where}: field")):
+        place = f"{where}: field[{position}]"
+        names = entry.pop("names", None)
+        if names is not None and "name" in entry:
+            raise ValueError(f"{place}: give name or names, not both")
+        same = [entry] if names is None else [{**entry, "name": name} for name in names]
+        made += [_build(Field, one, where=place) for one in same]
+    sources: list[Source] = []
+    if not raw.get("source"):
+        raise ValueError(f"{where}: a schema names the files it is read from, however: no [[source]]; add one")
+    for position, entry in enumerate(_tables(raw.pop("source", []), where=f"{where}: source")):
+        place = f"{where}: source[{position}]"
+        if "label" in entry:
+            entry["label"] = _build(Label, entry["label"], where=f"{place}: label")
+        sources.append(_build(Source, entry, where=place))
+    return _build(Schema, {**raw, "label": label, "fields": tuple(made), "sources": tuple(sources)}, where=where)
+
+
+def _tables(value: object, *, where: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise ValueError(f"{where} must be an array of tables, however: {value!r}; write [[...]]")
+    return [dict(entry) for entry in value]
+
+
+def _build(cls: type[_T], raw: Mapping[str, Any], *, where: str) -> _T:
+    """Make a frozen dataclass of a TOML table: only known keys, all that have no default, each of its type."""
+    hints = get_type_hints(cls)
+    unknown = [key for key in raw if key not in hints]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], hints, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(hints)}"
+        raise ValueError(f"{where}: keys must be known, however: {unknown[0]!r}; {remedy}")
+    absent = [f.name for f in fields(cls) if f.default is MISSING and f.name not in raw]  # type: ignore[arg-type]
+    if absent:
+        raise ValueError(f"{where}: a required key is missing, however: {absent[0]!r} must be given")
+    try:
+        return cls(**{key: _typed(value, hints[key], key) for key, value in raw.items()})
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _typed(value: object, hint: Any, key: str) -> Any:
+    """Check a TOML value against a dataclass field's type; arrays become tuples, integers floats where asked."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple and isinstance(value, list | tuple):
+        inner = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(inner) == len(value):
+            return tuple(_typed(item, kind, key) for item, kind in zip(value, inner, strict=True))
+    elif origin is UnionType:
+        return _typed(value, arguments[0], key)  # float | None: TOML has no null
+    elif origin is Literal:
+        if value in arguments:
+            return value
+        raise ValueError(f"{key} must be one of {', '.join(arguments)}, however: {key}={value!r}")
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
+        return value
+    raise ValueError(f"{key} must be of type {getattr(hint, '__name__', hint)}, however: {key}={value!r}")
