@@ -22,8 +22,8 @@ def draw(results: Results) -> Figure:
     """One row for each data set, one column for each model: probability, its 0.5 contour, test points and accuracy."""
     runs = results.runs("boundaries")
     first_seed = runs["seed"].to_numpy().min()
-    grids = results.table("boundaries_grid").filter(pl.col("seed") == first_seed)
-    points = results.table("boundaries_points").filter(pl.col("split") == "test")
+    grids = results.table("boundaries", "grid").filter(pl.col("seed") == first_seed)
+    points = results.table("boundaries", "points").filter(pl.col("split") == "test")
     datasets = runs["dataset"].unique(maintain_order=True).to_list()
     models = runs["label"].unique(maintain_order=True).to_list()
     paper = {

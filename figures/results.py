@@ -22,40 +22,42 @@ class Results:
         self.folder = folder
         self._frames: dict[str, pl.DataFrame] = {}
 
-    def has(self, name: str) -> bool:
+    def has(self, study: str) -> bool:
         """Whether the study has been collected."""
-        return (self.folder / f"{name}.csv").is_file()
+        return self._path(study, "").is_file()
 
-    def table(self, name: str) -> pl.DataFrame:
-        """The collected CSV of this name, as it is.
+    def table(self, study: str, part: str = "") -> pl.DataFrame:
+        """A collected CSV as it is: the study's runs, or a further part such as the grid of a surface.
 
         Raises:
             MissingResultsError: the file is not there; names the study to run.
         """
-        if name not in self._frames:
-            path = self.folder / f"{name}.csv"
+        path = self._path(study, part)
+        if path.name not in self._frames:
             if not path.is_file():
-                study = name.partition("_")[0]
                 raise MissingResultsError(
                     f"{path} is missing: run `qnn study run studies/configs/{study}.toml`, "
                     f"then `qnn study collect studies/configs/{study}.toml`."
                 )
-            self._frames[name] = pl.read_csv(path, infer_schema_length=None)
-        return self._frames[name]
+            self._frames[path.name] = pl.read_csv(path, infer_schema_length=None)
+        return self._frames[path.name]
 
-    def runs(self, name: str) -> pl.DataFrame:
+    def runs(self, study: str) -> pl.DataFrame:
         """The study's runs that ended well.
 
         Raises:
             MissingResultsError: the study was never collected, or none of its runs ended well.
         """
-        frame = self.table(name).filter(pl.col("status") == "done")
+        frame = self.table(study).filter(pl.col("status") == "done")
         if frame.is_empty():
             raise MissingResultsError(
-                f"{self.folder / f'{name}.csv'} holds no run that ended well: see `qnn study status "
-                f"studies/configs/{name}.toml`, then run the study again with --retry-failed."
+                f"{self._path(study, '')} holds no run that ended well: see `qnn study status "
+                f"studies/configs/{study}.toml`, then run the study again."
             )
         return frame
+
+    def _path(self, study: str, part: str) -> Path:
+        return self.folder / (f"{study}_{part}.csv" if part else f"{study}.csv")
 
 
 @cache

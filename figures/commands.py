@@ -1,0 +1,55 @@
+"""The commands `qnn figures` and `qnn report`.
+
+They live here and not in `studies.commands`, because an import only ever points from figures to studies.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+RESULTS = Path("results")
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RESULTS,
+    show_default=True,
+    help="Folder with the collected CSVs.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the files.  [default: figures/ in the results]",
+)
+@click.option("--list", "only_list", is_flag=True, help="List figures and tables with the studies they need.")
+def figures(names: tuple[str, ...], results: Path, out: Path | None, only_list: bool) -> None:
+    """Draw the figures (PDF and PNG) and write the LaTeX tables from collected results; all of them for no NAME.
+
+    One whose study has not been collected says so, and the others are drawn.
+    """
+    from figures.build import Built, build, select
+
+    if only_list:
+        specs = select(names)
+        width = max(len(spec.name) for spec in specs)
+        for spec in specs:
+            click.echo(f"{spec.name:<{width}}  {', '.join(spec.studies) or 'no study'}")
+        return
+
+    def report(built: Built) -> None:
+        if built.missing:
+            click.echo(f"{built.name}: not drawn. {built.missing}", err=True)
+        else:
+            click.echo(f"{built.name}: {', '.join(str(path) for path in built.files)}")
+
+    done = build(names, results=results, out=out or results / "figures", progress=report)
+    missing = sum(1 for built in done if built.missing)
+    if names and missing:
+        raise click.exceptions.Exit(1)
+    if missing:
+        click.echo(f"{len(done) - missing} of {len(done)} drawn.", err=True)
