@@ -1,0 +1,108 @@
+"""Tensors and their story in one file: safetensors whose header carries JSON, written whole or not at all.
+
+One file cannot be half of one state and half of another, so a process may be killed at any moment. No pickle is read or
+written: a checkpoint from a stranger can be wrong, but it cannot run code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+__all__ = ["load_model_state", "load_optimizer_state", "optimizer_tensors", "read_checkpoint", "write_checkpoint"]
+
+_HEADER_KEY = "state"
+
+
+def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+    """Write tensors and JSON-able state to `path`; whoever reads it sees the old file or the new one, each whole.
+
+    Args:
+        path: the file; its folder is made.
+        tensors: by name; they may live on any device.
+        state: anything `json` writes, floats to the last bit.
+
+    Raises:
+        ValueError: the state holds NaN or infinities, which JSON has not.
+    """
+    header = {_HEADER_KEY: json.dumps(state, allow_nan=False)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        # Cloned, as safetensors refuses tensors that share memory, and views are no business of a file.
+        save_file(
+            {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, temporary, header
+        )
+        with open(temporary, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (on the CPU) and state of a checkpoint.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is not one that `write_checkpoint` wrote.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"A checkpoint is a file, however: there is none at {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no dict)
+        return tensors, json.loads(header[_HEADER_KEY])
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(
+            f"A checkpoint is a safetensors file with JSON in its header, however: {path} is not ({error}); "
+            "delete it and start again."
+        ) from None
+
+
+def load_model_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy parameters and buffers into a model.
+
+    Raises:
+        ValueError: names or shapes differ from the model's.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if expected != found:
+        differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        first = differing[0]
+        raise ValueError(
+            f"A checkpoint fits the model it was written from, however: {len(differing)} tensors differ, such as "
+            f"{first}: {found.get(first, 'absent')} in the file, {expected.get(first, 'absent')} in the model; "
+            "build the model with the same options."
+        )
+    model.load_state_dict(dict(tensors))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """State of an optimizer whose state is all tensors (Adam's is), by ``parameter index.name``."""
+    return {
+        f"{index}.{name}": tensor
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, tensor in entries.items()
+    }
+
+
+def load_optimizer_state(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` took; settings such as the learning rate stay as they are."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
