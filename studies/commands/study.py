@@ -1,0 +1,192 @@
+"""``qnn study``: list the declared studies, run one, see how it stands, collect its results."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from studies.config import StudyConfig
+    from studies.record import Store
+    from studies.spec import RunSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A study as a command line names it.
+
+    Attributes:
+        config: what is declared.
+        specs: its runs.
+        store: where their records are.
+        results: where collected files go.
+        quick: whether it is shortened.
+    """
+
+    config: StudyConfig
+    specs: tuple[RunSpec, ...]
+    store: Store
+    results: Path
+    quick: bool
+
+
+def open_study(
+    config: str, *, store: Path | None, results: Path, quick: bool, seeds: int | None, dataset: str | None
+) -> Study:
+    """Read a study and find its place. Quick runs live in a folder of their own, ``RESULTS/quick``."""
+    from studies.config import load_config, with_changes
+    from studies.plan import plan
+    from studies.record import Store
+
+    declared = load_config(config)
+    if seeds is not None or dataset is not None:
+        declared = with_changes(declared, seeds=seeds, dataset=dataset)
+    folder = results / "quick" if quick else results
+    return Study(
+        config=declared,
+        specs=plan(declared, quick=quick),
+        store=Store(store or folder / "records"),
+        results=folder,
+        quick=quick,
+    )
+
+
+def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and the options that say which study is meant, and where."""
+    for decorate in (
+        click.argument("config"),
+        click.option("--dataset", help="Run it on this data set instead."),
+        click.option("--seeds", type=int, help="Number of repetitions, instead of the study's own."),
+        click.option("--quick", is_flag=True, help="The shortened study; its results are kept apart, in RESULTS/quick."),
+        click.option("--store", type=click.Path(path_type=Path), help="Folder of the records. [default: RESULTS/records]"),
+        click.option(
+            "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
+            help="Folder of the collected files.",
+        ),
+    ):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
+@click.group()
+def study() -> None:
+    """Run declared studies: resumable, one record per run, safe with several runners on one store.
+
+    CONFIG is the path of a TOML file or the name of a study that comes with the package.
+    """
+
+
+@study.command("list")
+def list_studies() -> None:
+    """List the studies that come with the package."""
+    from studies.config import load_config, study_names
+    from studies.plan import plan
+
+    names = study_names()
+    for name in names:
+        config = load_config(name)
+        click.echo(f"{name:<{max(map(len, names))}}  {len(plan(config)):>4} runs  {config.title}")
+
+
+@study.command("run")
+@_study_options
+@click.option("--jobs", type=int, help="Runs at a time. [default: one per processor; 1 where the study measures time]")
+@click.option("--threads", type=int, default=1, show_default=True, help="Threads per run.")
+@click.option(
+    "--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True,
+    help="Local processes, or the Ray cluster that RAY_ADDRESS names (a local one without it).",
+)  # fmt: skip
+@click.option("--retry-failed", is_flag=True, help="Try runs that failed once more.")
+@click.pass_context
+def run_study(
+    context: click.Context, /, jobs: int | None, threads: int, backend: Any, retry_failed: bool, **which: Any
+) -> None:
+    """Do the runs that are missing, then collect. Interrupted and called again, it goes on where it was."""
+    from studies.collect import collect
+    from studies.runner import run_specs
+    from studies.tables import study_table
+
+    opened = open_study(**which)
+    _stop_like_ctrl_c(signal.SIGTERM)
+    try:
+        summary = run_specs(
+            opened.specs,
+            opened.store,
+            jobs=jobs or default_jobs(opened.config, threads=threads),
+            threads=threads,
+            backend=backend,
+            retry_failed=retry_failed,
+        )
+    except KeyboardInterrupt:
+        from studies.progress import standing
+
+        so_far = standing(opened.specs, opened.store)
+        click.echo(
+            f"\nInterrupted: {so_far.done} of {so_far.total} runs are done and kept in {opened.store.folder}. "
+            f"Give the same command again to go on.",
+            err=True,
+        )
+        context.exit(130)
+    collected = collect(opened.config, opened.store, opened.results, quick=opened.quick)
+    click.echo(study_table(opened.config, collected))
+    click.echo("\n".join(f"wrote {path}" for path in collected.paths))
+    if summary.failed:
+        click.echo(f"{summary.failed} runs failed; `qnn study status` tells why, --retry-failed tries again.", err=True)
+        context.exit(1)
+
+
+@study.command("status")
+@_study_options
+def show_status(**which: Any) -> None:
+    """Show how a study stands, what failed and why, and how long the rest will take."""
+    from studies.progress import duration, standing
+
+    opened = open_study(**which)
+    now = standing(opened.specs, opened.store)
+    click.echo(f"{opened.config.name}{' (quick)' if opened.quick else ''}: {now.done} of {now.total} runs done, "
+               f"{len(now.failed)} failed, {now.in_flight} in flight; records in {opened.store.folder}")  # fmt: skip
+    jobs = default_jobs(opened.config, threads=1)
+    if now.seconds_left is None:
+        click.echo("time left: unknown until a run is done")
+    elif now.seconds_left:
+        click.echo(f"time left: about {duration(now.seconds_left / jobs)} with {jobs} jobs on this machine")
+    labels = {spec.id: spec.label for spec in opened.specs}
+    for record in now.failed:
+        click.echo(f"failed: {labels[record.spec.id]}, seed {record.spec.seed} (run {record.spec.id}): {record.reason}")
+
+
+@study.command("collect")
+@_study_options
+def collect_study(**which: Any) -> None:
+    """Write the CSV files of a study from the records that there are, and print its table."""
+    from studies.collect import collect
+    from studies.tables import study_table
+
+    opened = open_study(**which)
+    collected = collect(opened.config, opened.store, opened.results, quick=opened.quick)
+    click.echo(study_table(opened.config, collected))
+    click.echo("\n".join(f"wrote {path}" for path in collected.paths))
+
+
+def default_jobs(config: StudyConfig, *, threads: int) -> int:
+    """How many runs at a time: one per processor and thread, or one where runs must have the machine to themselves."""
+    return 1 if config.one_at_a_time else max(1, _processors() // threads)
+
+
+def _processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _stop_like_ctrl_c(number: signal.Signals) -> None:
+    def stop(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(number, stop)
