@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from qnn_models.data.encoded import OOV_ID, PADDING_ID, RESERVED_IDS, FieldLayout
-from qnn_models.data.schema import Bucket, Field, Schema
+from qnn_models.data.schema import Field, Schema
 
 _MERGE_ROWS = 1_000_000
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
@@ -22,9 +22,11 @@ def token_expr(field: Field) -> pl.Expr:
     match field.kind:
         case "categorical":
             token = value.cast(pl.String)
+            if field.prefix:
+                token = token.str.head(field.prefix)
             token = pl.when(token != "").then(token)
         case "numeric":
-            token = _bucket_expr(value.cast(pl.Float64, strict=False).fill_nan(None), field.bucket).cast(pl.String)
+            token = _bucket_expr(value.cast(pl.Float64, strict=False).fill_nan(None), field).cast(pl.String)
         case "sequence":
             raise ValueError(f"a sequence has several tokens a row, however: {field.name}; use sequence_expr")
         case _:
@@ -34,21 +36,29 @@ def token_expr(field: Field) -> pl.Expr:
 
 def sequence_expr(field: Field) -> pl.Expr:
     """The first `max_length` tokens of a sequence field, as a list expression; empty tokens do not count."""
-    tokens = pl.col(field.name).cast(pl.String).fill_null("").str.split(field.separator)
+    text = pl.col(field.name).cast(pl.String).fill_null("")
+    separator = field.separator[0]
+    for other in field.separator[1:]:
+        text = text.str.replace_all(other, separator, literal=True)
+    tokens = text.str.split(separator)
     return tokens.list.eval(pl.element().filter(pl.element() != "")).list.head(field.max_length)
 
 
-def _bucket_expr(value: pl.Expr, bucket: Bucket) -> pl.Expr:
+def _bucket_expr(value: pl.Expr, field: Field) -> pl.Expr:
     whole = value.cast(pl.Int64, strict=False)  # drops the fraction, towards zero
-    match bucket:
+    match field.bucket:
         case "log2square":
             return (
                 pl.when(value > 2).then(value.clip(lower_bound=2).log().pow(2).floor().cast(pl.Int64)).otherwise(whole)
             )
         case "integer":
             return whole
+        case "edges":
+            low, *inner, high = field.edges
+            above = pl.sum_horizontal([pl.lit(0, dtype=pl.Int64), *((value > edge).cast(pl.Int64) for edge in inner)])
+            return pl.when((value > low) & (value <= high)).then(above)
         case _:
-            assert_never(bucket)
+            assert_never(field.bucket)
 
 
 class VocabularyCounter:
@@ -177,7 +187,7 @@ class Encoder:
 def _lists_as_text(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     """Join sequences that come as lists (from Parquet), so that there is one path for all."""
     listed = [field for field in schema.fields if isinstance(rows.schema.get(field.name), pl.List)]
-    return rows.with_columns(pl.col(f.name).cast(pl.List(pl.String)).list.join(f.separator) for f in listed)
+    return rows.with_columns(pl.col(f.name).cast(pl.List(pl.String)).list.join(f.separator[0]) for f in listed)
 
 
 def _id_exprs(field: Field, enum: pl.Enum) -> list[pl.Expr]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qnn_models.data.movielens import read_ml1m_grouplens, read_ml100k_grouplens, read_ml100k_recbole
-from qnn_models.data.readers import Reader, read_csv, read_parquet
+from qnn_models.data.readers import Reader, read_csv, read_libfm, read_parquet
 
 READERS: dict[str, Reader] = {
     "csv": read_csv,
+    "libfm": read_libfm,
     "parquet": read_parquet,
     "ml-100k-recbole": read_ml100k_recbole,
     "ml-100k-grouplens": read_ml100k_grouplens,

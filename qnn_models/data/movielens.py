@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-from qnn_models.data.readers import Chunk, parse_block, require_columns
+from qnn_models.data.readers import Chunk, Columns, find_columns, parse_block
 from qnn_models.data.schema import Source
 
 GENRES_100K = (
@@ -26,7 +26,7 @@ GENRE_SEPARATOR = "|"
 _YEAR = r"\((\d{4})\)"
 
 
-def read_ml100k_recbole(source: Source, folder: Path, name: str, columns: Sequence[str]) -> Iterator[Chunk]:
+def read_ml100k_recbole(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """RecBole's atomic files: `ml-100k.inter`, and in `extra` the `.user` and `.item` files."""
     users_name, items_name = source.extra
     ratings = _table(folder / name, ("user_id", "item_id", "rating", "timestamp"), "\t", header=True)
@@ -37,7 +37,7 @@ def read_ml100k_recbole(source: Source, folder: Path, name: str, columns: Sequen
     yield _joined(ratings, users, items.frame.select("item_id", *_year_and_genres(year, genres)), columns)
 
 
-def read_ml100k_grouplens(source: Source, folder: Path, name: str, columns: Sequence[str]) -> Iterator[Chunk]:
+def read_ml100k_grouplens(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """GroupLens' files: `u.data`, and in `extra` `u.user` and `u.item`."""
     users_name, items_name = source.extra
     ratings = _table(folder / name, ("user_id", "item_id", "rating", "timestamp"), "\t")
@@ -48,7 +48,7 @@ def read_ml100k_grouplens(source: Source, folder: Path, name: str, columns: Sequ
     yield _joined(ratings, users, items.frame.select("item_id", *_year_and_genres(_last_year(), genres)), columns)
 
 
-def read_ml1m_grouplens(source: Source, folder: Path, name: str, columns: Sequence[str]) -> Iterator[Chunk]:
+def read_ml1m_grouplens(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """GroupLens' files: `ratings.dat`, and in `extra` `users.dat` and `movies.dat`; `release_year` is a decade.
 
     The published preparation has 8 values of the release field and does not say which; decades are our choice.
@@ -76,7 +76,9 @@ def _table(file: Path, names: Sequence[str], separator: str, *, header: bool = F
     if len(separator) > 1:
         text, separator = text.replace(separator, "\x1f"), "\x1f"
     block = text.rstrip("\r\n").encode() + b"\n"
-    return parse_block(block, names, names, file=file, first_line=first_line, separator=separator)
+    return parse_block(
+        block, names, {name: name for name in names}, file=file, first_line=first_line, separator=separator
+    )
 
 
 def _last_year() -> pl.Expr:
@@ -88,7 +90,7 @@ def _year_and_genres(year: pl.Expr, genres: pl.Expr) -> list[pl.Expr]:
     return [year.alias("release_year"), genres.list.join(GENRE_SEPARATOR).alias("genres")]
 
 
-def _joined(ratings: Chunk, users: Chunk, items: pl.DataFrame, columns: Sequence[str]) -> Chunk:
+def _joined(ratings: Chunk, users: Chunk, items: pl.DataFrame, columns: Columns) -> Chunk:
     """Add each rating's user and item, in the ratings' order."""
     frame = ratings.frame
     for key, table in (("user_id", users.frame), ("item_id", items)):
@@ -97,5 +99,6 @@ def _joined(ratings: Chunk, users: Chunk, items: pl.DataFrame, columns: Sequence
         if unknown.any() and row is not None:
             raise ValueError(f"{ratings.at(row)}: a rating must be of a known {key}, however: {frame[key][row]!r}")
         frame = frame.join(table, on=key, how="left", maintain_order="left", validate="m:1")
-    require_columns(frame.columns, columns, file=ratings.file)
-    return Chunk(frame.select(columns), ratings.file, ratings.first_line, ratings.file.stat().st_size)
+    found = find_columns(frame.columns, columns, file=ratings.file)
+    frame = frame.select(pl.col(here).alias(name) for here, name in found.items())
+    return Chunk(frame, ratings.file, ratings.first_line, ratings.file.stat().st_size)

@@ -20,7 +20,7 @@ from qnn_models.data.encoded import LABEL_COLUMN, ContentHash, EncodedDataset, F
 from qnn_models.data.encoder import Encoder, VocabularyCounter
 from qnn_models.data.formats import READERS
 from qnn_models.data.readers import Chunk
-from qnn_models.data.schema import SPLITS, Label, Schema, Source
+from qnn_models.data.schema import SPLITS, Field, Label, Schema, Source
 from qnn_models.seeds import derive
 
 LAYOUT_VERSION = 1
@@ -170,7 +170,7 @@ class _Rows:
     def assign(self) -> None:
         """Check every label; decide each row's split, of the rows that stay."""
         kept = dict.fromkeys(self._parts, 0)
-        for role, chunk in self._chunks([self._label.column], "labels"):
+        for role, chunk in self._chunks([], "labels"):
             kept[role] += int(_labels(chunk, self._label)[1].sum())
         train, valid, test = self._schema.ratios
         for role, rows in kept.items():
@@ -219,7 +219,8 @@ class _Rows:
         np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
         return assignment
 
-    def _chunks(self, columns: Sequence[str], what: str) -> Iterator[tuple[str, Chunk]]:
+    def _chunks(self, fields: Sequence[Field], what: str) -> Iterator[tuple[str, Chunk]]:
+        columns = [(self._label.column, *self._label.aliases), *((field.name, *field.aliases) for field in fields)]
         self._bar.set_postfix_str(what)
         read = READERS[self._source.format]
         for role, name in self._parts.items():
@@ -230,8 +231,7 @@ class _Rows:
     def _kept(self, what: str) -> Iterator[tuple[pl.DataFrame, pl.Series, np.ndarray]]:
         """Rows that stay, their labels and the split of each, chunk by chunk."""
         position = dict.fromkeys(self._parts, 0)
-        columns = [self._label.column, *(field.name for field in self._schema.fields)]
-        for role, chunk in self._chunks(columns, what):
+        for role, chunk in self._chunks(self._schema.fields, what):
             labels, keep = _labels(chunk, self._label)
             _check_numbers(chunk, self._schema)
             start = position[role]

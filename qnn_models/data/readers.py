@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -42,24 +43,41 @@ class Chunk:
         return f"{self.file}:{line}"
 
 
-Reader = Callable[[Source, Path, str, Sequence[str]], Iterator[Chunk]]
+Columns: TypeAlias = Sequence[tuple[str, ...]]
+"""Columns wanted: for each, the name it gets, which is tried first, and its aliases."""
+
+Reader: TypeAlias = Callable[[Source, Path, str, Columns], Iterator[Chunk]]
 """(source, folder, file name, columns wanted) -> chunks. Raises ValueError with file and line for rows that are corrupt."""
 
 
-def require_columns(present: Sequence[str], wanted: Sequence[str], *, file: Path) -> None:
-    """Check that a file has the columns wanted.
+def find_columns(present: Sequence[str], wanted: Columns, *, file: Path) -> dict[str, str]:
+    """Find the columns wanted: by name, by an alias, or by one of these but for upper and lower case.
+
+    Returns:
+        Name in the file -> name wanted.
 
     Raises:
-        ValueError: one is missing, with the nearest name that is there.
+        ValueError: one is missing, with the nearest name that is there; or the file has a name twice.
     """
-    for column in wanted:
-        if column not in present:
-            near = difflib.get_close_matches(column, present, n=1)
+    if len(set(present)) != len(present):
+        twice = next(name for name in present if list(present).count(name) > 1)
+        raise ValueError(f"{file}: columns have distinct names, however: {twice!r} is there twice")
+    folded = {name.casefold(): name for name in present}
+    found: dict[str, str] = {}
+    for names in wanted:
+        here = [name for name in names if name in present]
+        here += [folded[name.casefold()] for name in names if name.casefold() in folded]
+        if not here:
+            near = difflib.get_close_matches(names[0], present, n=1)
             remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(present)}"
-            raise ValueError(f"{file}: a column of the schema is missing, however: {column!r} must be there; {remedy}")
+            raise ValueError(
+                f"{file}: a column of the schema is missing, however: {names[0]!r} must be there; {remedy}"
+            )
+        found[here[0]] = names[0]
+    return found
 
 
-def read_csv(source: Source, folder: Path, name: str, columns: Sequence[str]) -> Iterator[Chunk]:
+def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """Delimited text, in blocks; every line must have as many columns as the first."""
     file = folder / name
     with file.open("rb") as stream:
@@ -69,26 +87,52 @@ def read_csv(source: Source, folder: Path, name: str, columns: Sequence[str]) ->
             first = stream.readline().decode("utf-8-sig").rstrip("\r\n")
             header = tuple(next(csv.reader([first], delimiter=source.separator), []))
             line = 2
-        require_columns(header, columns, file=file)
+        found = find_columns(header, columns, file=file)
         quote = b'"' if source.quoted else b""
-        for block in _blocks(stream, quote):
-            yield parse_block(
-                block, header, columns, file=file, first_line=line, separator=source.separator, quote=quote
-            )
+        for block in _blocks(stream, quote, file=file, first_line=line):
+            yield parse_block(block, header, found, file=file, first_line=line, separator=source.separator, quote=quote)
             line += block.count(b"\n")
+
+
+def read_libfm(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
+    """LibFM text, one `label index:1 index:1 ...` a line; `columns` of the source names label and fields by position."""
+    file = folder / name
+    found = find_columns(source.columns, columns, file=file)
+    line = 1
+    with file.open("rb") as stream:
+        for block in _blocks(stream, b"", file=file, first_line=line):
+            clean = block.replace(b"\r\n", b"\n").replace(b" \n", b"\n")
+            chunk = parse_block(clean, source.columns, found, file=file, first_line=line, separator=" ")
+            yield replace(chunk, frame=_indices(chunk, label=source.columns[0]), size=len(block))
+            line += block.count(b"\n")
+
+
+def _indices(chunk: Chunk, *, label: str) -> pl.DataFrame:
+    """Take the index of `index:1`."""
+    frame = chunk.frame
+    for name in frame.columns:
+        if name != label:
+            index = frame[name].str.extract(r"^(\d+):1(?:\.0*)?$")
+            if index.null_count():
+                row = index.is_null().arg_max() or 0
+                raise ValueError(
+                    f"{chunk.at(row)}: a one-hot field must be index:1, however: {frame[name][row]!r} for {name}; mend it"
+                )
+            frame = frame.with_columns(index.alias(name))
+    return frame
 
 
 def parse_block(
     block: bytes,
     header: Sequence[str],
-    columns: Sequence[str],
+    columns: Mapping[str, str],
     *,
     file: Path,
     first_line: int,
     separator: str,
     quote: bytes = b"",
 ) -> Chunk:
-    """Parse whole lines of delimited text.
+    """Parse whole lines of delimited text; `columns` gives the names wanted by names of the header.
 
     Raises:
         ValueError: a line has another number of columns than the header, or the text is not UTF-8.
@@ -110,26 +154,34 @@ def parse_block(
         )
     except pl.exceptions.PolarsError as error:
         raise ValueError(f"{file}, from line {first_line}: text must be clean UTF-8, however: {error}") from error
-    return Chunk(frame.select(columns), file, first_line, len(block), lines)
+    return Chunk(
+        frame.select(pl.col(here).alias(name) for here, name in columns.items()), file, first_line, len(block), lines
+    )
 
 
-def _blocks(stream: io.BufferedReader, quote: bytes) -> Iterator[bytes]:
+def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: int) -> Iterator[bytes]:
     """Cut a stream at line ends, outside quotes; empty lines at the end of the file are no rows."""
     rest = b""
+    line = first_line
     following = stream.read(BLOCK_BYTES)
     while data := following:
         following = stream.read(BLOCK_BYTES)
         data = rest + data
-        if not following:
-            data = data.rstrip(b"\r\n") + b"\n"
-            cut = len(data) if len(data) > 1 else 0
-        else:
+        if following:
             cut = data.rfind(b"\n") + 1
             while quote and cut and data.count(quote, 0, cut) % 2:
                 cut = data.rfind(b"\n", 0, cut - 1) + 1
+            if not cut and len(data) > 2 * BLOCK_BYTES:
+                raise ValueError(
+                    f"{file}:{line}: a row must end and a quote close, however: none does; set quoted = false?"
+                )
+        else:
+            data = data.rstrip(b"\r\n") + b"\n"
+            cut = len(data) if len(data) > 1 else 0
         rest = data[cut:]
         if cut:
             yield data[:cut]
+            line += data.count(b"\n", 0, cut)
 
 
 def _wrong_width(found: int, width: int, *, file: Path, line: int) -> ValueError:
@@ -163,17 +215,17 @@ def _check_quoted(block: bytes, width: int, *, file: Path, first_line: int, sepa
     return np.array(starts) if start - first_line != len(starts) else None
 
 
-def read_parquet(source: Source, folder: Path, name: str, columns: Sequence[str]) -> Iterator[Chunk]:
+def read_parquet(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """Parquet, in batches, types as stored; a sequence field may be a list."""
     import pyarrow.parquet as pq
 
     file = folder / name
     with pq.ParquetFile(file) as stored:
-        require_columns(stored.schema_arrow.names, columns, file=file)
+        found = find_columns(stored.schema_arrow.names, columns, file=file)
         row = 1
         size = file.stat().st_size
         total = max(stored.metadata.num_rows, 1)
-        for batch in stored.iter_batches(batch_size=2**18, columns=list(dict.fromkeys(columns))):
-            frame = pl.DataFrame(pl.from_arrow(batch))
-            yield Chunk(frame.select(columns), file, row, size * frame.height // total)
+        for batch in stored.iter_batches(batch_size=2**18, columns=list(found)):
+            frame = pl.DataFrame(pl.from_arrow(batch)).rename(found)
+            yield Chunk(frame, file, row, size * frame.height // total)
             row += frame.height

@@ -13,7 +13,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 FieldKind = Literal["categorical", "numeric", "sequence"]
-Bucket = Literal["log2square", "integer"]
+Bucket = Literal["log2square", "integer", "edges"]
 Missing = Literal["oov", "own"]
 SPLITS = ("train", "valid", "test")
 
@@ -26,23 +26,29 @@ class Field:
 
     Attributes:
         name: column the field is read from.
+        aliases: other names of the column, each tried where the one before is absent.
         kind: `categorical` takes each text as a token; `numeric` puts a number into an integer bucket first;
             `sequence` splits one text into several tokens.
         max_length: most tokens kept of a sequence, the first ones; 1 for the other kinds.
-        separator: what separates the tokens of a sequence.
+        separator: what separates the tokens of a sequence; of several characters each one does.
+        prefix: keep only so many first characters of a categorical text; 0 keeps all.
         min_count: a token seen fewer times than this in the training rows is out of vocabulary.
         bucket: `log2square` is floor(ln(x)²) for x > 2, else x without its fraction; `integer` is x without its
-            fraction.
+            fraction; `edges` is k for edges[k] < x ≤ edges[k + 1], and missing outside the edges.
+        edges: ascending bounds of the buckets, for `edges`.
         missing: an empty value is `oov` (id 1, like an unknown token) or gets an id of its `own`, if the training rows
             hold enough of them. A sequence without tokens is padding only.
     """
 
     name: str
+    aliases: tuple[str, ...] = ()
     kind: FieldKind = "categorical"
     max_length: int = 1
     separator: str = ""
+    prefix: int = 0
     min_count: int = 1
     bucket: Bucket = "log2square"
+    edges: tuple[float, ...] = ()
     missing: Missing = "oov"
 
     def __post_init__(self) -> None:
@@ -52,6 +58,19 @@ class Field:
             raise ValueError(
                 f"max_length must be at least 1, and 1 unless the field is a sequence, however: "
                 f"{self.name} is {self.kind} with max_length={self.max_length}"
+            )
+        if self.prefix < 0 or (self.prefix and self.kind != "categorical"):
+            raise ValueError(
+                f"prefix must be positive, of a categorical field, however: {self.name} is {self.kind} with "
+                f"prefix={self.prefix}"
+            )
+        wants_edges = self.kind == "numeric" and self.bucket == "edges"
+        if bool(self.edges) != wants_edges or (
+            wants_edges and (len(self.edges) < 2 or sorted(set(self.edges)) != [*self.edges])
+        ):
+            raise ValueError(
+                f"edges are two or more ascending numbers, for a numeric field with bucket = 'edges', however: "
+                f"{self.name} is {self.kind} with bucket={self.bucket!r}, edges={self.edges}"
             )
         if self.min_count < 1:
             raise ValueError(f"min_count must be at least 1, however: {self.name} has min_count={self.min_count}")
@@ -63,11 +82,13 @@ class Label:
 
     Attributes:
         column: the column read.
+        aliases: other names of it, each tried where the one before is absent.
         positive_above: label = value > positive_above; None: the column holds 0 and 1 already, else an error.
         drop: rows with one of these values are left out, before the split.
     """
 
     column: str
+    aliases: tuple[str, ...] = ()
     positive_above: float | None = None
     drop: tuple[float, ...] = ()
 
@@ -76,11 +97,13 @@ class Label:
 class Source:
     """One arrangement of files that a data set is read from.
 
+    Column names match exactly or, failing that, but for upper and lower case.
+
     Either `table`, one table to be split by seed, or `train` and `test`, and `valid`; without `valid` a part of the
     training rows is held out by seed.
 
     Attributes:
-        format: a key of `qnn_models.data.readers.READERS`.
+        format: a key of `qnn_models.data.formats.READERS`.
         table: file of all rows.
         train: file of the training rows.
         valid: file of the validation rows.
@@ -122,7 +145,7 @@ class Source:
     @property
     def files(self) -> tuple[str, ...]:
         """Every file that must be there."""
-        return (*self.parts.values(), *self.extra)
+        return tuple(dict.fromkeys((*self.parts.values(), *self.extra)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
