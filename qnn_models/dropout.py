@@ -38,12 +38,16 @@ class MaskSource:
             like: a tensor on the CPU.
             dropped: how many of the 65536 values of an element's 16 bits drop it.
         """
-        words = self._bits.random_raw(-(-like.numel() // _LANES_PER_WORD))
-        lanes = torch.from_numpy(words.view(np.int16)[: like.numel()]).view(like.shape)
         mask = torch.empty_like(like, requires_grad=False, memory_format=torch.contiguous_format)
-        # Writing the comparison as floats in one pass is 5 times faster than multiplying by a tensor of bools.
-        torch.ge(lanes, dropped - _LANES // 2, out=mask)
+        self.keep(mask, dropped=dropped)
         return mask.mul_(_LANES / (_LANES - dropped))
+
+    def keep(self, out: Tensor, *, dropped: int) -> None:
+        """Write 1 where an element is kept and 0 where it is dropped."""
+        words = self._bits.random_raw(-(-out.numel() // _LANES_PER_WORD))
+        lanes = torch.from_numpy(words.view(np.int16)[: out.numel()]).view(out.shape)
+        # Writing the comparison as floats in one pass is 5 times faster than multiplying by a tensor of bools.
+        torch.ge(lanes, dropped - _LANES // 2, out=out)
 
     def state(self) -> list[int]:
         """The stream's position: four 64-bit words."""
@@ -86,6 +90,15 @@ class Dropout(nn.Module):
     def realised_p(self) -> float:
         """The probability of the CPU path: p rounded to a multiple of 2^-16."""
         return round(self.p * _LANES) / _LANES
+
+    @property
+    def keep_scale(self) -> float:
+        """What survivors are multiplied with: the inverse of the keep probability as realised."""
+        return 1 / (1 - self.realised_p)
+
+    def keep(self, out: Tensor) -> None:
+        """Fill a CPU tensor with 1 where an element is kept and 0 where it is dropped, for callers that fuse the rest."""
+        self.source.keep(out, dropped=round(self.p * _LANES))
 
     @property
     def source(self) -> MaskSource:

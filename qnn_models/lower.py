@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from qnn_models.bilinear import quadratic_form
+from qnn_models.gate import norm_repeated, row_gate, row_gate_pair
 from qnn_theory.expr import (
     Activation,
     ActivationKind,
@@ -147,30 +148,26 @@ def _two_passes(graph: fx.Graph) -> fx.Graph:
     result = fx.Graph()
     copies: dict[fx.Node, tuple[fx.Node, fx.Node]] = {}
     for node in graph.nodes:
+        differs = any(first is not second for first, second in map(copies.__getitem__, node.all_input_nodes))
         stochastic = node.op == "call_module" and node.target.startswith("dropout_")
         if node.op == "output":
             (value,) = node.args
             result.output(copies[value])
-        elif stochastic or any(first is not second for first, second in map(copies.__getitem__, node.all_input_nodes)):
+        elif stochastic or differs:
             copies[node] = (
                 result.node_copy(node, lambda n: copies[n][0]),
                 result.node_copy(node, lambda n: copies[n][1]),
             )
+        elif node.target is row_gate:
+            both = result.call_function(row_gate_pair, fx.node.map_arg(node.args, lambda n: copies[n][0]))
+            copies[node] = (result.call_function(_item, (both, 0)), result.call_function(_item, (both, 1)))
         elif node.op == "call_module":  # a shared norm sees the same batch in both passes
-            shared = result.call_function(norm_twice, (result.get_attr(node.target), copies[node.args[0]][0]))
+            shared = result.call_function(norm_repeated, (result.get_attr(node.target), copies[node.args[0]][0]))
             copies[node] = (shared, shared)
         else:
             shared = result.node_copy(node, lambda n: copies[n][0])
             copies[node] = (shared, shared)
     return result
-
-
-def norm_twice(norm: nn.BatchNorm1d, x: torch.Tensor) -> torch.Tensor:
-    """BatchNorm of a batch that two passes share: the running statistics move as far as two passes would move them."""
-    if not norm.training:
-        return norm(x)
-    momentum = 1 - (1 - (norm.momentum or 0.0)) ** 2
-    return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
 
 
 def _visit(build: _Builder, expr: Expr, rows: int | None, shared: dict[str, fx.Node]) -> _Value:
@@ -233,8 +230,7 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
             else:
                 node = call(ACTIVATIONS[kind], node, call("reshape", shared[slope], 1))
             if build.mid_dropout and not post:
-                build.dropouts.append(f"dropout_{len(build.dropouts)}")
-                node = build.graph.call_module(build.dropouts[-1], (node,))
+                node = build.graph.call_module(_declare_dropout(build), (node,))
             return _Value(node, by_row=value.by_row)
         case Concat(parts=parts):
             values = visit_all(parts)
@@ -242,6 +238,11 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
             if values[0].by_row:  # concatenation does not broadcast
                 nodes = [call("expand", node, -1, rows, -1) for node in nodes]
             return _Value(call(torch.cat, nodes, dim=-1), by_row=values[0].by_row)
+        case RowSum(rows=count, of=Activation(kind="relu", of=Affine(bias=True) as projected)) if rows is None:
+            argument = visit(projected.of)
+            if not argument.by_row and len(_siblings(build.expr, projected, count)) == 1:
+                return _row_gate(build, projected, argument, count, shared)
+            return _Value(call("sum", _visit(build, expr.of, count, shared).node, 1), by_row=False)
         case RowSum(rows=count, of=of):
             value = _visit(build, of, count, shared)
             if not value.by_row:
@@ -291,6 +292,17 @@ def _affine(build: _Builder, expr: Affine, value: _Value, rows: int | None, shar
     return build.known[expr, rows]
 
 
+def _row_gate(build: _Builder, projected: Affine, argument: _Value, rows: int, shared: dict[str, fx.Node]) -> _Value:
+    """``Σ_m relu(W_m v + b_m)`` as the one fused operation of `gate`."""
+    norm = dropout = None
+    if build.mid_norm:
+        norm = build.graph.get_attr(_declare_norm(build, build.size(projected) * rows))
+    if build.mid_dropout:
+        dropout = build.graph.get_attr(_declare_dropout(build))
+    weights = shared[projected.name], shared[bias_name(projected.name)]
+    return _Value(build.call(row_gate, argument.node, *weights, norm, dropout), by_row=False)
+
+
 def _siblings(root: Expr, expr: Affine, rows: int | None) -> list[Affine]:
     """The affine maps with the same argument, in the same row context, and a bias as well; each once."""
     if not expr.bias:
@@ -309,13 +321,22 @@ def _siblings(root: Expr, expr: Affine, rows: int | None) -> list[Affine]:
 
 
 def _norm(build: _Builder, value: _Value, size: int, rows: int | None) -> fx.Node:
-    name = f"norm_{len(build.norms)}"
     if not value.by_row:
-        build.norms[name] = size
-        return build.graph.call_module(name, (value.node,))
-    build.norms[name] = size * (rows or 1)
+        return build.graph.call_module(_declare_norm(build, size), (value.node,))
+    name = _declare_norm(build, size * (rows or 1))
     flat = build.call("flatten", value.node, 1)
     return build.call("unflatten", build.graph.call_module(name, (flat,)), -1, (rows, size))
+
+
+def _declare_norm(build: _Builder, channels: int) -> str:
+    name = f"norm_{len(build.norms)}"
+    build.norms[name] = channels
+    return name
+
+
+def _declare_dropout(build: _Builder) -> str:
+    build.dropouts.append(f"dropout_{len(build.dropouts)}")
+    return build.dropouts[-1]
 
 
 def _fold(call: Callable[..., fx.Node], operation: Callable[..., Any], values: list[_Value]) -> _Value:
