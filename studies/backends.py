@@ -74,7 +74,9 @@ def _on_ray(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Reco
     try:
         import ray
     except ModuleNotFoundError:
-        raise ValueError("--backend ray needs Ray, however it is not installed: pip install 'qnn-toolkit[cluster]'.") from None
+        raise ValueError(
+            "--backend ray needs Ray, however it is not installed: pip install 'qnn-toolkit[cluster]'."
+        ) from None
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False)
     remote: Callable[..., object] = ray.remote(execute).remote
@@ -93,5 +95,9 @@ def _on_ray(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Reco
         call = flying.pop(ready[0])
         try:
             yield ray.get(ready[0])
-        except (ray.exceptions.RaySystemError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
+        except (
+            ray.exceptions.RaySystemError,
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.OutOfMemoryError,
+        ) as error:
             yield failed(call, reason=f"{_KILLED} ({type(error).__name__})")

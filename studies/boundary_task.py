@@ -170,7 +170,9 @@ def run(spec: RunSpec) -> Measured:
         optimizer.step()
     seconds = time.perf_counter() - started
     if not math.isfinite(loss.item()):
-        raise ValueError(f"The loss must stay finite, however: {loss.item()} after {training.epochs} epochs; lower the rate.")
+        raise ValueError(
+            f"The loss must stay finite, however: {loss.item()} after {training.epochs} epochs; lower the rate."
+        )
     model.eval()
     with torch.no_grad():
         train_logits, test_logits = model(points.train[rows]), model(points.test)

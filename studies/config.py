@@ -14,13 +14,18 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import cattrs
-from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
+from cattrs.errors import (
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 
 from studies.spec import TASKS, Scalar, Task
 
@@ -101,12 +106,12 @@ class Comparison:
     Attributes:
         against: value of ``option`` (or the label, when ``option`` is empty) that every other arm is compared with.
         option: the setting in which the two arms of a pair differ, all others being equal.
-        metric: the metric that decides.
+        metrics: what is compared.
     """
 
     against: str
     option: str = ""
-    metric: str = "test_auc"
+    metrics: tuple[str, ...] = ("test_auc", "test_logloss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +169,9 @@ def find_config(name: str) -> Path:
     if path.suffix == ".toml":
         if path.is_file():
             return path
-        raise ValueError(f"A study is a TOML file, however there is no file {name}; `qnn study list` names the studies.")
+        raise ValueError(
+            f"A study is a TOML file, however there is no file {name}; `qnn study list` names the studies."
+        )
     if name in study_names():
         return Path(str(resources.files("studies") / "configs" / f"{name}.toml"))
     raise ValueError(
@@ -197,7 +204,11 @@ def load_config(path: Path | str) -> StudyConfig:
 
 
 def with_changes(
-    config: StudyConfig, *, seeds: int | None = None, dataset: str | None = None, training: Mapping[str, Scalar] | None = None
+    config: StudyConfig,
+    *,
+    seeds: int | None = None,
+    dataset: str | None = None,
+    training: Mapping[str, Scalar] | None = None,
 ) -> StudyConfig:
     """The study with other seeds, on another data set, or with other settings of the training.
 
@@ -255,17 +266,18 @@ def validated(config: StudyConfig) -> StudyConfig:
                 _known(dataset, config.datasets, f"{key}.datasets")
             check_settings(arm.options, module.option_parameters(arm.model), f"{key}.options")
             check_settings(arm.training, training, f"{key}.training")
-        for quick in (False, True):
-            for spec in plan(config, quick=quick):
-                module.check(spec)
+            try:
+                for quick in (False, True):
+                    for spec in plan(replace(config, arms=(arm,)), quick=quick):
+                        module.check(spec)
+            except (ValueError, KeyError) as error:
+                raise ValueError(f"{key}: {error.args[0]}") from None
     except (ValueError, KeyError) as error:
         raise ValueError(f"{where}{str(error.args[0]).rstrip('.')}.") from None
     return config
 
 
-def check_settings(
-    given: Mapping[str, Choice], parameters: Mapping[str, inspect.Parameter], key: str
-) -> None:
+def check_settings(given: Mapping[str, Choice], parameters: Mapping[str, inspect.Parameter], key: str) -> None:
     """Check settings against the parameters of the function that takes them.
 
     Raises:
@@ -378,7 +390,16 @@ def _converter() -> cattrs.Converter:
             return seeds(value)
         if not isinstance(value, list):
             raise ValueError(f"must be a list, however: {value!r}")
-        return tuple(converter.structure(item, element) for item in value)
+        items, faults = [], []
+        for index, item in enumerate(value):
+            try:
+                items.append(converter.structure(item, element))
+            except Exception as error:
+                error.__notes__ = [IterableValidationNote("", index, element)]
+                faults.append(error)
+        if faults:
+            raise IterableValidationError("items", faults, kind)
+        return tuple(items)
 
     converter.register_structure_hook_func(lambda kind: kind == Mapping[str, Scalar], settings)
     converter.register_structure_hook_func(lambda kind: kind == Mapping[str, Choice], choices)
@@ -397,7 +418,7 @@ def _table(value: Any) -> dict[str, Any]:
 def _complaints(error: BaseException, key: str) -> list[str]:
     """What was wrong, one line per fault, each beginning with the key."""
     if isinstance(error, ForbiddenExtraKeysError):
-        known = [item.name for item in error.cl.__dataclass_fields__.values() if item.name != "source"]
+        known = [item.name for item in fields(error.cl) if item.name != "source"]
         prefix = f"{key}." if key else ""
         return [
             f"{prefix}{name}: no such key{_nearest(name, known)}; there are {', '.join(known)}"

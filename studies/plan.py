@@ -57,7 +57,9 @@ def _arm_runs(config: StudyConfig, arm: Arm, dataset: str, quick: bool) -> Itera
                     options=settings(resolved),
                     training=settings(_resolve(training, training_parameters)),
                     seed=seed,
-                    split_seed=config.split_seed if config.splits == "one" else derive(config.split_seed, "split", seed),
+                    split_seed=config.split_seed
+                    if config.splits == "one"
+                    else derive(config.split_seed, "split", seed),
                     train_rows=config.quick.train_rows if quick else None,
                     quick=quick,
                     label=_label(arm, {**resolved, **training}),
@@ -94,7 +96,7 @@ def _formats(choice: Choice) -> tuple[Scalar, ...]:
 def _resolve(given: Mapping[str, Scalar], parameters: Mapping[str, inspect.Parameter]) -> dict[str, Scalar]:
     """All settings: the given ones and the defaults of the rest."""
     return {
-        name: as_value(given[name] if name in given else parameter.default, parameter.annotation)
+        name: as_value(given.get(name, parameter.default), parameter.annotation)
         for name, parameter in parameters.items()
         if name in given or parameter.default is not inspect.Parameter.empty
     }

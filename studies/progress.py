@@ -37,12 +37,13 @@ def standing(specs: Sequence[RunSpec], store: Store) -> Standing:
     weights = {id: task_module(spec.task).relative_cost(spec) for id, spec in unique.items()}
     measured = [id for id, record in records.items() if record is not None and record.status == "done"]
     pace = sum(records[id].seconds for id in measured) / sum(weights[id] for id in measured) if measured else None  # type: ignore[union-attr]
-    left = sum(weights[id] for id, record in records.items() if record is None)
+    missing = [id for id, record in records.items() if record is None]
+    left = sum(weights[id] for id in missing)
     return Standing(
         total=len(unique),
         done=len(measured),
         failed=tuple(record for record in records.values() if record is not None and record.status == "failed"),
-        in_flight=sum(store.claimed(id) for id, record in records.items() if record is None),
+        in_flight=sum(store.claimed(id) for id in missing),
         seconds_left=0.0 if left == 0 else None if pace is None else pace * left,
     )
 

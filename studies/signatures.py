@@ -1,4 +1,4 @@
-"""The settings that a function or a dataclass takes, with their types, so that study files are checked against real signatures."""
+"""The settings that a function or a dataclass takes, with their types: study files are checked against real signatures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 
-def function_parameters(function: Callable[..., Any], *, without: Collection[str] = ()) -> Mapping[str, inspect.Parameter]:
+def function_parameters(
+    function: Callable[..., Any], *, without: Collection[str] = ()
+) -> Mapping[str, inspect.Parameter]:
     """Parameters of a function or of a class's constructor by name, annotations resolved.
 
     Args:

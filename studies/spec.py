@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
-from qnn_models.seeds import derive
-
 Scalar: TypeAlias = bool | int | float | str | None
 Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
 Task: TypeAlias = Literal["train", "boundary", "scaling"]
@@ -60,6 +58,8 @@ class RunSpec:
     @property
     def root_seed(self) -> int:
         """Seed that initialisation, dropout and order of the batches derive from; differs between models and repetitions."""
+        from qnn_models.seeds import derive
+
         return derive(self.seed, "run", self.model, json.dumps(self.options))
 
     def content(self) -> dict[str, Any]:

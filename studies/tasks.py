@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, assert_never, cast
+from typing import Any, Protocol, cast
 
 from studies.spec import RunSpec, Task
 
@@ -51,13 +52,4 @@ class TaskModule(Protocol):
 
 def task_module(task: Task) -> TaskModule:
     """The module of a task; imported here, because torch is heavy and a listing of studies does not need it."""
-    match task:
-        case "train":
-            from studies import train_task as module
-        case "boundary":
-            from studies import boundary_task as module
-        case "scaling":
-            from studies import scaling_task as module
-        case _:
-            assert_never(task)
-    return cast(TaskModule, module)
+    return cast(TaskModule, importlib.import_module(f"studies.{task}_task"))

@@ -25,8 +25,12 @@ def list_data() -> None:
 
 @data.command("prepare")
 @click.argument("name")
-@click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files; left out: fetched where possible.")
-@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split, where the files make none.")
+@click.option(
+    "--source", type=click.Path(path_type=Path), help="Folder of the data set's own files. [default: fetched]"
+)
+@click.option(
+    "--split-seed", type=int, default=0, show_default=True, help="Seed of the split, where the files make none."
+)
 @click.option("--force", is_flag=True, help="Encode again what the cache holds.")
 def prepare_data(name: str, source: Path | None, split_seed: int, force: bool) -> None:
     """Encode the data set NAME (or the TOML schema of your own files) into the cache."""

@@ -1,0 +1,138 @@
+"""Which of two arms is better: paired on the same seeds and splits, corrected for how many pairs are compared.
+
+One table row per pair, metric and data set:
+
+=========================================  ================================================================================
+``dataset metric``                         where and by what
+``label against_label``                    the two arms
+``option value against_value``             the setting in which they differ, when the comparison is by a setting
+``n mean_difference std``                  pairs of runs, and the mean of (arm - the arm it is compared with)
+``low high``                               95 % Student interval of it
+``bootstrap_low bootstrap_high``           95 % percentile bootstrap interval of it
+``p p_holm p_bh``                          paired t test; corrected over all pairs of the same comparison, metric and data set
+``verdict``                                ``better``, ``worse``, ``no difference shown`` (by Holm at 5 %),
+                                           ``one seed: no verdict``, ``no pairs``
+=========================================  ================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from studies.config import Comparison, StudyConfig
+from studies.statistics import PairedDifference, benjamini_hochberg, holm, paired_difference, verdict
+
+_LOWER_IS_BETTER = ("logloss", "seconds", "_us", "_mib")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    label: str
+    against_label: str
+    value: str
+    against_value: str
+    arm: str
+    against_arm: str
+
+
+def comparisons_table(config: StudyConfig, runs: pl.DataFrame) -> pl.DataFrame:
+    """All comparisons that the study declares; see the module for the columns.
+
+    Args:
+        config: the study.
+        runs: its collected runs.
+    """
+    rows: list[dict[str, Any]] = []
+    for comparison in config.compare:
+        for (dataset,), here in runs.group_by("dataset", maintain_order=True):
+            pairs = list(_pairs(comparison, here))
+            for metric in comparison.metrics:
+                if metric in here.columns:
+                    rows += _tested(comparison, str(dataset), metric, pairs, here)
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a larger value of this metric is the better one: not so for losses, times and memory."""
+    return not any(metric.endswith(ending) for ending in _LOWER_IS_BETTER)
+
+
+def _pairs(comparison: Comparison, runs: pl.DataFrame) -> Iterator[_Pair]:
+    arms = list(runs.unique("arm", keep="first", maintain_order=True).iter_rows(named=True))
+    if not comparison.option:
+        for against in (arm for arm in arms if arm["label"] == comparison.against):
+            for arm in arms:
+                if arm["label"] != comparison.against:
+                    yield _pair(arm, against, "")
+        return
+    option = comparison.option
+    fixed = [name for name in _settings(runs) if name != option]
+    references = {tuple(arm[name] for name in fixed): arm for arm in arms if str(arm.get(option)) == comparison.against}
+    for arm in arms:
+        reference = references.get(tuple(arm[name] for name in fixed))
+        if reference is not None and arm.get(option) is not None and str(arm[option]) != comparison.against:
+            yield _pair(arm, reference, option)
+
+
+def _settings(runs: pl.DataFrame) -> list[str]:
+    """Columns that say what an arm is: the model, its options and its training."""
+    names = runs.columns
+    return ["model", *names[names.index("arm") + 1 : names.index("train_rows")]]
+
+
+def _pair(arm: dict[str, Any], against: dict[str, Any], option: str) -> _Pair:
+    return _Pair(
+        label=arm["label"],
+        against_label=against["label"],
+        value=str(arm[option]) if option else "",
+        against_value=str(against[option]) if option else "",
+        arm=arm["arm"],
+        against_arm=against["arm"],
+    )
+
+
+def _tested(
+    comparison: Comparison, dataset: str, metric: str, pairs: list[_Pair], runs: pl.DataFrame
+) -> list[dict[str, Any]]:
+    done = runs.filter((pl.col("status") == "done") & pl.col(metric).is_not_null())
+    values: dict[str, dict[tuple[int, int], float]] = {}
+    for row in done.iter_rows(named=True):
+        values.setdefault(row["arm"], {})[row["seed"], row["split_seed"]] = row[metric]
+    differences = [_difference(values.get(pair.arm, {}), values.get(pair.against_arm, {})) for pair in pairs]
+    tested = [index for index, difference in enumerate(differences) if difference and difference.p is not None]
+    p_values = [p for index in tested if (difference := differences[index]) and (p := difference.p) is not None]
+    by_holm = dict(zip(tested, holm(p_values), strict=True)) if tested else {}
+    by_bh = dict(zip(tested, benjamini_hochberg(p_values), strict=True)) if tested else {}
+    return [
+        {
+            "dataset": dataset,
+            "metric": metric,
+            "label": pair.label,
+            "against_label": pair.against_label,
+            "option": comparison.option,
+            "value": pair.value,
+            "against_value": pair.against_value,
+            "n": difference.n if difference else 0,
+            "mean_difference": difference.mean if difference else None,
+            "std": difference.std if difference else None,
+            "low": difference.low if difference else None,
+            "high": difference.high if difference else None,
+            "bootstrap_low": difference.bootstrap_low if difference else None,
+            "bootstrap_high": difference.bootstrap_high if difference else None,
+            "p": difference.p if difference else None,
+            "p_holm": by_holm.get(index),
+            "p_bh": by_bh.get(index),
+            "verdict": verdict(difference, by_holm.get(index), higher_is_better=higher_is_better(metric)),
+        }
+        for index, (pair, difference) in enumerate(zip(pairs, differences, strict=True))
+    ]
+
+
+def _difference(a: dict[tuple[int, int], float], b: dict[tuple[int, int], float]) -> PairedDifference | None:
+    """Over the seeds and splits on which both arms have a result."""
+    common = sorted(a.keys() & b.keys())
+    return paired_difference([a[key] for key in common], [b[key] for key in common]) if common else None

@@ -1,0 +1,76 @@
+"""The published numbers that belong beside a study's own, in columns of their own (li2025qnn)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+
+from studies.config import Published, StudyConfig
+from studies.spec import RunSpec
+
+DATASETS = {
+    "criteo": "Criteo",
+    "tenrec": "Tenrec",
+    "ml-1m": "ML-1M",
+    "frappe": "Frappe",
+    "ipinyou": "iPinYou",
+    "kkbox": "KKBox",
+    "moons": "moon",
+    "circles": "circle",
+}
+"""Our names of data sets -> the paper's."""
+
+
+def published_columns(config: StudyConfig, spec: RunSpec) -> dict[str, str | float]:
+    """Keys and values of the published numbers of a run's arm.
+
+    Returns:
+        ``published_source``, ``published_model``, ``published_setting``; and where the paper has the numbers
+        ``published_dataset`` and one ``published_METRIC`` each, AUC as a fraction. Empty for a study without any.
+    """
+    published = config.published
+    if published is None:
+        return {}
+    values = {key: "none" if value is None else value for key, value in (*spec.options, *spec.training)}
+    named = {key: published.values.get(str(value), value) for key, value in values.items()}
+    model = published.names.get(spec.label, spec.label)
+    setting = published.setting.format(**named) if _names_known(published, named) else ""
+    keys: dict[str, str | float] = {
+        "published_source": published.source,
+        "published_model": model,
+        "published_setting": setting,
+    }
+    for dataset in (DATASETS.get(spec.dataset, ""), published.reference):
+        found = _numbers().get((published.source, dataset, model, setting))
+        if found:
+            return {
+                **keys,
+                "published_dataset": dataset,
+                **{f"published_{name}": value for name, value in found.items()},
+            }
+    return keys
+
+
+def _names_known(published: Published, values: Mapping[str, object]) -> bool:
+    """Whether the arm has every setting that the published setting names; a baseline has no ``post_activation``."""
+    try:
+        published.setting.format(**values)
+    except KeyError:
+        return False
+    return True
+
+
+@cache
+def _numbers() -> dict[tuple[str, str, str, str], dict[str, float]]:
+    """(source, dataset, model, setting) -> metric -> value."""
+    found: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    text = (resources.files("qnn_theory") / "published" / "paper_results.csv").read_text(encoding="utf-8")
+    for row in csv.DictReader(text.splitlines()):
+        key = (row["source"], row["dataset"], row["model"], row["setting"])
+        if row["metric"] == "auc_percent":
+            found.setdefault(key, {})["auc"] = float(row["value"]) / 100
+        else:
+            found.setdefault(key, {})[row["metric"]] = float(row["value"])
+    return found
