@@ -105,6 +105,9 @@ def _make(spec: FigureSpec | TableSpec, results: Results, out: Path) -> tuple[Pa
         return (path,)
     with paper_style():
         figure = spec.draw(results)
+        # Laid out once: both files show the same picture, and labels placed by hand stay where they were put.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     paths = (out / f"{spec.name}.pdf", out / f"{spec.name}.png")
     for path in paths:
         save(figure, path)

@@ -14,7 +14,7 @@ from figures.results import Results, published
 from figures.style import BLACK, BLUE, VERMILION, new_figure
 
 _PROBABILITY = LinearSegmentedColormap.from_list("two classes", [BLUE, "#FFFFFF", VERMILION])
-_PUBLISHED_NAMES = {"CrossNetv2": "CrossNetV2", "DCNv2=MLP+CNv2": "DCNv2"}
+_PUBLISHED_NAMES = {"MLP w/o Act": "MLP without activation", "CrossNetv2": "CrossNetV2", "DCNv2=MLP+CNv2": "DCNv2"}
 _PUBLISHED_SETS = {"moon": "moons", "circle": "circles"}
 
 
@@ -32,7 +32,7 @@ def draw(results: Results) -> Figure:
     }
     figure = new_figure(height_in=0.35 + 1.3 * len(datasets))
     panels = figure.subplots(len(datasets), len(models), squeeze=False)
-    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.03)
+    figure.set_layout_engine("constrained", w_pad=0.015, h_pad=0.03)
     for number, (row, dataset) in enumerate(zip(panels, datasets, strict=True)):
         for axes, model in zip(row, models, strict=True):
             here = (pl.col("dataset") == dataset) & (pl.col("label") == model)

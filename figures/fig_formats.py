@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -11,7 +13,7 @@ from matplotlib.lines import Line2D
 from figures.contract import FigureSpec
 from figures.names import printed
 from figures.results import Results, published, published_runs
-from figures.seeds import count_text, over_seeds
+from figures.seeds import ours_title, over_seeds
 from figures.style import BLUE, LIGHT_GREY, VERMILION, new_figure
 
 # How far below the lower quartile a value may lie, in interquartile ranges, before the axis stops short of it.
@@ -22,14 +24,18 @@ _STYLES = (("o", BLUE, BLUE, 0.16), ("D", VERMILION, "white", -0.16))
 def draw(results: Results) -> Figure:
     """Two dumbbell panels, each sorted on its own by the AUC without post-activation."""
     ours = results.runs("formats")
-    measured = over_seeds(ours.with_columns(auc=pl.col("test_auc") * 100), by=("label", "post_activation"), value="auc")
-    panels = [
-        (f"ours, {printed(ours['dataset'][0])}, {count_text(measured['n'].to_list())}", measured),
-        ("published, Criteo, one run each", published_formats()),
-    ]
+    panels = [("published, Criteo, one run each", published_formats())]
+    for dataset in reversed(ours["dataset"].unique(maintain_order=True).to_list()):
+        here = ours.filter(pl.col("dataset") == dataset)
+        measured = measured_formats(here)
+        panels.insert(0, (ours_title(here, measured["n"].to_list()), measured))
     rows = max(frame["label"].n_unique() for _, frame in panels)
-    figure = new_figure(height_in=0.6 + 0.15 * rows)
-    for axes, (title, frame) in zip(figure.subplots(1, 2), panels, strict=True):
+    lines = math.ceil(len(panels) / 2)
+    figure = new_figure(height_in=0.3 + lines * (0.3 + 0.15 * rows))
+    grid = list(figure.subplots(lines, 2, squeeze=False).flat)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (title, frame) in zip(grid, panels, strict=False):
         _dumbbells(axes, frame)
         axes.set_title(title)
         axes.set_xlabel("test AUC (%)")
@@ -44,6 +50,20 @@ def draw(results: Results) -> Figure:
         ncols=2,
     )
     return figure
+
+
+def measured_formats(runs: pl.DataFrame) -> pl.DataFrame:
+    """Our AUCs in percent over seeds.
+
+    Returns:
+        Columns label, post_activation, mean, half, n; a model without post-activation to choose counts as ``none``.
+    """
+    named = runs.with_columns(
+        auc=pl.col("test_auc") * 100,
+        label=pl.coalesce("format", "label"),
+        post_activation=pl.col("post_activation").fill_null("none"),
+    )
+    return over_seeds(named, by=("label", "post_activation"), value="auc")
 
 
 def published_formats() -> pl.DataFrame:

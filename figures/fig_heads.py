@@ -9,7 +9,7 @@ from figures.sweep import AUC, LOGLOSS, Metric, Sweep, draw_sweep
 
 _SWEEP = Sweep(study="heads", setting="heads", title="heads H", group="head_layout")
 _LATENCY = Metric(
-    ours="inference_us",
+    ours="latency_us",
     published="latency_ms_per_100_samples",
     title="latency (µs)",
     published_title="ms / 100 samples",

@@ -7,7 +7,7 @@ from figures.results import Results
 from figures.sweep import AUC, LOGLOSS, Sweep, draw_sweep, published_sweep
 
 _NAMES = {"SE": "self_ensemble", "MSE": "mse", "KL": "kl", "Cosine": "cosine", "Huber": "huber"}
-_SWEEP = Sweep(study="losses", setting="loss", title="loss", order=(*_NAMES.values(), "ensemble", "bce"))
+_SWEEP = Sweep(study="losses", setting="training_loss", title="loss", order=(*_NAMES.values(), "ensemble", "bce"))
 
 
 def draw(results: Results) -> Figure:

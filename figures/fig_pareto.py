@@ -12,7 +12,7 @@ from figures.contract import FigureSpec
 from figures.labels import place_labels
 from figures.names import printed
 from figures.results import Results, published_runs
-from figures.seeds import count_text, over_seeds
+from figures.seeds import ours_title, over_seeds
 from figures.style import BLACK, BLUE, GREEN, GREY, VERMILION, new_figure
 
 _KINDS = {
@@ -26,14 +26,15 @@ _NAMED_FORMATS = 6
 
 def draw(results: Results) -> Figure:
     """Two panels on a logarithmic axis of parameters; embeddings, which all models share, are not counted."""
-    ours = _ours(results)
-    dataset, seeds = results.runs("formats")["dataset"][0], count_text(ours["n"].to_list())
+    runs = results.runs("formats")
+    runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
+    ours = _ours(runs)
     figure = new_figure(height_in=3.2)
     panels = figure.subplots(1, 2)
     for axes, frame, title in zip(
         panels,
         (ours, _published()),
-        (f"ours, {printed(dataset)}, {seeds}", "published, Criteo, one run each"),
+        (ours_title(runs, ours["n"].to_list()), "published, Criteo, one run each"),
         strict=True,
     ):
         _scatter(axes, frame)
@@ -54,17 +55,18 @@ def draw(results: Results) -> Figure:
     return figure
 
 
-def _ours(results: Results) -> pl.DataFrame:
-    runs = results.runs("formats").with_columns(
+def _ours(runs: pl.DataFrame) -> pl.DataFrame:
+    named = runs.with_columns(
         auc=pl.col("test_auc") * 100,
         size=pl.col("parameters") - pl.col("embedding_parameters"),
+        label=pl.coalesce("format", "label"),
         kind=pl.when(pl.col("format").is_null() | pl.col("label").str.starts_with("QNN"))
         .then(pl.lit("other"))
-        .when(pl.col("post_activation") == "none")
+        .when(pl.col("post_activation").fill_null("none") == "none")
         .then(pl.lit("format"))
         .otherwise(pl.lit("format+relu")),
     )
-    return over_seeds(runs.filter(pl.col("size") > 0), by=("label", "kind", "size"), value="auc")
+    return over_seeds(named.filter(pl.col("size") > 0), by=("label", "kind", "size"), value="auc")
 
 
 def _published() -> pl.DataFrame:

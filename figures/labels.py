@@ -7,11 +7,19 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
 
-_DIRECTIONS = tuple((math.cos(k * math.pi / 8), math.sin(k * math.pi / 8)) for k in range(16))
-_DISTANCES_PT = (4.0, 7.0, 11.0, 16.0, 22.0, 29.0)
+from figures.style import GREY
+
+Array = NDArray[np.float64]
+
+_ANGLES = np.arange(16) * np.pi / 8
+_DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+_DISTANCES_PT = np.array([4.0, 7.0, 11.0, 16.0, 22.0, 29.0])
+_POINT_RADIUS_PT = 3.0
+_LEADER_FROM_PT = 8.0
 
 
 def place_labels(
@@ -38,74 +46,74 @@ def place_labels(
         avoid_line: corners of a line, in data coordinates, that no label should cross.
         text_options: passed on to the texts, for instance ``fontsize``.
     """
-    figure = axes.figure
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("Labels are placed on axes of a figure, however: these were removed from theirs.")
     figure.draw_without_rendering()
-    pixels_per_point = figure.dpi / 72
-    frame = axes.get_window_extent()
+    pixels = figure.dpi / 72
+    frame = np.array(axes.get_window_extent().extents)
     points = axes.transData.transform([*zip(xs, ys, strict=True), *avoid])
-    radius = 3.0 * pixels_per_point
-    obstacles = [Bbox.from_extents(x - radius, y - radius, x + radius, y + radius) for x, y in points]
-    line = _dots_along(axes.transData.transform(avoid_line) if avoid_line else [], step=2 * pixels_per_point)
-    taken: list[Bbox] = []
-    renderer = figure.canvas.get_renderer()
-    for text, x, y, (px, py) in zip(texts, xs, ys, points, strict=False):
-        probe = axes.annotate(text, (x, y), xytext=(0, 0), textcoords="offset points", **text_options)
-        size = probe.get_window_extent(renderer)
-        probe.remove()
-        width, height = size.width, size.height
-        best: tuple[float, float, float, Bbox] | None = None
-        for distance in _DISTANCES_PT:
-            for dx, dy in _DIRECTIONS:
-                centre_x = px + dx * (distance * pixels_per_point + width / 2)
-                centre_y = py + dy * (distance * pixels_per_point + height / 2)
-                box = Bbox.from_bounds(centre_x - width / 2, centre_y - height / 2, width, height)
-                cost = (
-                    distance / 10
-                    + 30 * sum(_overlap(box, other) for other in taken)
-                    + 10 * sum(_overlap(box, other) for other in obstacles)
-                    + 0.6 * sum(box.contains(*dot) for dot in line)
-                    + 50 * _outside(box, frame)
-                )
-                if best is None or cost < best[0] - 1e-9:
-                    best = (cost, (centre_x - px) / pixels_per_point, (centre_y - py) / pixels_per_point, box)
-        assert best is not None
-        _, offset_x, offset_y, box = best
-        far = math.hypot(offset_x, offset_y) > 8 + width / 2 / pixels_per_point
+    obstacles = _boxes(points, np.full(2, 2 * _POINT_RADIUS_PT * pixels))
+    dots = _dots_along(axes.transData.transform(avoid_line) if avoid_line else (), step=2 * pixels)
+    taken = np.empty((0, 4))
+    for text, x, y, point in zip(texts, xs, ys, points, strict=False):
+        label = axes.annotate(
+            text, (x, y), xytext=(0, 0), textcoords="offset points", ha="center", va="center", **text_options
+        )
+        extent = label.get_window_extent()
+        size = np.array([extent.width, extent.height])
+        offsets = (_DIRECTIONS[None] * (_DISTANCES_PT[:, None, None] * pixels + size / 2)).reshape(-1, 2)
+        boxes = _boxes(point + offsets, size)
+        cost = (
+            np.repeat(_DISTANCES_PT, len(_DIRECTIONS)) / 10
+            + 30 * _overlaps(boxes, taken).sum(axis=1)
+            + 10 * _overlaps(boxes, obstacles).sum(axis=1)
+            + 0.6 * _holds(boxes, dots).sum(axis=1)
+            + 50 * (1 - _overlaps(boxes, frame[None])[:, 0])
+        )
+        best = int(np.argmin(np.round(cost, 6)))
+        taken = np.vstack([taken, boxes[best]])
+        label.remove()
+        far = math.hypot(*offsets[best]) > _LEADER_FROM_PT * pixels + size[0] / 2
+        leader = {"arrowstyle": "-", "linewidth": 0.4, "color": GREY, "shrinkA": 0, "shrinkB": 2}
         axes.annotate(
             text,
             (x, y),
-            xytext=(offset_x, offset_y),
+            xytext=tuple(offsets[best] / pixels),
             textcoords="offset points",
             ha="center",
             va="center",
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": "#767676", "shrinkA": 0, "shrinkB": 2}
-            if far
-            else None,
+            arrowprops=leader if far else None,
             **text_options,
         )
-        taken.append(box)
 
 
-def _dots_along(corners: Sequence[Sequence[float]], *, step: float) -> list[tuple[float, float]]:
-    """Points on a line of straight pieces, about ``step`` apart."""
-    dots = []
-    for (x0, y0), (x1, y1) in itertools.pairwise(corners):
-        pieces = max(1, math.ceil(math.hypot(x1 - x0, y1 - y0) / step))
-        dots += [(x0 + (x1 - x0) * k / pieces, y0 + (y1 - y0) * k / pieces) for k in range(pieces + 1)]
-    return dots
+def _boxes(centres: Array, size: Array) -> Array:
+    """Boxes of one size around centres, ``(n, 4)``: left, lower, right, upper."""
+    return np.hstack([centres - size / 2, centres + size / 2])
 
 
-def _overlap(a: Bbox, b: Bbox) -> float:
-    """Shared area as a share of the smaller box; touching boxes share nothing."""
-    width = min(a.x1, b.x1) - max(a.x0, b.x0)
-    height = min(a.y1, b.y1) - max(a.y0, b.y0)
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / min(a.width * a.height, b.width * b.height)
+def _overlaps(boxes: Array, others: Array) -> Array:
+    """Shared area as a share of the smaller of two boxes, ``(boxes, others)``; touching boxes share nothing."""
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    return shared / np.minimum(_areas(boxes)[:, None], _areas(others)[None, :])
 
 
-def _outside(box: Bbox, frame: Bbox) -> float:
-    """How much of the box lies outside the frame, as a share of the box."""
-    width = max(0.0, min(box.x1, frame.x1) - max(box.x0, frame.x0))
-    height = max(0.0, min(box.y1, frame.y1) - max(box.y0, frame.y0))
-    return 1.0 - width * height / (box.width * box.height)
+def _areas(boxes: Array) -> Array:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _holds(boxes: Array, dots: Array) -> Array:
+    """Whether a box holds a dot, ``(boxes, dots)``."""
+    return np.all((boxes[:, None, :2] <= dots[None]) & (dots[None] <= boxes[:, None, 2:]), axis=2)
+
+
+def _dots_along(corners: Sequence[Sequence[float]] | Array, *, step: float) -> Array:
+    """Points on a line of straight pieces, about ``step`` apart, ``(n, 2)``."""
+    pieces = [
+        np.linspace(start, end, 1 + max(1, math.ceil(math.dist(start, end) / step)))
+        for start, end in itertools.pairwise(corners)
+    ]
+    return np.vstack(pieces) if pieces else np.empty((0, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _PRINTED = {
+    "MLP without activation": "MLP, no activation",
     "CrossNetv2": "CrossNetV2",
     "DCNv2=MLP+CNv2": "DCNv2",
     "circle": "circles",

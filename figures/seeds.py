@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 from scipy import stats
 
+from figures.names import printed
+
 
 def over_seeds(runs: pl.DataFrame, *, by: Sequence[str], value: str) -> pl.DataFrame:
     """Mean over runs and its 95 % interval from Student's t distribution.
@@ -30,6 +32,12 @@ def over_seeds(runs: pl.DataFrame, *, by: Sequence[str], value: str) -> pl.DataF
         for std, n in zip(grouped["std"], grouped["n"], strict=True)
     ]
     return grouped.drop("std").with_columns(pl.Series("half", halves, dtype=pl.Float64))
+
+
+def ours_title(runs: pl.DataFrame, counts: Sequence[int], *, separator: str = ", ") -> str:
+    """What stands above a panel of our runs of one data set: where from, how many seeds, and whether cut short."""
+    quick = ", shortened runs" if runs["quick"].any() else ""
+    return f"ours, {printed(runs['dataset'][0])}{quick}{separator}{count_text(counts)}"
 
 
 def count_text(counts: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from figures.names import printed
 from figures.results import Results, published
-from figures.seeds import count_text, over_seeds
+from figures.seeds import ours_title, over_seeds
 from figures.style import LINES, MARKERS, OURS, PALETTE, PUBLISHED, new_figure
 
 
@@ -101,7 +101,7 @@ def draw_sweep(results: Results, sweep: Sweep, metrics: Sequence[Metric], *, pap
             keys = ["value", sweep.group] if sweep.group else ["value"]
             marks = over_seeds(here.with_columns(shown=pl.col(metric.ours) * metric.scale), by=keys, value="shown")
             _panel(axes, marks, sweep, colour=OURS)
-            axes.set_title(f"ours, {printed(dataset)}\n{count_text(marks['n'].to_list())}")
+            axes.set_title(ours_title(here, marks["n"].to_list(), separator="\n"))
         for axes, dataset in zip(row[len(ours) :], theirs, strict=True):
             marks = paper.filter((pl.col("dataset") == dataset) & (pl.col("metric") == metric.published))
             if marks.is_empty():

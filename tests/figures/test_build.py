@@ -1,0 +1,150 @@
+"""Figures and tables: every one is drawn, in the paper's sizes, with fonts embedded, twice the same; missing input is said."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from matplotlib.figure import Figure
+from PIL import Image
+
+from figures.build import build, discover, select
+from figures.commands import figures as figures_command
+from figures.contract import FigureSpec, TableSpec
+from figures.results import Results, published
+from figures.style import ONE_COLUMN_IN, PNG_DPI, TWO_COLUMNS_IN, paper_style, save
+
+FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec)]
+TABLES = [spec for spec in discover() if isinstance(spec, TableSpec)]
+
+
+@pytest.fixture(scope="session")
+def built(results_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything, built in a process whose hashes, clock and time zone differ from ours."""
+    out = tmp_path_factory.mktemp("figures")
+    code = (
+        "import sys; from pathlib import Path; from figures.build import build; "
+        "print([item.missing for item in build(results=Path(sys.argv[1]), out=Path(sys.argv[2])) if item.missing])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(results_folder), str(out)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONHASHSEED": "4321", "TZ": "Asia/Tokyo", "SOURCE_DATE_EPOCH": "1"},
+    )
+    assert done.stdout == "[]\n"
+    return out
+
+
+def test_every_figure_file_and_table_file_is_found() -> None:
+    folder = Path(sys.modules["figures"].__file__ or "").parent
+    assert len(FIGURES) == len(list(folder.glob("fig_*.py"))) > 0
+    assert len(TABLES) == len(list(folder.glob("tab_*.py")))
+    names = [spec.name for spec in discover()]
+    assert len(set(names)) == len(names)
+    assert all(spec.caption.endswith(".") for spec in discover())
+
+
+@pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.name)
+def test_figure_files(spec: FigureSpec, built: Path) -> None:
+    with Image.open(built / f"{spec.name}.png") as picture:
+        width_in = picture.width / PNG_DPI
+        assert min(abs(width_in - ONE_COLUMN_IN), abs(width_in - TWO_COLUMNS_IN)) < 0.01
+        assert picture.height / PNG_DPI < 9.3  # the height of an ACM page's text
+        assert picture.convert("L").getextrema() != (255, 255)
+    pdf = (built / f"{spec.name}.pdf").read_bytes()
+    assert b"/FontFile2" in pdf
+    assert b"/Type3" not in pdf
+    assert b"/CreationDate" not in pdf
+
+
+@pytest.mark.parametrize("spec", FIGURES, ids=lambda spec: spec.name)
+def test_panels_hold_data_texts_stay_on_the_page_and_bytes_repeat(
+    spec: FigureSpec, results_folder: Path, built: Path, tmp_path: Path
+) -> None:
+    (again,) = build([spec.name], results=results_folder, out=tmp_path)
+    for path in again.files:
+        assert path.read_bytes() == (built / path.name).read_bytes(), path.name
+    with paper_style():
+        figure = spec.draw(Results(results_folder))
+        visible = [axes for axes in figure.axes if axes.get_visible()]
+        assert visible
+        assert all(axes.has_data() or axes.texts or axes.images for axes in visible)
+        figure.draw_without_rendering()
+        drawn = figure.get_tightbbox()
+        width, height = figure.get_size_inches()
+        assert drawn.x0 > -0.01
+        assert drawn.y0 > -0.01
+        assert drawn.x1 < width + 0.01
+        assert drawn.y1 < height + 0.01
+
+
+def test_another_input_gives_other_bytes(results_folder: Path, built: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "results"
+    changed.mkdir()
+    text = (results_folder / "depth.csv").read_text()
+    header, first, *rest = text.splitlines()
+    (changed / "depth.csv").write_text("\n".join([header, first.replace("0.8", "0.7"), *rest]) + "\n")
+    build(["depth"], results=changed, out=tmp_path / "out")
+    assert (tmp_path / "out" / "depth.pdf").read_bytes() != (built / "depth.pdf").read_bytes()
+
+
+def test_missing_study_is_named_and_the_others_are_drawn(results_folder: Path, tmp_path: Path) -> None:
+    partial = tmp_path / "results"
+    partial.mkdir()
+    (partial / "depth.csv").write_bytes((results_folder / "depth.csv").read_bytes())
+    done = {item.name: item for item in build(["formats", "depth"], results=partial, out=tmp_path / "out")}
+    assert done["depth"].missing is None
+    assert "qnn study run studies/configs/formats.toml" in (done["formats"].missing or "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["depth.pdf", "depth.png"]
+
+
+def test_study_without_a_finished_run_is_missing_too(tmp_path: Path) -> None:
+    (tmp_path / "depth.csv").write_text("status,dataset,layers,seed,test_auc\nfailed,ml-100k,1,0,\n")
+    (item,) = build(["depth"], results=tmp_path, out=tmp_path / "out")
+    assert "no run that ended well" in (item.missing or "")
+
+
+def test_unknown_name_is_an_error_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(KeyError, match="the nearest is 'pareto'"):
+        build(["parreto"], results=tmp_path, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_command(results_folder: Path, tmp_path: Path) -> None:
+    runner = CliRunner()
+    done = runner.invoke(figures_command, ["depth", "--results", str(results_folder), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "depth.pdf").stat().st_size > 1000
+    assert runner.invoke(figures_command, ["depth", "--results", str(tmp_path / "none")]).exit_code == 1
+    listing = runner.invoke(figures_command, ["--list"])
+    assert all(spec.name in listing.output for spec in discover())
+
+
+def test_nothing_is_left_behind_when_saving_fails(tmp_path: Path) -> None:
+    figure = Figure()
+
+    def broken(*arguments: object, **options: object) -> None:
+        Path(str(arguments[0])).write_bytes(b"half")
+        raise OSError("disk full")
+
+    figure.savefig = broken  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="disk full"):
+        save(figure, tmp_path / "x.png")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match=r"\.pdf, \.png or \.svg, however: x\.jpg"):
+        save(figure, tmp_path / "x.jpg")
+
+
+def test_published_source_must_exist() -> None:
+    with pytest.raises(KeyError, match="table9"):
+        published("table9")
+
+
+def test_select_keeps_the_order_given() -> None:
+    assert [spec.name for spec in select(["rows", "depth"])] == ["rows", "depth"]
