@@ -56,6 +56,10 @@ def interval(expr: Expr, inputs: Interval | None = None) -> Interval:
         inputs: a range that holds x; all numbers when left out. The first input of a stack may be any number.
     """
 
+    def monomial(number: Fraction, bases: Counter[Expr]) -> Interval:
+        powers = (_power(visit(base), exponent) for base, exponent in bases.items())
+        return reduce(_product, powers, Interval(number, number))
+
     def visit(node: Expr) -> Interval:
         match node:
             case Input():
@@ -65,18 +69,15 @@ def interval(expr: Expr, inputs: Interval | None = None) -> Interval:
             case Scale(of=of):
                 inner = visit(of)
                 return inner if inner.low == inner.high == 0 else Interval()
-            case Multiple(factor=factor, of=of):
-                return _product(Interval(factor, factor), visit(of))
             case Sum(terms=terms):
-                return reduce(_sum, (visit(term) for term in terms))
+                number, bases = as_monomial(node)
+                if node in bases:
+                    return reduce(_sum, (visit(term) for term in terms))
+                return monomial(number, bases)
             case RowSum(rows=rows, of=of):
                 return _product(Interval(Fraction(rows), Fraction(rows)), visit(of))
-            case Product(factors=factors):
-                # A factor that occurs twice is a square.
-                counts = Counter(factors)
-                return reduce(_product, (_power(visit(factor), count) for factor, count in counts.items()))
-            case Power(of=of, exponent=exponent):
-                return _power(visit(of), exponent)
+            case Product() | Power() | Multiple():
+                return monomial(*as_monomial(node))
             case Concat(parts=parts):
                 return reduce(_hull, (visit(part) for part in parts))
             case Slice(of=of) | HeadMajor(of=of):
@@ -89,6 +90,31 @@ def interval(expr: Expr, inputs: Interval | None = None) -> Interval:
     return visit(expr)
 
 
+def as_monomial(expr: Expr) -> tuple[Fraction, Counter[Expr]]:
+    """An expression as a number times powers of expressions that are no products: x ⊙ (-2·x) is -2 times x²."""
+    match expr:
+        case Product(factors=factors):
+            number, bases = Fraction(1), Counter[Expr]()
+            for factor in factors:
+                inner_number, inner_bases = as_monomial(factor)
+                number *= inner_number
+                bases += inner_bases
+            return number, bases
+        case Power(of=of, exponent=exponent):
+            number, bases = as_monomial(of)
+            return number**exponent, Counter({base: count * exponent for base, count in bases.items()})
+        case Multiple(factor=factor, of=of):
+            number, bases = as_monomial(of)
+            return factor * number, bases
+        case Sum(terms=terms):
+            numbers, kinds = zip(*(as_monomial(term) for term in terms), strict=True)
+            if all(bases == kinds[0] for bases in kinds):  # x + x is 2·x
+                return sum(numbers, Fraction(0)), kinds[0]
+            return Fraction(1), Counter({expr: 1})
+        case _:
+            return Fraction(1), Counter({expr: 1})
+
+
 def _activation(node: Activation, of: Interval) -> Interval:
     zero = Fraction(0)
     positive = Interval(max(zero, of.low or zero), None if of.high is None else max(zero, of.high))
@@ -97,9 +123,7 @@ def _activation(node: Activation, of: Interval) -> Interval:
             return positive
         case "relu6":
             six = Fraction(6)
-            return Interval(
-                min(six, positive.low or zero), six if positive.high is None else min(six, positive.high)
-            )
+            return Interval(min(six, positive.low or zero), six if positive.high is None else min(six, positive.high))
         case "prelu":
             return of if of.at_least(0) else Interval()
         case "gelu" | "silu" | "mish":

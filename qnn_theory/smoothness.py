@@ -48,7 +48,7 @@ from qnn_theory.expr import (
     walk,
 )
 from qnn_theory.formats import Format, get_format, with_mid_activation, with_post_activation
-from qnn_theory.intervals import Interval, interval
+from qnn_theory.intervals import Interval, as_monomial, interval
 from qnn_theory.one_sided import Target, Witness, find_witness
 from qnn_theory.rewrite import replace as rewrite
 from qnn_theory.stacking import layer_widths
@@ -56,6 +56,7 @@ from qnn_theory.text import coordinate_text
 from qnn_theory.widths import divisor
 
 Formula: TypeAlias = Any  # a SymPy expression; SymPy ships no types
+_NOTHING = sympy.Integer(0)
 
 
 @total_ordering
@@ -201,9 +202,7 @@ def _smoothness(format: Format, depth: int) -> Smoothness:
         witness = find_witness(expr, widths=widths, targets=targets, derivative=order + 1, exact=exact)
         if witness is not None:
             break
-    return Smoothness(
-        order=order, exact=witness is not None, kinks=tuple(kink for kink, _ in found), witness=witness
-    )
+    return Smoothness(order=order, exact=witness is not None, kinks=tuple(kink for kink, _ in found), witness=witness)
 
 
 def _witness_width(format: Format) -> int:
@@ -240,9 +239,11 @@ class _Local:
     minus: Formula
     plus: Formula
     jump_order: int | None = None
-    jump: Formula = sympy.Integer(0)
+    jump: Formula = _NOTHING
 
 
+_ZERO = _Local(10**9, _NOTHING, _NOTHING)
+_ZERO_RANGE = Interval(Fraction(0), Fraction(0))
 _Pair: TypeAlias = tuple[_Local, _Local]  # of the coordinate that kinks, and of every other coordinate
 
 
@@ -352,7 +353,11 @@ def _original(node: Activation, expr: Expr, layer: int) -> Activation:
     """The activation as the format writes it."""
 
     def unmark(inner: Expr) -> Expr:
-        return replace(inner, name=inner.name.removesuffix("[m]")) if isinstance(inner, Affine | Bilinear | Scale) else inner
+        return (
+            replace(inner, name=inner.name.removesuffix("[m]"))
+            if isinstance(inner, Affine | Bilinear | Scale)
+            else inner
+        )
 
     plain = rewrite(node, unmark)
     for candidate in walk(expr):
@@ -424,6 +429,8 @@ class _Analysis:
                 return _Local(1, sympy.Integer(1), sympy.Integer(1))
             level = sympy.Integer(source.threshold)
             return _Local(0, level, level)
+        if self.range(expr) == _ZERO_RANGE:
+            return _ZERO
         match expr:
             case Input():
                 if source in self.inherited:
@@ -501,7 +508,9 @@ class _Analysis:
         if node.kind not in _KINKED:
             if inner.vanishing and node.kind in _SLOPE_AT_ZERO:
                 return _times(inner, _SLOPE_AT_ZERO[node.kind])
-            slope = self.symbol(f"{node.kind}'({coordinate_text(node.of, index)})", Meaning("mixed", node=node, index=(index,)))
+            slope = self.symbol(
+                f"{node.kind}'({coordinate_text(node.of, index)})", Meaning("mixed", node=node, index=(index,))
+            )
             at_zero = node.kind == "sigmoid" and inner.vanishing
             return _Local(
                 0,
@@ -552,22 +561,21 @@ class _Analysis:
             case Affine(name=name, of=Input()):
                 return self.symbol(f"({name} v)_{index}", Meaning("derivative", node=expr, index=(index,)))
             case _:
-                return self.symbol(f"∂_v{coordinate_text(expr, index)}", Meaning("derivative", node=expr, index=(index,)))
+                return self.symbol(
+                    f"∂_v{coordinate_text(expr, index)}", Meaning("derivative", node=expr, index=(index,))
+                )
 
 
 def _bases(expr: Expr) -> Counter[Expr]:
     """The factors whose zeros are those of the expression, with exponents; what keeps its sign may be among them."""
-    match expr:
-        case Product(factors=factors):
-            return sum((_bases(factor) for factor in factors), Counter())
-        case Power(of=of, exponent=exponent):
-            return Counter({base: count * exponent for base, count in _bases(of).items()})
-        case Multiple(of=of) | Scale(of=of):
-            return _bases(of)
-        case Activation(kind="gelu" | "silu" | "mish" | "tanh" | "prelu", of=of):
-            return _bases(of)
-        case _:
-            return Counter({expr: 1})
+    found = Counter[Expr]()
+    for base, exponent in as_monomial(expr)[1].items():
+        match base:
+            case Scale(of=of) | Activation(kind="gelu" | "silu" | "mish" | "tanh" | "prelu", of=of):
+                found += Counter({inner: count * exponent for inner, count in _bases(of).items()})
+            case _:
+                found[base] += exponent
+    return found
 
 
 def _first(pair: _Pair) -> int | None:
