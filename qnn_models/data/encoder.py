@@ -12,26 +12,26 @@ import torch
 from qnn_models.data.encoded import OOV_ID, PADDING_ID, RESERVED_IDS, FieldLayout
 from qnn_models.data.schema import Field, Schema
 
+MISSING_TOKEN = ""
+"""Stands in a vocabulary for the missing value, where that has an id of its own."""
+
 _MERGE_ROWS = 1_000_000
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
 
 
 def token_expr(field: Field) -> pl.Expr:
-    """Tokens of a categorical or numeric field as a string expression; null is a missing value that is `oov`."""
+    """Tokens of a categorical field as text, of a numeric field as whole numbers; null where the value is missing."""
     value = pl.col(field.name)
     match field.kind:
         case "categorical":
-            token = value.cast(pl.String)
-            if field.prefix:
-                token = token.str.head(field.prefix)
-            token = pl.when(token != "").then(token)
+            text = value.cast(pl.String)
+            return pl.when(text != "").then(text.str.head(field.prefix) if field.prefix else text)
         case "numeric":
-            token = _bucket_expr(value.cast(pl.Float64, strict=False).fill_nan(None), field).cast(pl.String)
+            return _bucket_expr(value.cast(pl.Float64, strict=False), field)
         case "sequence":
             raise ValueError(f"a sequence has several tokens a row, however: {field.name}; use sequence_expr")
         case _:
             assert_never(field.kind)
-    return token.fill_null("") if field.missing == "own" else token
 
 
 def sequence_expr(field: Field) -> pl.Expr:
@@ -45,14 +45,13 @@ def sequence_expr(field: Field) -> pl.Expr:
 
 
 def _bucket_expr(value: pl.Expr, field: Field) -> pl.Expr:
-    whole = value.cast(pl.Int64, strict=False)  # drops the fraction, towards zero
+    # The cast to an integer drops the fraction, towards zero, and makes NaN null.
     match field.bucket:
         case "log2square":
-            return (
-                pl.when(value > 2).then(value.clip(lower_bound=2).log().pow(2).floor().cast(pl.Int64)).otherwise(whole)
-            )
+            log = value.log()
+            return pl.when(value > 2).then(log * log).otherwise(value).cast(pl.Int64, strict=False)
         case "integer":
-            return whole
+            return value.cast(pl.Int64, strict=False)
         case "edges":
             low, *inner, high = field.edges
             above = pl.sum_horizontal([pl.lit(0, dtype=pl.Int64), *((value > edge).cast(pl.Int64) for edge in inner)])
@@ -72,20 +71,18 @@ class VocabularyCounter:
     def add(self, rows: pl.DataFrame) -> None:
         """Count the tokens of some training rows, columns as in the schema."""
         rows = _lists_as_text(rows, self._schema)
-        for position, field in enumerate(self._schema.fields):
-            tokens = sequence_expr(field).explode() if field.kind == "sequence" else token_expr(field)
-            counted = (
-                rows.lazy()
-                .select(tokens.alias("token"))
-                .group_by("token")
-                .agg(pl.len().cast(pl.Int64).alias("count"))
-                .filter(pl.col("token").is_not_null())
-                .collect()
-            )
+        counts = pl.collect_all(
+            rows.lazy()
+            .select((sequence_expr(field).explode() if field.kind == "sequence" else token_expr(field)).alias("token"))
+            .group_by("token")
+            .agg(pl.len().cast(pl.Int64).alias("count"))
+            for field in self._schema.fields
+        )
+        for position, counted in enumerate(counts):
             parts = self._parts[position]
             parts.append(counted)
             self._pending[position] += counted.height
-            if len(parts) > 1 and self._pending[position] > max(_MERGE_ROWS, parts[0].height):
+            if self._pending[position] > max(_MERGE_ROWS, 2 * parts[0].height):
                 self._parts[position] = [_merge(parts)]
                 self._pending[position] = 0
 
@@ -94,14 +91,17 @@ class VocabularyCounter:
         vocabularies = []
         for position, field in enumerate(self._schema.fields):
             counts, self._parts[position] = _merge(self._parts[position]), []
-            kept = counts.filter(pl.col("count") >= field.min_count)
+            if field.missing == "oov" or field.kind == "sequence":
+                counts = counts.filter(pl.col("token").is_not_null())
+            kept = counts.filter(pl.col("count") >= field.min_count).with_columns(
+                pl.col("token").cast(pl.String).fill_null(MISSING_TOKEN)
+            )
             vocabularies.append(kept.sort(["count", "token"], descending=[True, False])["token"])
         return Encoder(self._schema, vocabularies)
 
 
 def _merge(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    empty = pl.DataFrame(schema={"token": pl.String, "count": pl.Int64})
-    return pl.concat([empty, *parts]).group_by("token").agg(pl.col("count").sum())
+    return pl.concat(parts).group_by("token").agg(pl.col("count").sum())
 
 
 class Encoder:
@@ -124,10 +124,10 @@ class Encoder:
             vocabulary_sizes=tuple(len(tokens) + RESERVED_IDS for tokens in self.vocabularies),
             lengths=tuple(field.max_length for field in schema.fields),
         )
-        # An Enum's hash table is built once and serves every chunk; its physical value is the token's number.
-        enums = [pl.Enum(tokens) for tokens in self.vocabularies]
         self._exprs = [
-            expr for field, enum in zip(schema.fields, enums, strict=True) for expr in _id_exprs(field, enum)
+            expr
+            for field, tokens in zip(schema.fields, self.vocabularies, strict=True)
+            for expr in _id_exprs(field, tokens)
         ]
 
     def encode(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -190,18 +190,26 @@ def _lists_as_text(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     return rows.with_columns(pl.col(f.name).cast(pl.List(pl.String)).list.join(f.separator[0]) for f in listed)
 
 
-def _id_exprs(field: Field, enum: pl.Enum) -> list[pl.Expr]:
+def _id_exprs(field: Field, tokens: pl.Series) -> list[pl.Expr]:
     """One int32 expression for each of the field's columns."""
+    if field.kind == "numeric":
+        numbers = tokens.replace(MISSING_TOKEN, None).cast(pl.Int64)
+        ids = pl.int_range(RESERVED_IDS, RESERVED_IDS + len(tokens), dtype=pl.Int32, eager=True)
+        return [token_expr(field).replace_strict(numbers, ids, default=OOV_ID, return_dtype=pl.Int32)]
 
-    def number(token: pl.Expr) -> pl.Expr:
+    # An Enum's hash table is built once and serves every chunk; its physical value is the token's number.
+    enum = pl.Enum(tokens)
+
+    def identify(token: pl.Expr) -> pl.Expr:
         return (token.cast(enum, strict=False).to_physical().cast(pl.Int32) + RESERVED_IDS).fill_null(OOV_ID)
 
-    if field.kind != "sequence":
-        return [number(token_expr(field))]
-    tokens = sequence_expr(field)
+    if field.kind == "categorical":
+        token = token_expr(field)
+        return [identify(token.fill_null(MISSING_TOKEN) if field.missing == "own" else token)]
+    sequence = sequence_expr(field)
     return [
-        pl.when(tokens.list.len() > position)
-        .then(number(tokens.list.get(position, null_on_oob=True)))
+        pl.when(sequence.list.len() > position)
+        .then(identify(sequence.list.get(position, null_on_oob=True)))
         .otherwise(pl.lit(PADDING_ID, dtype=pl.Int32))
         for position in range(field.max_length)
     ]

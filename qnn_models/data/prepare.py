@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from tqdm import tqdm
 from qnn_models.data.encoded import LABEL_COLUMN, ContentHash, EncodedDataset, FieldLayout
 from qnn_models.data.encoder import Encoder, VocabularyCounter
 from qnn_models.data.formats import READERS
-from qnn_models.data.readers import Chunk
+from qnn_models.data.prefetch import prefetched
+from qnn_models.data.readers import Chunk, count_lines
 from qnn_models.data.schema import SPLITS, Field, Label, Schema, Source
 from qnn_models.seeds import derive
 
@@ -41,8 +42,8 @@ def encode_dataset(
 ) -> EncodedDataset:
     """Encode the files in `source_folder` and store the result as `folder`, which appears whole or not at all.
 
-    Three passes over the text: labels (which rows stay, and where each goes), tokens of the training rows, ids. Memory is
-    bounded by a chunk, one byte per row and the distinct tokens.
+    Two passes over the text, after one that only counts rows: the tokens of the training rows, then the ids. Memory is
+    bounded by a few chunks, one byte per row and the distinct tokens.
 
     Args:
         schema: what to read and how.
@@ -56,7 +57,7 @@ def encode_dataset(
             and line.
     """
     source = find_source(schema, source_folder)
-    total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
+    total = 2 * sum((source_folder / name).stat().st_size for name in source.parts.values())
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.parent / f".{folder.name}.{os.getpid()}"
     temporary.mkdir()
@@ -168,10 +169,8 @@ class _Rows:
         self.sizes = dict.fromkeys(SPLITS, 0)
 
     def assign(self) -> None:
-        """Check every label; decide each row's split, of the rows that stay."""
-        kept = dict.fromkeys(self._parts, 0)
-        for role, chunk in self._chunks([], "labels"):
-            kept[role] += int(_labels(chunk, self._label)[1].sum())
+        """Decide the split of each row that stays."""
+        kept = {role: self._count_kept(role) for role in self._parts}
         train, valid, test = self._schema.ratios
         for role, rows in kept.items():
             if role == "table":
@@ -214,32 +213,43 @@ class _Rows:
                         writers[split].add(some)
         return digest.hexdigest(encoder)
 
+    def _count_kept(self, role: str) -> int:
+        """Rows of a file that stay; by line ends alone where that is enough."""
+        name = self._parts[role]
+        if self._source.format == "csv" and not self._label.drop:
+            lines = count_lines(self._source, self._folder, name)
+            if lines is not None:
+                return lines
+        return sum(int(_labels(chunk, self._label)[1].sum()) for chunk in self._read(name, []))
+
     def _shuffled(self, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
         assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
         np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
         return assignment
 
-    def _chunks(self, fields: Sequence[Field], what: str) -> Iterator[tuple[str, Chunk]]:
+    def _read(self, name: str, fields: Sequence[Field]) -> Iterator[Chunk]:
         columns = [(self._label.column, *self._label.aliases), *((field.name, *field.aliases) for field in fields)]
-        self._bar.set_postfix_str(what)
-        read = READERS[self._source.format]
-        for role, name in self._parts.items():
-            for chunk in read(self._source, self._folder, name, columns):
-                yield role, chunk
-                self._bar.update(chunk.size)
+        return READERS[self._source.format](self._source, self._folder, name, columns)
 
     def _kept(self, what: str) -> Iterator[tuple[pl.DataFrame, pl.Series, np.ndarray]]:
         """Rows that stay, their labels and the split of each, chunk by chunk."""
-        position = dict.fromkeys(self._parts, 0)
-        for role, chunk in self._chunks(self._schema.fields, what):
-            labels, keep = _labels(chunk, self._label)
-            _check_numbers(chunk, self._schema)
-            start = position[role]
-            position[role] = stop = start + int(keep.sum())
-            parts = self._assignment[role][start:stop]
-            if len(parts) != stop - start:
-                raise ValueError(f"{chunk.file} must stay as it is while it is read, however: it changed; start again")
-            yield chunk.frame.filter(keep), labels.filter(keep), parts
+        self._bar.set_postfix_str(what)
+        for role, name in self._parts.items():
+            start = 0
+            with closing(prefetched(self._read(name, self._schema.fields))) as chunks:
+                for chunk in chunks:
+                    labels, keep = _labels(chunk, self._label)
+                    rows = _numbers(chunk, self._schema)
+                    if not keep.all():
+                        rows, labels = rows.filter(keep), labels.filter(keep)
+                    parts = self._assignment[role][start : start + rows.height]
+                    start += rows.height
+                    if len(parts) != rows.height:
+                        raise ValueError(
+                            f"{chunk.file} must stay as it is while it is read, however: it changed; start again"
+                        )
+                    yield rows, labels, parts
+                    self._bar.update(chunk.size)
 
 
 class _SplitWriter:
@@ -292,21 +302,24 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[pl.Series, pl.Series]:
     return positive.cast(pl.UInt8), ~value.is_in(rule.drop)
 
 
-def _check_numbers(chunk: Chunk, schema: Schema) -> None:
-    """A numeric field holds finite numbers or nothing."""
-    for field in schema.fields:
-        if field.kind == "numeric":
-            text = chunk.frame[field.name]
-            value = text.cast(pl.Float64, strict=False)
-            filled = text.is_not_null() & (text.cast(pl.String) != "")
-            bad = filled & (value.is_null() | value.is_infinite())
-            if bad.any():
-                row = bad.arg_max()
-                assert row is not None
-                raise ValueError(
-                    f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
-                    f"{field.name}={text[row]!r}; mend the row or declare the field categorical"
-                )
+def _numbers(chunk: Chunk, schema: Schema) -> pl.DataFrame:
+    """The rows of a chunk with numeric fields as numbers, which are finite or missing."""
+    names = [field.name for field in schema.fields if field.kind == "numeric"]
+    rows = chunk.frame.with_columns(pl.col(name).cast(pl.Float64, strict=False) for name in names)
+    lost = rows.select(
+        pl.col(name).is_infinite().any() | (pl.col(name).null_count() > chunk.frame[name].null_count())
+        for name in names
+    )
+    for name in (name for name in names if lost[name].item()):
+        text, value = chunk.frame[name].cast(pl.String), rows[name]
+        bad = value.is_infinite() | (value.is_null() & (text != ""))
+        row = bad.arg_max()
+        if bad.any() and row is not None:
+            raise ValueError(
+                f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
+                f"{name}={text[row]!r}; mend the row or declare the field categorical"
+            )
+    return rows
 
 
 def _replace_folder(new: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ import polars as pl
 
 from qnn_models.data.schema import Source
 
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 8 * 2**20
 """Text is read in blocks of about this size."""
 
 
@@ -94,6 +94,20 @@ def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Itera
             line += block.count(b"\n")
 
 
+def count_lines(source: Source, folder: Path, name: str) -> int | None:
+    """Rows of delimited text by its line ends alone, or None where a quote may guard one."""
+    rows = 0
+    file = folder / name
+    with file.open("rb") as stream:
+        if not source.columns:
+            stream.readline()
+        for block in _blocks(stream, b"", file=file, first_line=1):
+            if source.quoted and b'"' in block:
+                return None
+            rows += block.count(b"\n")
+    return rows
+
+
 def read_libfm(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """LibFM text, one `label index:1 index:1 ...` a line; `columns` of the source names label and fields by position."""
     file = folder / name
@@ -138,11 +152,10 @@ def parse_block(
         ValueError: a line has another number of columns than the header, or the text is not UTF-8.
     """
     lines = None
-    if quote and quote in block:
-        lines = _check_quoted(block, len(header), file=file, first_line=first_line, separator=separator)
-    else:
-        quote = b""
-        _check_plain(block, len(header), file=file, first_line=first_line, separator=separator)
+    width = len(header)
+    plain = not (quote and quote in block)
+    if not plain:
+        lines = _check_quoted(block, width, file=file, first_line=first_line, separator=separator)
     try:
         frame = pl.read_csv(
             io.BytesIO(block),
@@ -150,9 +163,11 @@ def parse_block(
             schema=dict.fromkeys(header, pl.String()),
             columns=sorted({header.index(name) for name in columns}),
             separator=separator,
-            quote_char=quote.decode() or None,
+            quote_char=None if plain else quote.decode(),
         )
     except pl.exceptions.PolarsError as error:
+        if plain:
+            _raise_wrong_width(block, width, file=file, first_line=first_line, separator=separator)
         raise ValueError(f"{file}, from line {first_line}: text must be clean UTF-8, however: {error}") from error
     return Chunk(
         frame.select(pl.col(here).alias(name) for here, name in columns.items()), file, first_line, len(block), lines
@@ -190,15 +205,12 @@ def _wrong_width(found: int, width: int, *, file: Path, line: int) -> ValueError
     )
 
 
-def _check_plain(block: bytes, width: int, *, file: Path, first_line: int, separator: str) -> None:
-    """Count the separators of each line, without parsing."""
-    codes = np.frombuffer(block, dtype=np.uint8)
-    ends = np.flatnonzero(codes == ord("\n"))
-    separators = np.flatnonzero(codes == ord(separator))
-    found = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
-    wrong = np.flatnonzero(found != width)
-    if wrong.size:
-        raise _wrong_width(int(found[wrong[0]]), width, file=file, line=first_line + int(wrong[0]))
+def _raise_wrong_width(block: bytes, width: int, *, file: Path, first_line: int, separator: str) -> None:
+    """Find the first line of another width, if there is one."""
+    for line, text in enumerate(block.splitlines(), first_line):
+        found = text.count(separator.encode()) + 1
+        if found != width:
+            raise _wrong_width(found, width, file=file, line=line)
 
 
 def _check_quoted(block: bytes, width: int, *, file: Path, first_line: int, separator: str) -> np.ndarray | None:

@@ -1,0 +1,50 @@
+"""Run an iterator ahead in a thread, so that reading the next chunk and working on this one overlap."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterator
+from typing import TypeVar
+
+_T = TypeVar("_T")
+_END = object()
+
+
+def prefetched(items: Iterator[_T], *, ahead: int = 1) -> Generator[_T, None, None]:
+    """Yield the items of an iterator that a thread runs, at most `ahead` + 1 items before they are asked for.
+
+    An error of the iterator is raised here, in its place. Closing the generator stops the thread.
+    """
+    ready: queue.Queue[object] = queue.Queue(maxsize=ahead)
+    stopped = threading.Event()
+
+    def put(item: object) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def run() -> None:
+        try:
+            for item in items:
+                if not put((item,)):
+                    return
+            put(_END)
+        except BaseException as error:  # raised again by the consumer
+            put(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while (got := ready.get()) is not _END:
+            if isinstance(got, BaseException):
+                raise got
+            assert isinstance(got, tuple)
+            yield got[0]
+    finally:
+        stopped.set()
+        thread.join()
