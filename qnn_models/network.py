@@ -65,7 +65,7 @@ class FieldEmbedding(nn.Module):
                 f"An embedding needs at least one field, and positive sizes, however: vocabulary_sizes={sizes}, "
                 f"lengths={lengths}, dim={dim}."
             )
-        self.names, self.sizes, self.lengths, self.dim = tuple(layout.names), sizes, lengths, dim
+        self.names, self.vocabulary_sizes, self.lengths, self.dim = tuple(layout.names), sizes, lengths, dim
         offsets = torch.tensor([0, *sizes]).cumsum(0)[:-1]
         self.weight = nn.Parameter(torch.empty(sum(sizes), dim))
         self.register_buffer("columns", offsets.repeat_interleave(torch.tensor(lengths)), persistent=False)
@@ -77,7 +77,7 @@ class FieldEmbedding(nn.Module):
     @property
     def num_fields(self) -> int:
         """Number of fields f."""
-        return len(self.sizes)
+        return len(self.vocabulary_sizes)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embed local ids of shape ``(batch, columns)``."""
@@ -113,7 +113,7 @@ class FieldEmbedding(nn.Module):
         if ids.dim() != 2 or ids.shape[1] != sum(self.lengths):
             raise ValueError(f"ids have shape (batch, {sum(self.lengths)}), however: {tuple(ids.shape)}.")
         start = 0
-        for name, size, length in zip(self.names, self.sizes, self.lengths, strict=True):
+        for name, size, length in zip(self.names, self.vocabulary_sizes, self.lengths, strict=True):
             part = ids[:, start : start + length]
             if part.numel() and (int(part.min()) < 0 or int(part.max()) >= size):
                 raise ValueError(
@@ -124,7 +124,7 @@ class FieldEmbedding(nn.Module):
 
     def extra_repr(self) -> str:
         """Sizes, for `repr`."""
-        return f"fields={self.num_fields}, ids={sum(self.sizes)}, dim={self.dim}"
+        return f"fields={self.num_fields}, ids={sum(self.vocabulary_sizes)}, dim={self.dim}"
 
 
 class CTRModel(nn.Module, ABC):

@@ -1,0 +1,174 @@
+"""QNN-α for serving: BatchNorm folded, dropout gone, weights in float32, bfloat16 or int8, batches cut to fit the cache."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, cast, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from qnn_models.layer import QuadraticLayer
+from qnn_models.network import FieldEmbedding, QNNAlphaNetwork
+from qnn_theory.expr import Activation, HeadMajor, RowSum, Slice, Sum, walk
+
+WeightType: TypeAlias = Literal["float32", "bfloat16", "int8"]
+
+# The projections of one chunk: 256 rows of Criteo's 3 120 channels are 3 MiB, which stays in the cache.
+_CHUNK_ELEMENTS = 1 << 20
+
+
+class ServedQNNAlpha(nn.Module):
+    """A trained QNN-α as straight-line inference code; made by `for_inference`.
+
+    **Shape:** ids ``(batch, columns)`` -> logits ``(batch,)``.
+    """
+
+    def __init__(self, embedding: FieldEmbedding, gates: list[ServedGate], head: nn.Linear) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.gates = nn.ModuleList(gates)
+        self.head = head
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Logits ``(batch,)``."""
+        return self.score(self.embedding(ids))
+
+    def score(self, embedded: Tensor) -> Tensor:
+        """Logits ``(batch,)`` from embedded fields ``(batch, fields, embedding_dim)``."""
+        x = embedded.flatten(1)
+        for gate in self.gates:
+            x = gate(x)
+        return self.head(x).squeeze(-1)
+
+
+class ServedGate(nn.Module):
+    """One layer ``π(x) ⊙ Σ_m act(W_m x + b_m) + x`` with folded weights.
+
+    Args:
+        weight: shape ``(rows * width, dim)``, BatchNorm folded in.
+        bias: shape ``(rows * width,)``.
+        rows: number of rows M.
+        order: positions of the factor's coordinates (released head layout), or None.
+        weights: how the weight is stored.
+        rectified: whether the gate has its ReLU.
+        residual: whether the input is added.
+    """
+
+    weight: Tensor
+    bias: Tensor
+    order: Tensor | None
+    scale: Tensor | None
+    unit: Tensor | None
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor,
+        *,
+        rows: int,
+        order: Tensor | None,
+        weights: WeightType,
+        rectified: bool,
+        residual: bool,
+    ) -> None:
+        super().__init__()
+        # Widths for which torch's int8 kernel is right in every release that we tested; narrower ones make it misread.
+        self.kernel_fits = weight.shape[1] >= 32 and weight.shape[1] % 16 == 0 and weight.shape[0] % 16 == 0
+        self.rows, self.weights, self.rectified, self.residual = rows, weights, rectified, residual
+        scale = None
+        if weights == "bfloat16":
+            weight = weight.bfloat16()
+        elif weights == "int8":  # symmetric, one scale an output channel
+            scale = (weight.abs().amax(1) / 127).clamp(min=torch.finfo(torch.float32).tiny)
+            weight = (weight / scale.unsqueeze(1)).round().to(torch.int8)
+        self.register_buffer("weight", weight.contiguous())
+        self.register_buffer("bias", bias)
+        self.register_buffer("scale", scale)
+        self.register_buffer("order", order)
+        # The kernel rounds scales to bfloat16; ones pass through it unharmed and the true scales are applied after it.
+        self.register_buffer("unit", None if scale is None else torch.ones_like(scale, dtype=torch.bfloat16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, dim) -> (batch, dim)``."""
+        step = max(1, _CHUNK_ELEMENTS // self.weight.shape[0])
+        if x.shape[0] <= step or torch.compiler.is_compiling():
+            gate = self._gate(x)
+        else:
+            gate = torch.cat([self._gate(part) for part in x.split(step)])
+        product = (x if self.order is None else x.index_select(1, self.order)) * gate
+        return product + x if self.residual else product
+
+    def _gate(self, x: Tensor) -> Tensor:
+        z = self._project(x)
+        if self.rectified:
+            z = z.relu_()
+        return z.unflatten(1, (self.rows, -1)).sum(1)
+
+    def _project(self, x: Tensor) -> Tensor:
+        if self.weights == "float32":
+            return F.linear(x, self.weight, self.bias)
+        if self.scale is None:
+            return F.linear(x.bfloat16(), self.weight).float().add_(self.bias)
+        if self.kernel_fits and x.shape[0] <= 32 and not torch.compiler.is_compiling():
+            # Reads a byte a weight; for larger batches the products dominate and bfloat16 is the faster way.
+            narrow = torch.ops.aten._weight_int8pack_mm(x.bfloat16(), self.weight, self.unit)
+            return narrow.float().mul_(self.scale).add_(self.bias)
+        return F.linear(x, self.weight.float()).mul_(self.scale).add_(self.bias)
+
+
+def for_inference(model: QNNAlphaNetwork, *, weights: WeightType = "float32") -> ServedQNNAlpha:
+    """A copy of a trained QNN-α that only serves: same logits in float32, up to rounding.
+
+    Args:
+        model: the trained network; it is not changed.
+        weights: ``float32``, ``bfloat16`` (half the memory) or ``int8`` (a quarter; symmetric per output channel). The
+            embedding and the head stay in float32.
+
+    Raises:
+        ValueError: an unknown weight type, or a gate with another activation than ReLU.
+
+    Example:
+        >>> served = for_inference(model, weights="int8")  # doctest: +SKIP
+        >>> probability = served(ids).sigmoid()            # doctest: +SKIP
+    """
+    if weights not in get_args(WeightType):
+        raise ValueError(f"weights is one of {', '.join(get_args(WeightType))}, however: {weights!r}.")
+    with torch.no_grad():
+        embedding = FieldEmbedding(model.embedding, dim=model.embedding.dim)
+        embedding.weight.copy_(model.embedding.weight)
+        head = nn.Linear(model.core.head.in_features, 1)
+        head.load_state_dict(model.core.head.state_dict())
+        gates = [_serve(cast(QuadraticLayer, layer), weights) for layer in model.core.stack.layers]
+    served = ServedQNNAlpha(embedding, gates, head).eval()
+    return served.requires_grad_(False).to(model.embedding.weight.device)
+
+
+def _serve(layer: QuadraticLayer, weights: WeightType) -> ServedGate:
+    nodes = list(walk(layer.format.expr))
+    kinds = {node.kind for node in nodes if isinstance(node, Activation)}
+    if kinds - {"relu"}:
+        raise ValueError(f"Serving code exists for gates with ReLU or none, however: {', '.join(sorted(kinds))}.")
+    heads = 1 + max((node.index for node in nodes if isinstance(node, Slice)), default=0)
+    rows = next(node.rows for node in nodes if isinstance(node, RowSum))
+    suffixes = [""] if heads == 1 else [f"_{h + 1}" for h in range(heads)]
+    blocks, biases = [], []
+    for index, suffix in enumerate(suffixes):
+        weight, bias = layer.get_parameter(f"W{suffix}").detach(), layer.get_parameter(f"b{suffix}").detach()
+        norm = getattr(layer, f"norm_{index}", None)
+        if norm is not None:
+            scale = (norm.weight * torch.rsqrt(norm.running_var + norm.eps)).view_as(bias)
+            bias = (bias - norm.running_mean.view_as(bias)) * scale + norm.bias.view_as(bias)
+            weight = weight * scale.unsqueeze(-1)
+        blocks.append(weight)
+        biases.append(bias)
+    order = next((b for name, b in layer.named_buffers() if name.startswith("head_major")), None)
+    return ServedGate(
+        torch.cat(blocks, dim=1).flatten(0, 1),  # row-major: row m holds the blocks of all heads
+        torch.cat(biases, dim=1).flatten(),
+        rows=rows,
+        order=None if order is None or any(isinstance(n, HeadMajor) and n.heads == 1 for n in nodes) else order,
+        weights=weights,
+        rectified=bool(kinds),
+        residual=isinstance(layer.format.expr, Sum),
+    )
