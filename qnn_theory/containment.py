@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias, assert_never
@@ -462,7 +462,7 @@ def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
         entries[name, index] = f"p{len(entries)}"
         return entries[name, index]
 
-    symbols = fill_parameters(a, dim=dim, entry=name_of)
+    fill_parameters(a, dim=dim, entry=name_of)
     atoms = sum(int(width(node) * dim) for node in (*walk(a), *walk(b)) if isinstance(node, Activation))
     gate_names = [f"g{i}" for i in range(atoms)]
     ring = flint.fmpq_mpoly_ctx.get([*names, *entries.values(), *gate_names], "degrevlex")
@@ -525,7 +525,7 @@ def _strip_common_activation(a: Expr, b: Expr) -> tuple[Expr, Expr]:
 
 def _units(expr: Expr) -> dict[str, str]:
     """Parameter name -> name of the map it belongs to (a bias belongs to its weight's)."""
-    result = {}
+    result: dict[str, str] = {}
     for node in walk(expr):
         match node:
             case Affine(name=name) | Bilinear(name=name):

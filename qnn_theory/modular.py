@@ -59,9 +59,9 @@ def to_residue(number: Fraction | int) -> int:
     return number.numerator * pow(number.denominator, -1, PRIME) % PRIME
 
 
-def to_fraction(residue: int, *, bound: int = 1 << 14) -> Fraction | None:
-    """The rational number of numerator and denominator below `bound` with this residue, or None (Wang's reconstruction)."""
-    old, new, old_factor, factor = PRIME, residue % PRIME, 0, 1
+def to_fraction(residue: int, *, prime: int = PRIME, bound: int = 1 << 14) -> Fraction | None:
+    """The rational number of numerator and denominator up to `bound` with this residue, or None (wang1981padic)."""
+    old, new, old_factor, factor = prime, residue % prime, 0, 1
     while new > bound:
         quotient = old // new
         old, new = new, old - quotient * new

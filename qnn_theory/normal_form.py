@@ -12,31 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace as with_fields
 from functools import cache
-from typing import Any, Literal, TypeAlias, assert_never
+from typing import Any
 
-from qnn_theory.expr import (
-    Activation,
-    Affine,
-    Bilinear,
-    Concat,
-    Expr,
-    FirstInput,
-    HeadMajor,
-    Input,
-    Multiple,
-    Power,
-    Product,
-    RowSum,
-    Scale,
-    Slice,
-    Sum,
-)
+from qnn_theory.expr import Activation, Affine, Bilinear, Expr, FirstInput, Input, RowSum, Scale, Sum
+from qnn_theory.intervals import interval
 from qnn_theory.rewrite import replace
 from qnn_theory.widths import parameters
-
-Sign: TypeAlias = Literal["+", "-", "0", "?"]
-"""What is known of every coordinate: at least 0, at most 0, equal to 0, nothing."""
-
 
 @cache
 def normal_form(expr: Expr) -> Expr:
@@ -48,7 +29,7 @@ def normal_form(expr: Expr) -> Expr:
                 return Input()
             case RowSum(rows=rows, of=of):
                 return Sum(terms=tuple(_row(of, m) for m in range(1, rows + 1))) if rows > 1 else _row(of, 1)
-            case Activation(kind="relu", of=of) if sign(of) in ("+", "0"):
+            case Activation(kind="relu", of=of) if interval(of).at_least(0):
                 return of
             case _:
                 return node
@@ -75,60 +56,6 @@ def rolled_values(expr: Expr, values: Mapping[str, Any]) -> dict[str, Any]:
         else [values[f"{parameter.name}[{m + 1}]"] for m in range(parameter.rows)]
         for parameter in parameters(expr)
     }
-
-
-def sign(expr: Expr, *, inputs: Sign = "?") -> Sign:
-    """The sign that every coordinate of an expression has for all parameter values.
-
-    Args:
-        expr: the expression.
-        inputs: what is assumed of every coordinate of the input.
-    """
-    match expr:
-        case Input() | FirstInput():
-            return inputs
-        case Affine() | Bilinear() | Scale():
-            return "?"
-        case Sum(terms=terms):
-            kinds = {sign(term, inputs=inputs) for term in terms} - {"0"}
-            return "0" if not kinds else kinds.pop() if len(kinds) == 1 else "?"
-        case Product(factors=factors):
-            return _product_sign([sign(factor, inputs=inputs) for factor in factors])
-        case Power(of=of, exponent=exponent):
-            inner = sign(of, inputs=inputs)
-            return inner if exponent % 2 or inner == "0" else "+"
-        case Multiple(factor=factor, of=of):
-            inner = sign(of, inputs=inputs)
-            return "0" if factor == 0 else inner if factor > 0 else _negated(inner)
-        case Activation(kind=kind, of=of):
-            inner = sign(of, inputs=inputs)
-            if kind in ("relu", "relu6"):
-                return "0" if inner in ("-", "0") else "+"
-            if kind == "sigmoid":
-                return "+"
-            # gelu, silu, mish and tanh have the sign of their argument; prelu has it on the right side only.
-            return inner if kind != "prelu" or inner in ("+", "0") else "?"
-        case Concat(parts=parts):
-            kinds = {sign(part, inputs=inputs) for part in parts}
-            known = kinds - {"0"}
-            return "0" if not known else known.pop() if len(known) == 1 else "?"
-        case RowSum(of=of) | Slice(of=of) | HeadMajor(of=of):
-            return sign(of, inputs=inputs)
-        case _:
-            assert_never(expr)
-
-
-def _product_sign(signs: list[Sign]) -> Sign:
-    if "0" in signs:
-        return "0"
-    if "?" in signs:
-        return "?"
-    return "-" if signs.count("-") % 2 else "+"
-
-
-def _negated(value: Sign) -> Sign:
-    negated: dict[Sign, Sign] = {"+": "-", "-": "+", "0": "0", "?": "?"}
-    return negated[value]
 
 
 def _row(expr: Expr, m: int) -> Expr:
