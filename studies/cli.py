@@ -71,6 +71,9 @@ COMMANDS: dict[str, LazyCommand] = {
     **_commands("study", "Studies", study="Run a declared study, see its progress, collect its results."),
     **_commands("tune", "Studies", tune="Search hyper-parameters."),
     # By name only: an import would point from studies to figures, which the layers forbid.
+    "reproduce": LazyCommand(
+        "figures.reproduce:reproduce", "Studies", "The main job: data, format study, table, figures."
+    ),
     "figures": LazyCommand("figures.commands:figures", "Figures", "Draw figures and tables from collected results."),
     "report": LazyCommand("figures.commands:report", "Figures", "Write the HTML report."),
     **_commands("bench", "Performance", bench="Measure speed and memory against the baseline."),

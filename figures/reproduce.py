@@ -1,0 +1,54 @@
+"""`qnn reproduce`: the main job in one command, from nothing to figures."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+# What the main job runs, in this order. Every other study is one `qnn study run NAME` away.
+STUDIES = ("formats", "boundaries")
+_INTERRUPTED = 130
+
+
+@click.command()
+@click.option(
+    "--quick", is_flag=True, help="Shortened studies, to see that everything works; kept apart in RESULTS/quick."
+)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder for all results.",
+)
+@click.option("--jobs", type=int, help="Runs at a time. [default: one per processor]")
+@click.pass_context
+def reproduce(context: click.Context, quick: bool, results: Path, jobs: int | None) -> None:
+    """Fetch the data, train the format study, and write CSVs, the table and the figures.
+
+    Interrupted and called again, it goes on where it was.
+    """
+    from figures.commands import figures
+    from studies.commands.study import run_study
+
+    started = time.monotonic()
+    failed = []
+    for name in STUDIES:
+        click.echo(f"== study {name}{' (quick)' if quick else ''}")
+        try:
+            context.invoke(
+                run_study, config=name, dataset=None, seeds=None, quick=quick, store=None, results=results, jobs=jobs,
+                threads=1, backend="local", retry_failed=False,
+            )  # fmt: skip
+        except click.exceptions.Exit as stop:
+            if stop.exit_code == _INTERRUPTED:
+                raise
+            failed.append(name)  # its other runs are collected, and what can be drawn is drawn
+    click.echo("== figures")
+    folder = results / "quick" if quick else results
+    context.invoke(figures, names=(), results=folder, out=None, only_list=False)
+    click.echo(f"done in {(time.monotonic() - started) / 60:.1f} min; everything is in {folder}")
+    if failed:
+        raise click.ClickException(f"Some runs failed in: {', '.join(failed)}; `qnn study status` tells why.")
