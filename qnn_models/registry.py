@@ -17,7 +17,20 @@ _MODELS = {
     "lr": "baselines.logistic_regression:LogisticRegression",
     "fm": "baselines.factorization_machine:FactorizationMachine",
     "dnn": "baselines.dnn:DNN",
+    "pnn": "baselines.pnn:PNN",
+    "wide-deep": "baselines.wide_deep:WideDeep",
+    "deepfm": "baselines.deepfm:DeepFM",
+    "dcn": "baselines.dcn:DCN",
     "dcnv2": "baselines.dcnv2:DCNv2",
+    "xdeepfm": "baselines.xdeepfm:XDeepFM",
+    "autoint": "baselines.autoint:AutoInt",
+    "afn": "baselines.afn:AFN",
+    "edcn": "baselines.edcn:EDCN",
+    "masknet": "baselines.masknet:MaskNet",
+    "finalmlp": "baselines.finalmlp:FinalMLP",
+    "final": "baselines.final:FINAL",
+    "ecn": "baselines.dcnv3:DCNv3",
+    "qnn-alpha-mlp": "baselines.qnn_alpha_mlp:QNNAlphaMLP",
 }
 _NOT_OPTIONS = ("layout", "seed")
 

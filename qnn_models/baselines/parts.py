@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, assert_never, cast
+from typing import Literal, Protocol, TypeAlias, assert_never, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -91,6 +91,9 @@ class Deep:
         rows: its rows M.
         dropout: dropout probability.
         batch_norm: BatchNorm in the hidden layers or on QNN-α's gates.
+
+    Raises:
+        ValueError: another kind.
     """
 
     kind: DeepKind = "mlp"
@@ -100,6 +103,10 @@ class Deep:
     rows: int = 4
     dropout: float = 0.1
     batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(DeepKind):
+            raise ValueError(f"The deep part is mlp or qnn-alpha, however: deep={self.kind!r}.")
 
     def build(self, *, num_fields: int, embedding_dim: int, seed: int | None) -> DeepModule:
         """The module, ``(batch, num_fields * embedding_dim) -> (batch, 1)`` logits."""
