@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.contract import FigureSpec
+from figures.format_scores import measured_formats, published_formats
 from figures.names import printed
-from figures.results import Results, published, published_runs
-from figures.seeds import ours_title, over_seeds
+from figures.results import Results
+from figures.seeds import ours_title
 from figures.style import BLUE, LIGHT_GREY, VERMILION, new_figure
 
 # How far below the lower quartile a value may lie, in interquartile ranges, before the axis stops short of it.
@@ -50,44 +51,6 @@ def draw(results: Results) -> Figure:
         ncols=2,
     )
     return figure
-
-
-def measured_formats(runs: pl.DataFrame) -> pl.DataFrame:
-    """Our AUCs in percent over seeds.
-
-    Returns:
-        Columns label, post_activation, mean, half, n; a model without post-activation to choose counts as ``none``.
-    """
-    named = runs.with_columns(
-        auc=pl.col("test_auc") * 100,
-        label=pl.coalesce("format", "label"),
-        post_activation=pl.col("post_activation").fill_null("none"),
-    )
-    return over_seeds(named, by=("label", "post_activation"), value="auc")
-
-
-def published_formats() -> pl.DataFrame:
-    """The published AUCs in percent: formats at full precision from the logs, the two rows without a log from table 1.
-
-    Returns:
-        Columns label, post_activation, mean, half (null: one run each), n.
-    """
-    logs = published_runs().filter(pl.col("arm").is_in(["post_act_ReLU", "without_post_act"]))
-    exact = logs.select(
-        label=pl.col("neuron_type"),
-        post_activation=pl.when(pl.col("arm") == "post_act_ReLU").then(pl.lit("relu")).otherwise(pl.lit("none")),
-        mean=pl.col("test_auc") * 100,
-    )
-    printed = (
-        published("table1")
-        .filter((pl.col("metric") == "auc_percent") & ~pl.col("model").is_in(exact["label"].implode()))
-        .select(
-            label=pl.col("model").replace({"CrossNetv2": "CrossNetV2", "MLP": "Linear"}),
-            post_activation=pl.col("setting").str.strip_prefix("post_activation="),
-            mean=pl.col("value"),
-        )
-    )
-    return pl.concat([exact, printed]).with_columns(half=pl.lit(None, pl.Float64), n=pl.lit(1))
 
 
 def _dumbbells(axes: Axes, frame: pl.DataFrame) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
+
 _PRINTED = {
     "MLP without activation": "MLP, no activation",
     "CrossNetv2": "CrossNetV2",
@@ -32,3 +35,24 @@ _PRINTED = {
 def printed(name: str) -> str:
     """The name as a reader of the paper knows it."""
     return _PRINTED.get(name, name).replace("QNN-alpha", "QNN-α")
+
+
+def joined(ids: Sequence[str], *, width: int) -> str:
+    """Ids in one text, runs of numbered formats drawn together (``T10–T13``), broken into lines of about ``width``."""
+    pieces: list[str] = []
+    for id in ids:
+        number = int(id[1:]) if id[:1] == "T" and id[1:].isdigit() else None
+        start, _, end = pieces[-1].partition("–") if pieces else ("", "", "")
+        last = (end or start)[1:]
+        if number is not None and last.isdigit() and int(last) == number - 1 and start[:1] == "T":
+            pieces[-1] = f"{start}–{id}"
+        else:
+            pieces.append(printed(id))
+    # A run of two reads better as two.
+    pieces = [_two(piece) for piece in pieces]
+    return textwrap.fill(", ".join(pieces), width, break_long_words=False, break_on_hyphens=False)
+
+
+def _two(piece: str) -> str:
+    start, _, end = piece.partition("–")
+    return f"{start}, {end}" if end and int(end[1:]) == int(start[1:]) + 1 else piece

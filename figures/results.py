@@ -22,9 +22,9 @@ class Results:
         self.folder = folder
         self._frames: dict[str, pl.DataFrame] = {}
 
-    def has(self, study: str) -> bool:
-        """Whether the study has been collected."""
-        return self._path(study, "").is_file()
+    def has(self, study: str, part: str = "") -> bool:
+        """Whether the study, or a part of it, has been collected."""
+        return self._path(study, part).is_file()
 
     def table(self, study: str, part: str = "") -> pl.DataFrame:
         """A collected CSV as it is: the study's runs, or a further part such as the grid of a surface.

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import polars as pl
-from scipy import stats
 
 from figures.names import printed
+from studies.statistics import mean_interval
 
 
 def over_seeds(runs: pl.DataFrame, *, by: Sequence[str], value: str) -> pl.DataFrame:
-    """Mean over runs and its 95 % interval from Student's t distribution.
+    """Mean over runs and its 95 % Student interval.
 
     Args:
         runs: one row a run; rows without the value are left out.
@@ -21,17 +21,14 @@ def over_seeds(runs: pl.DataFrame, *, by: Sequence[str], value: str) -> pl.DataF
     Returns:
         Columns ``by``, ``mean``, ``half`` (half the interval's width; null for one run) and ``n``, sorted by ``by``.
     """
-    grouped = (
-        runs.filter(pl.col(value).is_not_null() & pl.col(value).is_finite())
-        .group_by(*by)
-        .agg(pl.col(value).mean().alias("mean"), pl.col(value).std().alias("std"), pl.len().alias("n"))
-        .sort(*by, nulls_last=True)
-    )
-    halves = [
-        float(stats.t.ppf(0.975, n - 1)) * std / n**0.5 if n > 1 else None
-        for std, n in zip(grouped["std"], grouped["n"], strict=True)
-    ]
-    return grouped.drop("std").with_columns(pl.Series("half", halves, dtype=pl.Float64))
+    rows = []
+    known = runs.filter(pl.col(value).is_not_null() & pl.col(value).is_finite())
+    for key, group in known.sort(*by, nulls_last=True).group_by(*by, maintain_order=True):
+        interval = mean_interval(group[value].to_list())
+        half = None if interval.high is None else interval.high - interval.mean
+        rows.append((*key, interval.mean, half, interval.n))
+    measured = {"mean": pl.Float64, "half": pl.Float64, "n": pl.Int64}
+    return pl.DataFrame(rows, schema={**{key: runs.schema[key] for key in by}, **measured}, orient="row")
 
 
 def ours_title(runs: pl.DataFrame, counts: Sequence[int], *, separator: str = ", ") -> str:

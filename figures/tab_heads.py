@@ -1,0 +1,29 @@
+"""Heads, their layout and their latency as a LaTeX table (paper table 6)."""
+
+from figures.contract import TableSpec
+from figures.results import Results
+from figures.study_table import AUC, LOGLOSS, Measure, study_table
+
+_CAPTION = "QNN-α by number and layout of heads, with parameters and latency (paper table 6)."
+_PARAMETERS = Measure(title="parameters", metric="parameters", digits=0)
+_LATENCY = Measure(
+    title="latency (µs)",
+    metric="latency_us",
+    published="latency_ms_per_100_samples",
+    digits=1,
+    published_title="ms / 100 samples",
+)
+
+
+def write(results: Results) -> str:
+    """One row for each number of heads and layout."""
+    return study_table(
+        results,
+        study="heads",
+        caption=_CAPTION,
+        measures=(AUC, LOGLOSS, _PARAMETERS, _LATENCY),
+        settings={"heads": "heads", "head_layout": "layout"},
+    )
+
+
+TABLE = TableSpec(name="table_heads", caption=_CAPTION, write=write, studies=("heads",))
