@@ -11,7 +11,7 @@ import sympy
 
 from qnn_theory.cost import cost
 from qnn_theory.dimension import EffectiveDimension, effective_dimension
-from qnn_theory.expr import ACTIVATION_KINDS, Activation, walk
+from qnn_theory.expr import ACTIVATION_KINDS, Activation, ActivationKind, walk
 from qnn_theory.feature_space import FeatureSpace, feature_space
 from qnn_theory.formats import Format, formats, get_format, with_mid_activation, with_post_activation
 from qnn_theory.latex import to_latex
@@ -24,6 +24,7 @@ from qnn_theory.widths import divisor
 _EXPANDED_WIDTH = 2
 _CARD_WIDTH = 4
 _EXPANDED_CHARACTERS = 600  # of one output; longer ones are cut on the terminal, not in JSON
+_KINKED: tuple[ActivationKind, ...] = ("relu", "relu6", "prelu")
 _SMOOTH = frozenset({"gelu", "silu", "mish", "sigmoid", "tanh"})
 
 
@@ -201,6 +202,22 @@ def _smooth(card: _Card, format: Format, depth: int) -> None:
     lines = [kink.description for kink in found.kinks]
     card.add("kinks", "\n".join(lines), "\n".join(_kink_latex(found, k) for k in range(len(lines))))
     card.data["smoothness"] = smoothness_data(found)
+    if isinstance(format.expr, Activation):
+        return
+    after = {kind: smoothness(format, depth=depth, post_activation=kind) for kind in _KINKED}
+    card.data["smoothness"]["post_activation"] = {kind: _class_data(result.order) for kind, result in after.items()}
+    card.add(
+        "with post-activation",
+        ", ".join(
+            f"{kind}: {class_text(result.order)}{' (it never acts)' if _surfaces(result) == _surfaces(found) else ''}"
+            for kind, result in after.items()
+        )
+        + "; the smooth ones change no class",
+    )
+
+
+def _surfaces(found: Smoothness) -> set[tuple[int, str]]:
+    return {(kink.layer, kink.surface) for kink in found.kinks}
 
 
 def _kink_latex(found: Smoothness, index: int) -> str:

@@ -129,7 +129,7 @@ def formula_latex(name: str) -> str:
     text = re.sub(r"_([A-Za-z0-9]+)_\{", r"_{\1,", text)  # W_a[i,j] has one subscript
     text = re.sub(r"_([A-Za-z0-9]+)", r"_{\1}", text)
     text = re.sub(r"\b([A-Za-z][A-Za-z0-9]+)(?=[('])", r"\\operatorname{\1}", text)
-    text = re.sub(r"\b(alpha|beta|gamma)\b", r"\\\1", text)
+    text = re.sub(r"\b(alpha|beta|gamma)(?![A-Za-z])", r"\\\1", text)
     return "".join(f" {_LATEX_SYMBOLS[c]} " if c in _LATEX_SYMBOLS else c for c in text).strip()
 
 

@@ -1,0 +1,91 @@
+"""Format cards: complete for every format, true to the interpreters they quote, readable in every rendering."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import sympy
+
+import qnn_theory as qt
+from qnn_theory.cost import cost
+from qnn_theory.expr import affine, relu, scale, x
+from qnn_theory.formats import Format
+from qnn_theory.report import format_card, formats_table, read_format, smallest_width
+from qnn_theory.smoothness import smoothness
+from qnn_theory.tables import render
+from qnn_theory.widths import check_dim
+
+
+@pytest.mark.parametrize("format", qt.formats(), ids=lambda f: f.id)
+def test_every_format_has_a_full_card(format: Format) -> None:
+    card = format_card(format.id)
+    data = json.loads(render(card, "json"))
+    assert data["id"] == format.id
+    assert data["cost"]["parameters"] == str(cost(format).parameters)
+    order = smoothness(format).order
+    assert data["smoothness"]["order"] == (order if isinstance(order, int) else "analytic")
+    found = data["effective_dimension"]
+    d = sympy.Symbol("d")
+    assert found["parameters"] == cost(format).parameters.subs(d, data["dim"])
+    assert found["parameters"] - found["dimension"] == found["redundant"]
+    assert len(data["expanded"]["outputs"]) >= 2
+    text = render(card, width=100)
+    for label in ("formula", "expanded", "monomials", "effective dimension", "smoothness", "parameters", "FLOPs"):
+        assert f"\n{label}" in text
+    assert render(card, "latex").count("$") % 2 == 0
+
+
+def test_known_values_on_cards() -> None:
+    """T1 and T22 at d = 4: dimensions stated by hand (80 + 8 parameters less 24 antisymmetric and 4 doubled; 24 less 4)."""
+    t1, t22 = (format_card(id).data["effective_dimension"] for id in ("T1", "T22"))
+    assert (t1["parameters"], t1["dimension"]) == (88, 60)
+    assert (t22["parameters"], t22["dimension"]) == (24, 20)
+    assert format_card("T9", dim=2).data["support"]["size"] == 5  # x1, x2, x1², x1x2, x2²
+    assert "relu: analytic (it never acts)" in render(format_card("T4"), width=200)
+    assert "relu6: C^0" in render(format_card("T4"), width=200)
+
+
+def test_a_format_of_ones_own_has_a_card() -> None:
+    own = Format("mine", x * relu(affine("W_a")) + scale("alpha", x), source="me", note="a test")
+    data = format_card(own).data
+    assert (data["source"], data["smoothness"]["order"]) == ("me", 0)
+
+
+def test_smooth_activations_have_no_monomials() -> None:
+    card = format_card("T19~gelu")
+    assert card.data["support"] is None
+    assert "polynomial on no region" in render(card)
+
+
+def test_activations_attached_to_an_id() -> None:
+    assert read_format("T9") is qt.get_format("T9")
+    assert (
+        read_format("T19~gelu+relu6").expr
+        == qt.with_post_activation(qt.with_mid_activation(qt.get_format("T19"), "gelu"), "relu6").expr
+    )
+    assert read_format("QNN-alpha-released").id == "QNN-alpha-released"
+    with pytest.raises(ValueError, match=r"one of relu, .*, however: 'softmax' in 'T9\+softmax'"):
+        read_format("T9+softmax")
+    with pytest.raises(KeyError, match="nearest is 'T9'"):
+        read_format("T99+relu")
+
+
+def test_the_smallest_width_is_accepted() -> None:
+    for format in qt.formats():
+        for least in (1, 2, 5):
+            width = smallest_width(format, least)
+            check_dim(format.expr, width)
+            assert least <= width
+    assert smallest_width(qt.get_format("T13"), 5) == 6
+
+
+def test_wrong_widths_are_named() -> None:
+    with pytest.raises(ValueError, match="d must be even, however: d=7"):
+        format_card("T13", dim=7)
+
+
+def test_overview_quotes_the_interpreters() -> None:
+    for entry, format in zip(formats_table().data, qt.formats(), strict=True):
+        assert entry["parameters"] == str(cost(format).parameters)
+        assert entry["latex"] == format.latex
