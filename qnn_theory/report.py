@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sympy
 
-from qnn_theory.cost import cost
+from qnn_theory.cost import ROWS, cost, network_cost
 from qnn_theory.dimension import EffectiveDimension, effective_dimension
-from qnn_theory.expr import ACTIVATION_KINDS, Activation, ActivationKind, walk
+from qnn_theory.expr import ACTIVATION_KINDS, Activation, ActivationKind, RowSum, walk
 from qnn_theory.feature_space import FeatureSpace, feature_space
 from qnn_theory.formats import Format, formats, get_format, with_mid_activation, with_post_activation
 from qnn_theory.latex import to_latex
+from qnn_theory.one_sided import Witness
 from qnn_theory.smoothness import Smoothness, smoothness
 from qnn_theory.symbolic import expanded
 from qnn_theory.tables import Cell, Table, formula_latex
@@ -241,7 +243,31 @@ def smoothness_data(found: Smoothness) -> dict[str, Any]:
             }
             for kink in found.kinks
         ],
+        "witness": None if found.witness is None else _witness_data(found.witness),
     }
+
+
+def _witness_data(witness: Witness) -> dict[str, Any]:
+    """All that is needed to see the jump with pen and paper; numbers as text, so that fractions stay exact."""
+    return {
+        "layer": witness.layer,
+        "activation": to_text(witness.node),
+        "threshold": witness.threshold,
+        "parameters": [_as_text(parameters) for parameters in witness.parameters],
+        "point": _as_text(witness.point),
+        "direction": _as_text(witness.direction),
+        "derivative": witness.derivative,
+        "right_minus_left": _as_text(witness.jump),
+        "exact": witness.exact,
+    }
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _as_text(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_text(inner) for inner in value]
+    return str(value)
 
 
 def _price(card: _Card, format: Format) -> None:
@@ -255,6 +281,24 @@ def _price(card: _Card, format: Format) -> None:
     ]
     for label, formula in entries:
         card.add(label, formula_text(formula), f"${sympy.latex(formula)}$")
+    network = network_cost(format, rows=ROWS if any(isinstance(node, RowSum) for node in walk(format.expr)) else None)
+    card.add(
+        "whole network",
+        f"parameters: {formula_text(network.parameters)}, and {formula_text(network.embedding_parameters)} embeddings\n"
+        f"FLOPs, forward: {formula_text(network.flops)}\n"
+        f"bytes kept for the backward pass: {formula_text(network.activation_bytes)}\n"
+        "with f fields of width e, L layers, batch B, V ids"
+        + (", M rows" if ROWS in network.parameters.free_symbols else ""),
+    )
+    card.data["network"] = {
+        "parameters": str(network.parameters),
+        "embedding_parameters": str(network.embedding_parameters),
+        "flops": str(network.flops),
+        "training_flops": str(network.training_flops),
+        "activation_bytes": str(network.activation_bytes),
+        "embedding_bytes": str(network.embedding_bytes),
+        "optimizer_bytes": str(network.optimizer_bytes),
+    }
     card.data["cost"] = {
         "parameters": str(price.parameters),
         "flops": str(price.flops),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import pytest
 import sympy
@@ -44,6 +45,22 @@ def test_known_values_on_cards() -> None:
     assert format_card("T9", dim=2).data["support"]["size"] == 5  # x1, x2, x1², x1x2, x2²
     assert "relu: analytic (it never acts)" in render(format_card("T4"), width=200)
     assert "relu6: C^0" in render(format_card("T4"), width=200)
+
+
+def test_the_witness_on_a_card_can_be_followed_by_hand() -> None:
+    """T19 at the point: output i jumps by x_i |w_i·v| where w_i·x + b_i = 0, from exact fractions on the card alone."""
+    witness = format_card("T19").data["smoothness"]["witness"]
+    assert (witness["exact"], witness["derivative"], witness["activation"]) == (True, 1, "relu(W_a x)")
+    numbers = {
+        name: [[Fraction(v) for v in row] for row in rows] for name, rows in [("W_a", witness["parameters"][0]["W_a"])]
+    }
+    point, direction = ([Fraction(v) for v in witness[name]] for name in ("point", "direction"))
+    for i, jump in enumerate(witness["right_minus_left"]):
+        rate = sum(w * v for w, v in zip(numbers["W_a"][i], direction, strict=True))
+        at = sum(w * p for w, p in zip(numbers["W_a"][i], point, strict=True)) + Fraction(
+            witness["parameters"][0]["b_a"][i]
+        )
+        assert Fraction(jump) == (point[i] * abs(rate) if at == 0 else 0)
 
 
 def test_a_format_of_ones_own_has_a_card() -> None:
