@@ -27,6 +27,7 @@ _EXPANDED_WIDTH = 2
 _CARD_WIDTH = 4
 _EXPANDED_CHARACTERS = 600  # of one output; longer ones are cut on the terminal, not in JSON
 _KINKED: tuple[ActivationKind, ...] = ("relu", "relu6", "prelu")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SMOOTH = frozenset({"gelu", "silu", "mish", "sigmoid", "tanh"})
 
 
@@ -323,8 +324,8 @@ def _class_cell(order: Any) -> Cell:
 
 def formula_text(formula: Any) -> str:
     """A formula in d for the terminal: ``2·d² + d/2``."""
-    text = str(formula).replace("**2", "²").replace("**3", "³").replace("**4", "⁴")
-    return text.replace("*", "·")
+    text = re.sub(r"\*\*(\d+)", lambda power: power.group(1).translate(_SUPERSCRIPTS), str(formula))
+    return text.replace("**", "^").replace("*", "·")
 
 
 def _formula_cell(formula: Any) -> Cell:

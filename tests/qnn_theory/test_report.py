@@ -12,7 +12,7 @@ import qnn_theory as qt
 from qnn_theory.cost import cost
 from qnn_theory.expr import affine, relu, scale, x
 from qnn_theory.formats import Format
-from qnn_theory.report import format_card, formats_table, read_format, smallest_width
+from qnn_theory.report import format_card, formats_table, formula_text, read_format, smallest_width
 from qnn_theory.smoothness import smoothness
 from qnn_theory.tables import render
 from qnn_theory.widths import check_dim
@@ -95,6 +95,12 @@ def test_the_smallest_width_is_accepted() -> None:
             check_dim(format.expr, width)
             assert least <= width
     assert smallest_width(qt.get_format("T13"), 5) == 6
+
+
+def test_formulas_on_the_terminal() -> None:
+    d, L = sympy.symbols("d L")
+    assert formula_text(d**2 + d / 2) == "d² + d/2"
+    assert formula_text(3 * d**12 * 2**L) == "3·2^L·d¹²"
 
 
 def test_wrong_widths_are_named() -> None:
