@@ -30,7 +30,7 @@ _PRECISION = 220  # bits
 _RADIUS = 2.0**-100  # of the ball around an irrational kink
 _ZERO_RADIUS = 2.0**-40  # a ball around zero up to this radius is taken for zero
 _SATURATED = 100  # beyond, a smooth activation is flat to the precision kept
-_DRAWS = {True: 150, False: 400}  # over the rationals, a kink that is not met soon is mostly irrational
+_DRAWS = {True: 60, False: 400}  # over the rationals, a kink that is not met soon is mostly irrational
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,7 +117,9 @@ class Kink:
         threshold: 0, or 6 for the upper kink of relu6.
         surface: the set as text, for instance ``(W_a x)_i = 0``; the bias belongs to the map.
         order: the output is C^order across it.
-        jump: by how much derivative order + 1 along v of output i jumps, as a formula; None where a later layer smooths.
+        jump: by how much derivative order + 1 along v of output i jumps, on the far side of the surface (where the argument is
+            above the threshold) less the near side; in a stack, of output k by way of output i of the layer; None where a
+            later layer smooths.
         legend: what each symbol of `jump` stands for.
     """
 
@@ -307,9 +309,9 @@ def _kink(
     formula: Formula | None = jump if order == own_order else None
     if formula is not None and source.layer < depth:
         # Lower derivatives agree, so the later layers pass the jump on by their Jacobian.
-        jacobian = sympy.Symbol(f"∂y_i/∂(layer {source.layer})_k")
-        formula = jacobian * formula.subs(sympy.Symbol("i"), sympy.Symbol("k"))
-        legend = {**legend, jacobian: Meaning("mixed", index=("i", "k"))}
+        jacobian = sympy.Symbol(f"∂y_k/∂(layer {source.layer})_i", real=True)
+        formula = jacobian * formula
+        legend = {**legend, jacobian: Meaning("mixed", index=("k", "i"))}
     return Kink(
         layer=source.layer,
         base=source.base,
