@@ -256,9 +256,9 @@ class _Loop:
         self.model.train()
         batches = -(-self.dataset.num_rows("train") // config.batch_size)
         guard = _FiniteGuard(self)
-        with tqdm(
-            total=batches, initial=state.batch, desc=f"epoch {state.epoch}", disable=not self.progress, leave=False
-        ) as bar:
+        best = max((entry["valid_auc"] for entry in state.history), default=None)
+        title = f"epoch {state.epoch}" + (f", best validation AUC {best:.4f}" if best is not None else "")
+        with tqdm(total=batches, initial=state.batch, desc=title, disable=not self.progress, leave=False) as bar:
             start = time.perf_counter() - state.seconds
             for batch in islice(self._shuffled(), state.batch, None):
                 loss, norm = self._step(batch)

@@ -1,0 +1,203 @@
+"""``qnn train``: train one model on one data set, by the published protocol unless told otherwise."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from qnn_models.training import TrainResult
+    from studies.spec import RunSpec, Scalar
+
+CHECKPOINT_FOLDER = "checkpoint"
+
+
+@click.command()
+@click.option(
+    "--dataset", required=True, help="Name of a data set (`qnn data list`), or a TOML schema of your own files."
+)
+@click.option("--model", default=None, help="Name of a model. [default: qnn-alpha; with --format: quadratic]")
+@click.option("--format", "format_id", default=None, help="Neuron format of the quadratic network, such as T19.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed of start values, dropout and order of batches."
+)
+@click.option(
+    "--split-seed", type=int, default=0, show_default=True, help="Seed of the split, where the files make none."
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the model or of the training."
+)
+@click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads. [default: all cores]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Keep the trained model here; interrupted, go on from here."
+)
+@click.option(
+    "--checkpoint-steps", type=click.IntRange(min=1), help="With --out: keep the state every so many steps too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def train(
+    dataset: str,
+    model: str | None,
+    format_id: str | None,
+    seed: int,
+    split_seed: int,
+    settings: tuple[str, ...],
+    source: Path | None,
+    device: str,
+    threads: int | None,
+    out: Path | None,
+    checkpoint_steps: int | None,
+    as_json: bool,
+) -> None:
+    """Train one model on one data set and score it on the test split."""
+    import torch
+
+    from qnn_models.data.registry import prepare
+    from qnn_models.seeds import derive
+    from qnn_models.trained import save_trained
+    from qnn_models.training import TrainConfig
+    from qnn_models.training import train as run_training
+    from studies.train_task import build
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    spec = specify(dataset, model, format_id, seed=seed, split_seed=split_seed, given=parse_settings(settings))
+    config = TrainConfig(**dict(spec.training), seed=derive(spec.root_seed, "training"))  # type: ignore[arg-type]
+    encoded = prepare(dataset, source=source, split_seed=split_seed, progress=not as_json)
+    network = build(spec, encoded)
+    try:
+        result = run_training(
+            network,
+            encoded,
+            config,
+            device=device,
+            checkpoint=None if out is None else out / CHECKPOINT_FOLDER,
+            checkpoint_steps=checkpoint_steps,
+            progress=not as_json,
+        )
+    except (FloatingPointError, MemoryError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        remedy = "with --out it would go on" if out is None else "the same command goes on"
+        raise click.ClickException(f"Stopped; {remedy} after the last whole epoch.") from None
+    report = summary(spec, result, content_hash=encoded.content_hash)
+    if out is not None:
+        save_trained(
+            out, network, encoded, name=spec.model, options=dict(spec.options), split_seed=split_seed, report=report
+        )
+    click.echo(json.dumps(report) if as_json else text(report, out))
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, Scalar]:
+    """``key=value`` texts as a mapping; values are written as in TOML, and a bare word is a text.
+
+    Raises:
+        ValueError: a text without ``=``, or a key that is given twice.
+    """
+    found: dict[str, Scalar] = {}
+    for entry in settings:
+        key, equals, value = (part.strip() for part in entry.partition("="))
+        if not equals or not key or not value:
+            raise ValueError(f"A setting is written key=value, however: {entry!r}; for example --set batch_size=1024.")
+        if key in found:
+            raise ValueError(f"A setting is given once, however: {key} is given twice.")
+        try:
+            found[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            found[key] = value
+    return found
+
+
+def specify(
+    dataset: str,
+    model: str | None,
+    format_id: str | None,
+    *,
+    seed: int,
+    split_seed: int,
+    given: Mapping[str, Scalar],
+) -> RunSpec:
+    """The run that a command line asks for, every setting written out; the same run in a study has the same bits.
+
+    Raises:
+        ValueError: an unknown setting, a value of the wrong type, a format for a model without one, an impossible width.
+        KeyError: an unknown data set, model or format.
+    """
+    from qnn_models.data.registry import PLANTED, get_schema
+    from studies import train_task
+    from studies.config import as_value, check_settings
+    from studies.protocol import default_options, default_training
+    from studies.spec import RunSpec, settings
+
+    known = dataset if dataset == PLANTED else get_schema(dataset).name
+    name = model or ("quadratic" if format_id is not None else "qnn-alpha")
+    options, training = train_task.option_parameters(name), train_task.training_parameters()
+    if format_id is not None:
+        if "format" not in options:
+            raise ValueError(f"{name} has no choice of format, however: --format {format_id}; use --model quadratic.")
+        given = {"format": format_id, **given}
+    check_settings(given, {**options, **training}, "--set")
+
+    def complete(parameters: Mapping[str, Any], defaults: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        chosen = {key: parameter.default for key, parameter in parameters.items()}
+        for source in (defaults, given):
+            chosen |= {
+                key: as_value(value, parameters[key].annotation) for key, value in source.items() if key in chosen
+            }
+        return chosen
+
+    spec = RunSpec(
+        task="train",
+        dataset=dataset,
+        model=name,
+        options=settings(complete(options, default_options(known))),
+        training=settings(complete(training, default_training(known, name))),
+        seed=seed,
+        split_seed=split_seed,
+    )
+    train_task.check(spec)
+    return spec
+
+
+def summary(spec: RunSpec, result: TrainResult, *, content_hash: str) -> dict[str, Any]:
+    """Settings and outcome of a run as JSON values; AUC as a fraction, log loss in nats."""
+    from dataclasses import asdict
+
+    outcome = asdict(result)
+    history = outcome.pop("history")
+    return {
+        "dataset": spec.dataset,
+        "content_hash": content_hash,
+        "model": spec.model,
+        "options": dict(spec.options),
+        "training": dict(spec.training),
+        "seed": spec.seed,
+        "split_seed": spec.split_seed,
+        "run_id": spec.id,
+        "epochs": len(history),
+        **outcome,
+        "history": history,
+    }
+
+
+def text(report: Mapping[str, Any], out: Path | None) -> str:
+    """The outcome for a reader at a terminal."""
+    options = ", ".join(f"{key}={value}" for key, value in report["options"].items())
+    lines = [
+        f"{report['model']} on {report['dataset']}, seed {report['seed']}, on {report['device']}",
+        f"  options     {options or 'none'}",
+        f"  loss        {report['training']['loss']}",
+        f"  parameters  {report['num_parameters']:,}",
+        f"  epochs      {report['epochs']}, best {report['best_epoch']}, "
+        f"{report['train_seconds_per_epoch']:.2f} s each; {report['inference_us_per_row']:.1f} µs per row at inference",
+        f"  validation  AUC {report['valid_auc']:.4f}   log loss {report['valid_logloss']:.4f}",
+        f"  test        AUC {report['test_auc']:.4f}   log loss {report['test_logloss']:.4f}",
+    ]
+    return "\n".join(lines if out is None else [*lines, f"  kept in     {out}"])
