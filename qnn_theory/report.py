@@ -10,6 +10,7 @@ from typing import Any
 
 import sympy
 
+from qnn_theory.certificates import heading
 from qnn_theory.cost import ROWS, cost, network_cost
 from qnn_theory.dimension import EffectiveDimension, effective_dimension
 from qnn_theory.expr import ACTIVATION_KINDS, Activation, ActivationKind, RowSum, walk
@@ -17,6 +18,7 @@ from qnn_theory.feature_space import FeatureSpace, feature_space
 from qnn_theory.formats import Format, formats, get_format, with_mid_activation, with_post_activation
 from qnn_theory.latex import to_latex
 from qnn_theory.one_sided import Witness
+from qnn_theory.relations import Relation, relation
 from qnn_theory.smoothness import Smoothness, smoothness
 from qnn_theory.symbolic import expanded
 from qnn_theory.tables import Cell, Table, formula_latex
@@ -106,13 +108,31 @@ class _Card:
             self.rows.append(_Row(label, text, latex))
 
 
-def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1) -> Table:
+def relation_table(found: Relation) -> Table:
+    """How two formats relate, one row a direction: a parameter map with its proof, or a separation."""
+    directions = (found.certificate.forward, found.certificate.backward)
+    return Table(
+        title=found.text,
+        headers=("", ""),
+        rows=tuple((Cell(heading(direction)), Cell("\n".join(direction.lines))) for direction in directions),
+        data={
+            "first": found.first,
+            "second": found.second,
+            "kind": found.kind,
+            "statement": found.text,
+            "certificate": found.certificate.to_dict(),
+        },
+    )
+
+
+def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1, relations: bool = False) -> Table:
     """Everything known of one format.
 
     Args:
         format: an id (activations may be attached, see `read_format`) or a `Format`.
         dim: the width at which sizes and dimensions are computed; the smallest from 4 up that the format accepts.
         depth: the number of layers that support, effective dimension and smoothness are computed for.
+        relations: place the format among all registered ones as well, which takes seconds.
 
     Raises:
         KeyError: unknown id.
@@ -126,6 +146,8 @@ def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1)
     _dimension(card, effective_dimension(chosen, dim=width, depth=depth))
     _smooth(card, chosen, depth)
     _price(card, chosen)
+    if relations:
+        _relations(card, chosen)
     return Table(
         title=f"{chosen.id} (d = {width}, depth {depth} where a number is given)",
         headers=("", ""),
@@ -307,6 +329,23 @@ def _price(card: _Card, format: Format) -> None:
         "elementwise_flops": str(price.elementwise_flops),
         "activation_elements": str(price.activation_elements),
     }
+
+
+def _relations(card: _Card, format: Format) -> None:
+    by_kind: dict[str, list[str]] = {}
+    for other in formats():
+        if other.id != format.id:
+            by_kind.setdefault(relation(format, other).kind, []).append(other.id)
+    labels = {
+        "equivalent": "equivalent to",
+        "contained": "contained in",
+        "contains": "contains",
+        "incomparable": "incomparable with",
+        "open": "open",
+    }
+    for kind, label in labels.items():
+        card.add(label, ", ".join(by_kind.get(kind, [])))
+    card.data["relations"] = by_kind
 
 
 def class_text(order: Any) -> str:

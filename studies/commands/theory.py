@@ -39,9 +39,22 @@ def formats(rendering: Rendering | None) -> None:
 @click.argument("format")
 @click.option("--dim", type=int, help="Input width d for sizes and dimensions; the smallest from 4 up that fits.")
 @click.option("--depth", type=int, default=1, show_default=True, help="Number of layers.")
+@click.option("--relations", is_flag=True, help="Place it among all registered formats as well; takes seconds.")
 @_rendering_options
-def show(format: str, dim: int | None, depth: int, rendering: Rendering | None) -> None:
+def show(format: str, dim: int | None, depth: int, relations: bool, rendering: Rendering | None) -> None:
     """Show everything known of one FORMAT, for instance T9, or T19~gelu+relu (mid- and post-activation)."""
     from qnn_theory.report import format_card
 
-    _print(format_card(format, dim=dim, depth=depth), rendering)
+    _print(format_card(format, dim=dim, depth=depth, relations=relations), rendering)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@_rendering_options
+def relate(first: str, second: str, rendering: Rendering | None) -> None:
+    """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate."""
+    from qnn_theory.relations import relation
+    from qnn_theory.report import read_format, relation_table
+
+    _print(relation_table(relation(read_format(first), read_format(second))), rendering)

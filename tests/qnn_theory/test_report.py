@@ -12,7 +12,8 @@ import qnn_theory as qt
 from qnn_theory.cost import cost
 from qnn_theory.expr import affine, relu, scale, x
 from qnn_theory.formats import Format
-from qnn_theory.report import format_card, formats_table, formula_text, read_format, smallest_width
+from qnn_theory.report import format_card, formats_table, formula_text, read_format, relation_table, smallest_width
+from qnn_theory.relations import relation
 from qnn_theory.smoothness import smoothness
 from qnn_theory.tables import render
 from qnn_theory.widths import check_dim
@@ -34,7 +35,9 @@ def test_every_format_has_a_full_card(format: Format) -> None:
     text = render(card, width=100)
     for label in ("formula", "expanded", "monomials", "effective dimension", "smoothness", "parameters", "FLOPs"):
         assert f"\n{label}" in text
-    assert render(card, "latex").count("$") % 2 == 0
+    latex = render(card, "latex")
+    assert latex.count("$") % 2 == 0
+    assert latex.isascii()
 
 
 def test_known_values_on_cards() -> None:
@@ -61,6 +64,25 @@ def test_the_witness_on_a_card_can_be_followed_by_hand() -> None:
             witness["parameters"][0]["b_a"][i]
         )
         assert Fraction(jump) == (point[i] * abs(rate) if at == 0 else 0)
+
+
+def test_relations_on_request() -> None:
+    assert "relations" not in format_card("T9").data
+    placed = format_card("T22", relations=True)
+    assert "T9" in placed.data["relations"]["equivalent"]
+    assert sorted(sum(placed.data["relations"].values(), [])) == sorted(f.id for f in qt.formats() if f.id != "T22")
+    assert "equivalent to" in render(placed, width=100)
+
+
+@pytest.mark.parametrize(("first", "second", "kind"), [("T9", "T22", "equivalent"), ("T13", "T14", "contains")])
+def test_a_relation_shows_both_directions(first: str, second: str, kind: str) -> None:
+    found = relation(first, second)
+    table = relation_table(found)
+    assert table.data["kind"] == kind
+    assert set(table.data["certificate"]) == {"forward", "backward"}
+    text = render(table, width=10_000)
+    assert all(line in text for line in (*found.certificate.forward.lines, *found.certificate.backward.lines))
+    assert render(table, "latex").isascii()
 
 
 def test_a_format_of_ones_own_has_a_card() -> None:

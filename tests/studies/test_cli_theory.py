@@ -20,6 +20,7 @@ THEORY = [
     ["formats"],
     ["show", "T9"],
     ["show", "T19~gelu+relu", "--latex"],
+    ["relate", "T9", "T22"],
 ]
 
 
@@ -162,3 +163,10 @@ def test_show_takes_width_and_depth() -> None:
     card = json.loads(run("show", "T9", "--dim", "3", "--depth", "2", "--json"))
     assert (card["dim"], card["depth"]) == (3, 2)
     assert card["support"]["size"] == feature_space("T9", dim=3, depth=2).dimension
+
+
+def test_relate_prints_the_certificate() -> None:
+    assert "alpha' = 0" in run("relate", "T9", "T22")
+    assert json.loads(run("relate", "T4+relu", "T4", "--json"))["kind"] == "equivalent"
+    assert "W\\_a" in run("relate", "T9", "T22", "--latex")
+    assert run("relate", "T9", "T5", "--markdown").startswith("**T9 is contained in T5")
