@@ -169,7 +169,9 @@ class _Rows:
         self.sizes = dict.fromkeys(SPLITS, 0)
 
     def assign(self) -> None:
-        """Decide the split of each row that stays."""
+        """Decide the split of each row that stays; columns that are missing show here."""
+        for name in self._parts.values():
+            next(self._read(name, self._schema.fields), None)
         kept = {role: self._count_kept(role) for role in self._parts}
         train, valid, test = self._schema.ratios
         for role, rows in kept.items():
