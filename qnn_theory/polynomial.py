@@ -107,6 +107,16 @@ def input_degree(format: str | Format, *, dim: int, depth: int = 1) -> int:
     return _degree(get_format(format), dim=dim, depth=depth, input_degree=1, parameter_degree=0)
 
 
+def total_degree(format: str | Format, *, dim: int, depth: int = 1) -> int:
+    """The largest degree of an output in the inputs and the parameters together, all gates active.
+
+    Raises:
+        KeyError: unknown id.
+        ValueError: a width or depth the format cannot have.
+    """
+    return _degree(get_format(format), dim=dim, depth=depth, input_degree=1, parameter_degree=1)
+
+
 class _MaxPlus:
     """A degree as a scalar: the degree of a sum is the larger one, that of a product the sum."""
 
