@@ -35,7 +35,7 @@ from qnn_models.training import TrainConfig, train
 from qnn_theory.cost import D, cost
 from qnn_theory.widths import check_dim
 from studies.arm_format import arm_format
-from studies.peak_memory import PeakMemory
+from qnn_models.peak_memory import PeakMemory
 from studies.signatures import dataclass_parameters, function_parameters
 from studies.spec import RunSpec
 from studies.tasks import Measured

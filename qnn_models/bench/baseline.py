@@ -7,7 +7,7 @@ it computes the same function as `QNNAlphaNetwork`, which the tests check.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -114,7 +114,12 @@ class PlainTrainer:
         clip_norm: float = 10.0,
         self_ensemble: bool = True,
     ) -> None:
-        self.model, self.embedding_l2, self.clip_norm, self.self_ensemble = model, embedding_l2, clip_norm, self_ensemble
+        self.model, self.embedding_l2, self.clip_norm, self.self_ensemble = (
+            model,
+            embedding_l2,
+            clip_norm,
+            self_ensemble,
+        )
         self.optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=False, foreach=False)
 
     def step(self, ids: Tensor, labels: Tensor) -> float:
@@ -138,8 +143,3 @@ class PlainTrainer:
         nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
         self.optimizer.step()
         return float(loss.detach())
-
-    def batches(self, ids: Tensor, labels: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Shuffled batches through a `DataLoader` over rows, as in the reference."""
-        data = torch.utils.data.TensorDataset(ids, labels)
-        yield from torch.utils.data.DataLoader(data, batch_size=batch_size, shuffle=True)

@@ -1,0 +1,173 @@
+"""What `qnn bench` measures: each case does the same work in our way and in the baseline's, once per call."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from qnn_models.bench.baseline import PlainTrainer, columns
+from qnn_models.bench.shapes import CRITEO, ML_100K, SHAPES, MadeUpDataset, Shape
+from qnn_models.evaluation import evaluate, slices
+from qnn_models.inference import WeightType, for_inference
+from qnn_models.metrics import auc
+from qnn_models.training import TrainConfig, train
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One comparison.
+
+    Attributes:
+        name: what is compared.
+        unit: of the figures; ``samples/s`` is better when larger, the others when smaller.
+        prepare: sets up and returns the two measurements, ours and the baseline's, each giving one figure per call.
+        target: the ratio the project promises on 2 CPU cores, or None.
+        repeats: paired repetitions.
+    """
+
+    name: str
+    unit: str
+    prepare: Callable[[str], tuple[Callable[[], float], Callable[[], float]]]
+    target: float | None
+    repeats: int = 7
+
+
+def _seconds(work: Callable[[], object], device: str) -> float:
+    start = time.perf_counter()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def _training(shape: Shape, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
+    dataset = MadeUpDataset(shape)
+    config = TrainConfig(
+        loss="self_ensemble", batch_size=shape.batch_size, embedding_l2=shape.embedding_l2, max_epochs=1
+    )
+    model = shape.ours()
+    trainer = PlainTrainer(shape.plain().to(device), embedding_l2=shape.embedding_l2)
+    split = dataset.split("train")
+    ids, labels = split.ids.to(device), split.labels.to(device)
+    rows = shape.steps * shape.batch_size
+
+    def ours() -> float:
+        return rows / train(model, dataset, config, device=device).history[0].train_seconds
+
+    def plain() -> float:
+        def epoch() -> None:
+            for batch in torch.randperm(rows, device=device).split(shape.batch_size):
+                trainer.step(ids[batch], labels[batch])
+
+        return rows / _seconds(epoch, device)
+
+    return ours, plain
+
+
+def _peak_memory(shape: Shape, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
+    def peak(side: str) -> float:
+        command = [sys.executable, "-m", "qnn_models.bench.peak", side, shape.name, device]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    return partial(peak, "ours"), partial(peak, "plain")
+
+
+def _latency(
+    shape: Shape, batch: int, weights: WeightType, device: str
+) -> tuple[Callable[[], float], Callable[[], float]]:
+    served = for_inference(shape.ours().eval(), weights=weights).to(device)
+    plain = shape.plain().eval().to(device)
+    ids = shape.split(batch).ids.to(device)
+    calls = max(1, 256 // batch)
+
+    def timed(work: Callable[[], Tensor]) -> float:
+        with torch.inference_mode():
+            return _seconds(lambda: [work() for _ in range(calls)], device) / calls * 1e6
+
+    def plain_once() -> Tensor:
+        return plain(columns(ids, shape.layout.lengths))
+
+    return partial(timed, lambda: served(ids).sigmoid()), partial(timed, plain_once)
+
+
+def _evaluation(shape: Shape, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
+    from sklearn.metrics import log_loss, roc_auc_score
+
+    rows = 20 * shape.batch_size if shape is ML_100K else 2 * shape.batch_size
+    split = shape.split(rows, "evaluation")
+    model, plain = shape.ours().to(device), shape.plain().eval().to(device)
+
+    def ours() -> float:
+        return rows / _seconds(lambda: evaluate(model, slices(split, shape.batch_size)), device)
+
+    def theirs() -> float:
+        def work() -> None:
+            with torch.no_grad():
+                parts = [
+                    plain(columns(part.ids.to(device), shape.layout.lengths)).cpu().numpy().reshape(-1)
+                    for part in slices(split, shape.batch_size)
+                ]
+            scores = torch.cat([torch.from_numpy(part) for part in parts]).double().numpy()
+            truth = split.labels.double().numpy()
+            roc_auc_score(truth, scores)
+            log_loss(truth, scores)
+
+        return rows / _seconds(work, device)
+
+    return ours, theirs
+
+
+def _auc(device: str) -> tuple[Callable[[], float], Callable[[], float]]:
+    from sklearn.metrics import roc_auc_score
+
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.randn(4_600_000, generator=generator)
+    labels = (torch.rand(4_600_000, generator=generator) < torch.sigmoid(scores)).float()
+    arrays = labels.numpy(), scores.numpy()
+    return (
+        lambda: _seconds(lambda: auc(labels, scores), "cpu") * 1e3,
+        lambda: _seconds(lambda: roc_auc_score(*arrays), "cpu") * 1e3,
+    )
+
+
+def all_cases() -> tuple[Case, ...]:
+    """The cases, in the order of the report."""
+    training = [
+        Case("training, ml-100k", "samples/s", partial(_training, ML_100K), 3.0, repeats=9),
+        Case("training, criteo", "samples/s", partial(_training, CRITEO), 1.7, repeats=3),
+        Case("peak memory, ml-100k", "MiB", partial(_peak_memory, ML_100K), None, repeats=1),
+        Case("peak memory, criteo", "MiB", partial(_peak_memory, CRITEO), 3.0, repeats=1),
+    ]
+    targets: dict[tuple[str, int, WeightType], float] = {
+        ("ml-100k", 1, "float32"): 4.0,
+        ("criteo", 10_000, "float32"): 1.5,
+        ("criteo", 1, "int8"): 2.5,
+        ("criteo", 1, "bfloat16"): 2.5,
+    }
+    kinds: tuple[WeightType, ...] = ("float32", "bfloat16", "int8")
+    latency = [
+        Case(
+            f"inference, {shape.name}, batch {batch}, {weights}",
+            "µs",
+            partial(_latency, shape, batch, weights),
+            targets.get((shape.name, batch, weights)),
+            repeats=3 if batch == 10_000 else 15,
+        )
+        for shape in SHAPES.values()
+        for batch in (1, 256, 10_000)
+        for weights in kinds
+        if weights == "float32" or batch == 1 or (weights == "bfloat16" and shape is CRITEO)
+    ]
+    scoring = [
+        Case("evaluation, ml-100k", "samples/s", partial(_evaluation, ML_100K), 3.0, repeats=5),
+        Case("evaluation, criteo", "samples/s", partial(_evaluation, CRITEO), None, repeats=3),
+        Case("AUC of 4.6 M scores (against scikit-learn)", "ms", _auc, 5.0, repeats=5),
+    ]
+    return (*training, *latency, *scoring)
