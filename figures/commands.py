@@ -53,3 +53,26 @@ def figures(names: tuple[str, ...], results: Path, out: Path | None, only_list: 
         raise click.exceptions.Exit(1)
     if missing:
         click.echo(f"{len(done) - missing} of {len(done)} drawn.", err=True)
+
+
+@click.command()
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=RESULTS,
+    show_default=True,
+    help="Folder with the collected CSVs.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The page.  [default: report.html in the results]"
+)
+def report(results: Path, out: Path | None) -> None:
+    """Write the report: one HTML file with theory, measurements, figures and claims that loads nothing from elsewhere."""
+    from figures.page import write_page
+
+    page = out or results / "report.html"
+    built = write_page(results=results, figures=results / "figures", out=page)
+    for item in built:
+        if item.missing:
+            click.echo(f"{item.name}: not drawn. {item.missing}", err=True)
+    click.echo(str(page))

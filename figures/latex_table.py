@@ -5,36 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "α": r"$\alpha$",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "µ": r"\textmu{}",
-    "–": "--",
-    "→": r"$\rightarrow$",
-    "∞": r"$\infty$",
-    "≤": r"$\leq$",
-}
-
-
-def escaped(text: str) -> str:
-    """Text that LaTeX prints as it is written here."""
-    return "".join(_ESCAPES.get(letter, letter) for letter in text)
+from qnn_theory.tables import latex_escape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatexTable:
-    r"""A table whose cells are LaTeX already (`escaped` makes them so); needs ``\usepackage{booktabs}``.
+    r"""A table whose cells are LaTeX already (`latex_escape` makes them so); needs ``\usepackage{booktabs}``.
 
     Attributes:
         caption: caption, plain text.
@@ -69,7 +45,7 @@ class LatexTable:
         lines = [
             rf"\begin{{{environment}}}",
             r"\centering",
-            rf"\caption{{{escaped(self.caption)}}}",
+            rf"\caption{{{latex_escape(self.caption)}}}",
             rf"\label{{tab:{self.label}}}",
             r"\small",
             rf"\begin{{tabular}}{{@{{}}{self.columns}@{{}}}}",

@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from figures.latex_table import LatexTable, escaped
+from figures.latex_table import LatexTable
 from figures.names import printed
 from figures.results import Results
+from qnn_theory.tables import latex_escape
 
 NOTHING = "--"
 
@@ -70,12 +71,12 @@ def study_table(
             rows.append([])
         rows += [
             [
-                escaped(printed(dataset)),
-                escaped(printed(row["label"])),
+                latex_escape(printed(dataset)),
+                latex_escape(printed(row["label"])),
                 *(setting(row[name]) for name in told),
                 str(row["n"]),
                 *(ours(row, measure) for measure in known),
-                *([escaped(row.get("published_dataset") or NOTHING)] if paper else []),
+                *([latex_escape(row.get("published_dataset") or NOTHING)] if paper else []),
                 *(theirs(row, measure) for measure in paper),
             ]
             for row in summary.filter(pl.col("dataset") == dataset).iter_rows(named=True)
@@ -84,10 +85,10 @@ def study_table(
     if paper:
         groups.append(("published", 1 + len(paper)))
     header = [
-        "data", "model", *map(escaped, told.values()), "$n$",
-        *(escaped(measure.title) for measure in known),
+        "data", "model", *map(latex_escape, told.values()), "$n$",
+        *(latex_escape(measure.title) for measure in known),
         *(["data"] if paper else []),
-        *(escaped(measure.published_title or measure.title) for measure in paper),
+        *(latex_escape(measure.published_title or measure.title) for measure in paper),
     ]  # fmt: skip
     return LatexTable(
         caption=f"{caption} {seeds_sentence(summary['n'].to_list(), quick=bool(runs['quick'].any()))}",
@@ -116,7 +117,7 @@ def theirs(row: Mapping[str, Any], measure: Measure) -> str:
 
 def setting(value: object) -> str:
     """A setting as a cell."""
-    return NOTHING if value is None else escaped(printed(str(value)))
+    return NOTHING if value is None else latex_escape(printed(str(value)))
 
 
 def seeds_sentence(counts: Sequence[int], *, quick: bool) -> str:

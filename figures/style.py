@@ -21,6 +21,7 @@ TWO_COLUMNS_IN = 7.0
 PNG_DPI = 300
 
 BLACK = "#000000"
+WHITE = "#FFFFFF"
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
 GREEN = "#009E73"
@@ -101,6 +102,12 @@ def new_figure(*, width_in: float = TWO_COLUMNS_IN, height_in: float) -> Figure:
     figure = Figure(figsize=(width_in, height_in))
     FigureCanvasAgg(figure)
     return figure
+
+
+def text_on(fill: tuple[float, float, float]) -> str:
+    """Black or white, whichever is read better on this colour (relative luminance of the WCAG)."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in fill)
+    return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else WHITE
 
 
 def save(figure: Figure, path: Path) -> None:

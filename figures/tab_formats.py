@@ -9,10 +9,11 @@ import polars as pl
 
 from figures.contract import TableSpec
 from figures.format_scores import measured_formats, published_formats, registry_order
-from figures.latex_table import LatexTable, escaped
+from figures.latex_table import LatexTable
 from figures.names import printed
 from figures.results import Results
 from figures.study_table import NOTHING, seeds_sentence
+from qnn_theory.tables import latex_escape
 
 _CAPTION = "Test AUC (%) of each format with ReLU after each layer and without, ours and published (paper table 1)."
 _POSTS = ("relu", "none")
@@ -30,12 +31,12 @@ def write(results: Results) -> str:
     for label in registry_order(runs.select(pl.coalesce("format", "label")).to_series()):
         cells = [_cell(ours.get((label, post))) for post in _POSTS]
         theirs = [f"{paper[label, post]:.2f}" if (label, post) in paper else NOTHING for post in _POSTS]
-        rows.append([escaped(printed(label)), *cells, escaped(verdicts.get(label, NOTHING)), *theirs])
+        rows.append([latex_escape(printed(label)), *cells, latex_escape(verdicts.get(label, NOTHING)), *theirs])
     return LatexTable(
         caption=f"{_CAPTION} {seeds_sentence(scores['n'].to_list(), quick=bool(runs['quick'].any()))}",
         label="formats",
         columns="lrrlrr",
-        groups=[("", 1), (escaped(f"ours, {printed(runs['dataset'][0])}"), 3), ("published, Criteo", 2)],
+        groups=[("", 1), (latex_escape(f"ours, {printed(runs['dataset'][0])}"), 3), ("published, Criteo", 2)],
         header=["format", "ReLU", "none", "none is", "ReLU", "none"],
         rows=rows,
     ).text()

@@ -1,111 +1,81 @@
-"""Small made-up results in the shape that `studies.collect` writes, for tests that only ask whether things are drawn."""
+"""Made-up measurements, collected by the real `studies.collect` from the real study files: their columns are the true ones."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import polars as pl
 
-import qnn_theory as qt
+from studies.collect import collect
+from studies.config import Arm, StudyConfig, load_config, with_changes
+from studies.plan import plan
+from studies.record import Record, Store
+from studies.spec import RunSpec
 
 SEEDS = 3
+# All of them would take a quarter of a minute to count; these have every shape.
+FORMATS = ("T1", "T4", "T9", "T13", "T19", "T22", "Linear", "CrossNetV2")
+STUDIES = ("formats", "boundaries")
 
 
 def write_all(folder: Path) -> None:
-    """One CSV for each study that a figure or table reads."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Collect every study that a figure or table reads, with made-up measurements."""
+    for study in STUDIES:
+        write_study(folder, study)
+
+
+def write_study(folder: Path, study: str, *, seeds: int = SEEDS, quick: bool = False) -> None:
+    """Collect one study with made-up measurements."""
+    config = _few_formats(with_changes(load_config(study), seeds=seeds))
+    store = Store(folder / "records")
     generator = np.random.default_rng(7)
-    _formats(folder, generator)
-    _boundaries(folder, generator)
-    _sweep(folder, generator, "depth", "layers", [1, 2, 3])
-    _sweep(folder, generator, "rows", "rows", [1, 3, 5])
-    _sweep(folder, generator, "mid_activations", "mid_activation", ["relu", "mish", "gelu", "relu6", "sigmoid"])
-    _sweep(
-        folder,
-        generator,
-        "losses",
-        "training_loss",
-        ["self_ensemble", "mse", "kl", "cosine", "huber", "ensemble", "bce"],
-    )
-    _sweep(folder, generator, "heads", "heads", [1, 2, 4], head_layout=["aligned", "released"])
+    for spec in plan(config, quick=quick):
+        store.write(Record(spec=spec, status="done", environment=_ENVIRONMENT, **_measured(spec, generator)))
+    collect(config, store, folder, quick=quick)
 
 
-def _metrics(generator: np.random.Generator, base: float) -> dict[str, float | bool]:
-    return {
-        "test_auc": base + generator.normal(0, 0.001),
-        "test_logloss": 0.38 + generator.normal(0, 0.002),
-        "quick": False,
-        "latency_us": 100 + generator.normal(0, 3),
-    }
+_ENVIRONMENT = {"commit": "0123456789ab", "torch": "2.13.0", "processor": "A processor", "threads": 1}
 
 
-def _formats(folder: Path, generator: np.random.Generator) -> None:
-    rows = []
-    models = [(format.id, format.id) for format in qt.formats()[:25]] + [("LR", None), ("QNN-alpha", "QNN-alpha")]
-    for number, (label, format) in enumerate(models):
-        for post in ("none", "relu") if label.startswith("T") else ("none",):
-            rows += [
-                {
-                    "status": "done",
-                    "dataset": "ml-100k",
-                    "label": label,
-                    "format": format,
-                    "post_activation": post,
-                    "seed": seed,
-                    "parameters": 40_000 + 1_000 * (number + 1),
-                    "embedding_parameters": 40_000,
-                    **_metrics(generator, 0.85 + 0.0003 * number),
-                }
-                for seed in range(SEEDS)
-            ]
-    pl.DataFrame(rows, infer_schema_length=None).write_csv(folder / "formats.csv")
+def _few_formats(config: StudyConfig) -> StudyConfig:
+    def few(arm: Arm) -> Arm:
+        choice = arm.options.get("format")
+        if not isinstance(choice, tuple):
+            return arm
+        wanted = FORMATS if any("*" in pattern for pattern in choice) else choice
+        kept = tuple(id for id in wanted if f"!{id}" not in choice and id in FORMATS)
+        return replace(arm, options={**arm.options, "format": kept or choice[:1]})
+
+    return replace(config, arms=tuple(map(few, config.arms)))
 
 
-def _sweep(
-    folder: Path, generator: np.random.Generator, study: str, setting: str, values: list, **more: list[str]
-) -> None:
-    (key, groups), *_ = [*more.items(), ("head_layout", ["aligned"])]
-    rows = [
-        {
-            "status": "done",
-            "dataset": "ml-100k",
-            "label": "QNN-alpha",
-            setting: value,
-            key: group,
-            "seed": seed,
-            **_metrics(generator, 0.86),
+def _measured(spec: RunSpec, generator: np.random.Generator) -> dict[str, Any]:
+    noise = generator.normal
+    level = int(spec.arm, 16) % 10 / 1000
+    if spec.task == "boundary":
+        surface = [[round(1 / (1 + np.exp(y - x)), 4) for x in np.linspace(-1, 1, 9)] for y in np.linspace(-1, 1, 9)]
+        points = generator.uniform(-1, 1, (20, 2)).round(4).tolist()
+        return {
+            "metrics": {"test_accuracy": 0.9 + noise(0, 0.01), "jump_order": 0.97, "test_auc": 0.95 + noise(0, 0.01)},
+            "series": {
+                "low": [-1.0, -1.0],
+                "high": [1.0, 1.0],
+                "probability": surface,
+                "test_points": points,
+                "test_labels": [int(x > y) for x, y in points],
+            },
         }
-        for value in values
-        for group in groups
-        for seed in range(SEEDS)
-    ]
-    pl.DataFrame(rows).write_csv(folder / f"{study}.csv")
-
-
-def _boundaries(folder: Path, generator: np.random.Generator) -> None:
-    models = ("MLP", "MLP without activation", "CrossNetV2", "T9", "DCNv2", "T19")
-    xs = np.linspace(-1, 1, 9)
-    runs, grid, points = [], [], []
-    for dataset in ("moons", "circles"):
-        points += [
-            {"dataset": dataset, "split": "test", "x1": x, "x2": y, "label": int(x > y)}
-            for x, y in generator.uniform(-1, 1, (20, 2))
-        ]
-        for model in models:
-            runs.append({"status": "done", "dataset": dataset, "label": model, "seed": 0, "test_accuracy": 0.9})
-            grid += [
-                {
-                    "dataset": dataset,
-                    "label": model,
-                    "seed": 0,
-                    "x1": x,
-                    "x2": y,
-                    "probability": 1 / (1 + np.exp(y - x)),
-                }
-                for x in xs
-                for y in xs
-            ]
-    pl.DataFrame(runs).write_csv(folder / "boundaries.csv")
-    pl.DataFrame(grid).write_csv(folder / "boundaries_grid.csv")
-    pl.DataFrame(points).write_csv(folder / "boundaries_points.csv")
+    return {
+        "metrics": {
+            "test_auc": 0.86 + level + noise(0, 0.001),
+            "test_logloss": 0.38 - level + noise(0, 0.001),
+            "train_seconds": 10 + noise(0, 0.1),
+            "epoch_seconds": 1 + noise(0, 0.01),
+            "latency_us": 100 + noise(0, 3),
+            "inference_us": 2 + noise(0, 0.1),
+            "parameters": 60_000.0 + 1_000 * (int(spec.arm, 16) % 50),
+            "embedding_parameters": 50_000.0,
+        }
+    }
