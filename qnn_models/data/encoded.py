@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
+from qnn_models.data.prefetch import prefetched
 from qnn_models.data.schema import SPLITS
 
 if TYPE_CHECKING:
@@ -181,7 +185,7 @@ class EncodedDataset:
     ) -> Iterator[Split]:
         """Batches of a split, streamed from the stored row groups; every row once, the last batch may be smaller.
 
-        Memory is bounded by the buffer: `buffer_row_groups` row groups of 131 072 rows.
+        Memory is bounded by two buffers, one in use and one read ahead, of `buffer_row_groups` row groups of 131 072 rows.
 
         Args:
             split: `train`, `valid` or `test`.
@@ -198,46 +202,47 @@ class EncodedDataset:
             raise ValueError(
                 f"sizes must be at least 1, however: batch_size={batch_size}, buffer_row_groups={buffer_row_groups}"
             )
-        carried: Split | None = None
-        for ids, labels in self._buffers(_known(split), generator, buffer_row_groups):
-            if generator is not None:
-                order = torch.randperm(len(labels), generator=generator)
-                ids, labels = ids[order], labels[order]
-            if carried is not None:
-                ids, labels = torch.cat([carried.ids, ids]), torch.cat([carried.labels, labels])
-            whole = len(labels) // batch_size * batch_size
-            for start in range(0, whole, batch_size):
-                yield Split(ids[start : start + batch_size], labels[start : start + batch_size])
-            carried = Split(ids[whole:].clone(), labels[whole:].clone()) if whole < len(labels) else None
-        if carried is not None:
-            yield carried
+        with closing(self._buffers(_known(split), generator, buffer_row_groups)) as buffers:
+            rest: Split | None = None
+            for buffer in buffers:
+                ids, labels = buffer.ids, buffer.labels
+                if generator is not None:
+                    order = torch.randperm(len(buffer), generator=generator)
+                    ids, labels = ids[order], labels[order]
+                if rest is not None:
+                    ids, labels = torch.cat([rest.ids, ids]), torch.cat([rest.labels, labels])
+                whole = len(labels) // batch_size * batch_size
+                for start in range(0, whole, batch_size):
+                    yield Split(ids[start : start + batch_size], labels[start : start + batch_size])
+                rest = Split(ids[whole:].clone(), labels[whole:].clone()) if whole < len(labels) else None
+            if rest is not None:
+                yield rest
 
     def _buffers(
         self, split: str, generator: torch.Generator | None, buffer_row_groups: int
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    ) -> Generator[Split, None, None]:
+        """Row groups of a split, some at a time, the next ones read ahead; a split in memory is one buffer."""
         if split in self._splits:
-            yield self._splits[split].ids, self._splits[split].labels
-            return
-        import pyarrow.parquet as pq
+            return (part for part in (self._splits[split],))
+        groups = pq.read_metadata(self._path(split)).num_row_groups
+        # Drawn here, before the thread starts: the caller draws from the same generator.
+        order = list(range(groups)) if generator is None else torch.randperm(groups, generator=generator).tolist()
+        return prefetched(self._groups(split, order, buffer_row_groups))
 
+    def _groups(self, split: str, order: list[int], at_a_time: int) -> Iterator[Split]:
         with pq.ParquetFile(self._path(split)) as file:
-            groups = file.num_row_groups
-            order = list(range(groups)) if generator is None else torch.randperm(groups, generator=generator).tolist()
-            for start in range(0, groups, buffer_row_groups):
-                yield _tensors(file.read_row_groups(order[start : start + buffer_row_groups]), self.layout)
+            for start in range(0, len(order), at_a_time):
+                yield _as_split(file.read_row_groups(order[start : start + at_a_time]), self.layout)
 
     def _read(self, split: str) -> Split:
-        import pyarrow.parquet as pq
-
         ids = torch.empty((self._rows[split], self.layout.columns), dtype=torch.int32)
         labels = torch.empty(self._rows[split], dtype=torch.float32)
         start = 0
-        with pq.ParquetFile(self._path(split)) as file:
-            for group in range(file.num_row_groups):
-                some_ids, some_labels = _tensors(file.read_row_group(group), self.layout)
-                stop = start + len(some_labels)
-                ids[start:stop], labels[start:stop] = some_ids, some_labels
-                start = stop
+        groups = pq.read_metadata(self._path(split)).num_row_groups
+        for part in self._groups(split, list(range(groups)), 1):
+            stop = start + len(part)
+            ids[start:stop], labels[start:stop] = part.ids, part.labels
+            start = stop
         return Split(ids, labels)
 
     def _path(self, split: str) -> Path:
@@ -251,10 +256,9 @@ def _known(split: str) -> str:
     return split
 
 
-def _tensors(table: object, layout: FieldLayout) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn an Arrow table of a split into (ids, labels)."""
-    columns = {name: column.to_numpy() for name, column in zip(table.column_names, table.columns, strict=True)}  # type: ignore[attr-defined]
-    ids = np.empty((len(columns[LABEL_COLUMN]), layout.columns), dtype=np.int32)
+def _as_split(table: pa.Table, layout: FieldLayout) -> Split:
+    ids = np.empty((table.num_rows, layout.columns), dtype=np.int32)
     for position, name in enumerate(layout.column_names):
-        ids[:, position] = columns[name]
-    return torch.from_numpy(ids), torch.from_numpy(columns[LABEL_COLUMN].astype(np.float32))
+        ids[:, position] = table[name].to_numpy()
+    labels = table[LABEL_COLUMN].to_numpy().astype(np.float32)
+    return Split(torch.from_numpy(ids), torch.from_numpy(labels))
