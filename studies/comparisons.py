@@ -3,7 +3,7 @@
 One table row per pair, metric and data set:
 
 =========================================  ================================================================================
-``dataset metric``                         where and by what
+``comparison dataset metric``              number of the study's comparison; where, and by what
 ``label against_label``                    the two arms
 ``option value against_value``             the setting in which they differ, when the comparison is by a setting
 ``n mean_difference std``                  pairs of runs, and the mean of (arm - the arm it is compared with)
@@ -47,12 +47,13 @@ def comparisons_table(config: StudyConfig, runs: pl.DataFrame) -> pl.DataFrame:
         runs: its collected runs.
     """
     rows: list[dict[str, Any]] = []
-    for comparison in config.compare:
+    for number, comparison in enumerate(config.compare):
         for (dataset,), here in runs.group_by("dataset", maintain_order=True):
             pairs = list(_pairs(comparison, here))
             for metric in comparison.metrics:
                 if metric in here.columns:
-                    rows += _tested(comparison, str(dataset), metric, pairs, here)
+                    keys = {"comparison": number, "dataset": dataset, "metric": metric}
+                    rows += [keys | row for row in _tested(comparison, metric, pairs, here)]
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -95,9 +96,7 @@ def _pair(arm: dict[str, Any], against: dict[str, Any], option: str) -> _Pair:
     )
 
 
-def _tested(
-    comparison: Comparison, dataset: str, metric: str, pairs: list[_Pair], runs: pl.DataFrame
-) -> list[dict[str, Any]]:
+def _tested(comparison: Comparison, metric: str, pairs: list[_Pair], runs: pl.DataFrame) -> list[dict[str, Any]]:
     done = runs.filter((pl.col("status") == "done") & pl.col(metric).is_not_null())
     values: dict[str, dict[tuple[int, int], float]] = {}
     for row in done.iter_rows(named=True):
@@ -109,8 +108,6 @@ def _tested(
     by_bh = dict(zip(tested, benjamini_hochberg(p_values), strict=True)) if tested else {}
     return [
         {
-            "dataset": dataset,
-            "metric": metric,
             "label": pair.label,
             "against_label": pair.against_label,
             "option": comparison.option,

@@ -43,6 +43,7 @@ class Arm:
         model: name of the model.
         label: how tables and figures call it; may name settings in braces, as ``{format}``.
         options: settings of the model; a list is a grid.
+        options_on: data set -> settings of the model that take the place of ``options`` there.
         training: settings of the training that differ from the study's; a list is a grid.
         datasets: the data sets this arm is run on; empty is all of the study's.
     """
@@ -50,6 +51,7 @@ class Arm:
     model: str
     label: str = "{model}"
     options: Mapping[str, Choice] = field(default_factory=dict)
+    options_on: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict)
     training: Mapping[str, Choice] = field(default_factory=dict)
     datasets: tuple[str, ...] = ()
 
@@ -265,6 +267,9 @@ def validated(config: StudyConfig) -> StudyConfig:
             for dataset in arm.datasets:
                 _known(dataset, config.datasets, f"{key}.datasets")
             check_settings(arm.options, module.option_parameters(arm.model), f"{key}.options")
+            for dataset, options in arm.options_on.items():
+                _known(dataset, module.dataset_names(), f"{key}.options_on")
+                check_settings(options, module.option_parameters(arm.model), f"{key}.options_on.{dataset}")
             check_settings(arm.training, training, f"{key}.training")
             try:
                 for quick in (False, True):

@@ -46,7 +46,7 @@ def _arm_runs(config: StudyConfig, arm: Arm, dataset: str, quick: bool) -> Itera
     }
     common_training = {**config.training, **(override.training if override else {})}
     shortened = dict(config.quick.training) if quick else {}
-    for options in _grid({**common_options, **arm.options}):
+    for options in _grid({**common_options, **arm.options, **arm.options_on.get(dataset, {})}):
         for training in _grid({**common_training, **arm.training, **shortened}):
             resolved = _resolve(options, option_parameters)
             for seed in config.seeds:

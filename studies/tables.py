@@ -144,9 +144,7 @@ def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
     if comparisons.is_empty():
         return []
     lines = []
-    keys = ["dataset", "metric", "option", "against_value", "against_label"]
-    keys = keys[:3] if comparisons["option"].any() else keys
-    for _, group in comparisons.group_by([*keys], maintain_order=True):
+    for _, group in comparisons.group_by("comparison", "dataset", "metric", maintain_order=True):
         first = group.row(0, named=True)
         against = f"{first['option']}={first['against_value']}" if first["option"] else str(first["against_label"])
         counts = group["verdict"].value_counts(sort=True)

@@ -30,12 +30,12 @@ from qnn_models.data.encoded import EncodedDataset, Split
 from qnn_models.data.registry import PLANTED, dataset_names, get_schema, load
 from qnn_models.data.schema import SPLITS
 from qnn_models.network import CTRModel, count_parameters
+from qnn_models.peak_memory import PeakMemory
 from qnn_models.seeds import derive
 from qnn_models.training import TrainConfig, train
 from qnn_theory.cost import D, cost
 from qnn_theory.widths import check_dim
 from studies.arm_format import arm_format
-from qnn_models.peak_memory import PeakMemory
 from studies.signatures import dataclass_parameters, function_parameters
 from studies.spec import RunSpec
 from studies.tasks import Measured
