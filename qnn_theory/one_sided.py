@@ -205,7 +205,7 @@ def _attempt(
     units = len(stack.arguments(target))
     unit = generator.randrange(units)
     near = [place for place in stack.places if place.layer in (target.layer, target.layer - 1)]
-    place = generator.choice(near if generator.random() < 0.8 else stack.places)
+    place = generator.choice(near if near and generator.random() < 0.8 else stack.places)
     if not _meet(stack, target, unit, place):
         return None
     outputs = stack.along_line(derivative)

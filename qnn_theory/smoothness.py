@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fractions import Fraction
 from functools import lru_cache, total_ordering
@@ -253,21 +253,22 @@ def _kinks(expr: Expr, depth: int) -> list[tuple[Kink, list[Target]]]:
     """All kink sets that reach the output, with the activations that cause each."""
     inherited: dict[_Source, _Pair] = {}
     causes: dict[_Source, list[Target]] = {}
-    own_jumps: dict[_Source, tuple[int | None, Formula, str, Mapping[Formula, Meaning]]] = {}
+    own_jumps: dict[_Source, _OwnJump] = {}
     inputs = Interval()
     for layer in range(1, depth + 1):
         named = rewrite(expr, _name_rows)
         if layer == 1:
             named = rewrite(named, lambda node: Input() if isinstance(node, FirstInput) else node)
-        analysis = _Analysis(layer, inputs, dict(inherited))
-        for node in walk(named):
-            if isinstance(node, Activation):
+        analysis = _Analysis(layer, inputs, inherited)
+        sources = dict.fromkeys(inherited)
+        for original, node in zip(walk(expr), walk(named), strict=True):
+            if isinstance(node, Activation) and isinstance(original, Activation):
                 for source in analysis.sources_of(node):
-                    target = Target(layer=layer, node=_original(node, expr, layer), threshold=source.threshold)
+                    target = Target(layer=layer, node=original, threshold=source.threshold)
                     causes.setdefault(source, []).append(target)
-                    inherited.setdefault(source, _SMOOTH_INPUT)
+                    sources.setdefault(source)
         outputs: dict[_Source, _Pair] = {}
-        for source in inherited:
+        for source in sources:
             pair = (analysis.local(named, source, "i", same=True), analysis.local(named, source, "i", same=False))
             if source.layer == layer:
                 own_jumps[source] = _own_jump(analysis, source, pair)
@@ -278,35 +279,35 @@ def _kinks(expr: Expr, depth: int) -> list[tuple[Kink, list[Target]]]:
     return [(_kink(source, pair, own_jumps[source], depth), causes[source]) for source, pair in inherited.items()]
 
 
-def _order(pair: _Pair) -> int:
-    return min(local.jump_order for local in pair if local.jump_order is not None)
+@dataclass(frozen=True, slots=True)
+class _OwnJump:
+    """The jump at the output of the layer that causes it."""
+
+    order: int | None = None
+    formula: Formula = _NOTHING
+    index: str = "i"  # of the coordinate that kinks
+    legend: Mapping[Formula, Meaning] = field(default_factory=dict)
 
 
-def _own_jump(
-    analysis: _Analysis, source: _Source, pair: _Pair
-) -> tuple[int | None, Formula, str, Mapping[Formula, Meaning]]:
-    """Order and size of the jump at the output of the layer that causes it, and the index of the kinked coordinate."""
+def _own_jump(analysis: _Analysis, source: _Source, pair: _Pair) -> _OwnJump:
+    order = _first(pair)
+    if order is None:
+        return _OwnJump()
     same, other = pair
-    if same.jump_order is None and other.jump_order is None:
-        return None, sympy.Integer(0), "i", {}
-    order = _order(pair)
     local = same if same.jump_order == order else other
     # Coordinate j kinks where an affine map brings it to output i; otherwise coordinate i itself does.
     index = "j" if any("j" in analysis.legend[symbol].index for symbol in local.jump.free_symbols) else "i"
-    slope = analysis.derivative(source.base, index)
-    jump = math.factorial(order) * local.jump * slope**order
-    legend = {symbol: meaning for symbol, meaning in analysis.legend.items() if symbol in jump.free_symbols}
-    return order, jump, index, legend
+    formula = math.factorial(order) * local.jump * analysis.derivative(source.base, index) ** order
+    legend = {symbol: meaning for symbol, meaning in analysis.legend.items() if symbol in formula.free_symbols}
+    return _OwnJump(order, formula, index, legend)
 
 
-def _kink(
-    source: _Source,
-    pair: _Pair,
-    own: tuple[int | None, Formula, str, Mapping[Formula, Meaning]],
-    depth: int,
-) -> Kink:
-    order, (own_order, jump, index, legend) = _order(pair), own
-    formula: Formula | None = jump if order == own_order else None
+def _kink(source: _Source, pair: _Pair, own: _OwnJump, depth: int) -> Kink:
+    order = _first(pair)
+    if order is None:
+        raise ValueError(f"A kink set reaches the output, however: {source} does not.")
+    formula: Formula | None = own.formula if order == own.order else None
+    legend = own.legend
     if formula is not None and source.layer < depth:
         # Lower derivatives agree, so the later layers pass the jump on by their Jacobian.
         jacobian = sympy.Symbol(f"∂y_k/∂(layer {source.layer})_i", real=True)
@@ -316,7 +317,7 @@ def _kink(
         layer=source.layer,
         base=source.base,
         threshold=source.threshold,
-        surface=f"{coordinate_text(source.base, index)} = {source.threshold}",
+        surface=f"{coordinate_text(source.base, own.index)} = {source.threshold}",
         order=order - 1,
         jump=formula,
         legend=legend,
@@ -337,9 +338,6 @@ def _forget(local: _Local, layer: int) -> _Local:
     return replace(local, minus=minus, plus=plus, jump=opaque(local.jump, "C"))
 
 
-_SMOOTH_INPUT: _Pair = (_Local(0, sympy.Symbol("x_i"), sympy.Symbol("x_i")),) * 2
-
-
 def _name_rows(node: Expr) -> Expr:
     """Inside a row sum, W is written W[m]."""
     if not isinstance(node, RowSum):
@@ -349,24 +347,6 @@ def _name_rows(node: Expr) -> Expr:
         return replace(inner, name=f"{inner.name}[m]") if isinstance(inner, Affine | Bilinear | Scale) else inner
 
     return replace(node, of=rewrite(node.of, mark))
-
-
-def _original(node: Activation, expr: Expr, layer: int) -> Activation:
-    """The activation as the format writes it."""
-
-    def unmark(inner: Expr) -> Expr:
-        return (
-            replace(inner, name=inner.name.removesuffix("[m]"))
-            if isinstance(inner, Affine | Bilinear | Scale)
-            else inner
-        )
-
-    plain = rewrite(node, unmark)
-    for candidate in walk(expr):
-        first = rewrite(candidate, lambda inner: Input() if isinstance(inner, FirstInput) else inner)
-        if isinstance(candidate, Activation) and (candidate if layer > 1 else first) == plain:
-            return candidate
-    raise LookupError(f"{plain} is not in {expr}.")
 
 
 class _Analysis:

@@ -12,8 +12,8 @@ import qnn_theory as qt
 from qnn_theory.cost import cost
 from qnn_theory.expr import affine, relu, scale, x
 from qnn_theory.formats import Format
-from qnn_theory.report import format_card, formats_table, formula_text, read_format, relation_table, smallest_width
 from qnn_theory.relations import relation
+from qnn_theory.report import format_card, formats_table, formula_text, read_format, relation_table, smallest_width
 from qnn_theory.smoothness import smoothness
 from qnn_theory.tables import render
 from qnn_theory.widths import check_dim
@@ -70,7 +70,8 @@ def test_relations_on_request() -> None:
     assert "relations" not in format_card("T9").data
     placed = format_card("T22", relations=True)
     assert "T9" in placed.data["relations"]["equivalent"]
-    assert sorted(sum(placed.data["relations"].values(), [])) == sorted(f.id for f in qt.formats() if f.id != "T22")
+    listed = [id for ids in placed.data["relations"].values() for id in ids]
+    assert sorted(listed) == sorted(format.id for format in qt.formats() if format.id != "T22")
     assert "equivalent to" in render(placed, width=100)
 
 
