@@ -11,13 +11,15 @@ from typing import Any
 import sympy
 
 from qnn_theory.certificates import heading
+from qnn_theory.closed_forms import degree_formula, dimension_formula
 from qnn_theory.cost import ROWS, cost, network_cost
 from qnn_theory.dimension import EffectiveDimension, effective_dimension
 from qnn_theory.expr import ACTIVATION_KINDS, Activation, ActivationKind, RowSum, walk
-from qnn_theory.feature_space import FeatureSpace, feature_space
+from qnn_theory.feature_space import feature_space
 from qnn_theory.formats import Format, formats, get_format, with_mid_activation, with_post_activation
 from qnn_theory.latex import to_latex
 from qnn_theory.one_sided import Witness
+from qnn_theory.quadratic_form import quadratic_forms, quadratic_rank_formulas
 from qnn_theory.relations import Relation, relation
 from qnn_theory.smoothness import Smoothness, smoothness
 from qnn_theory.symbolic import expanded
@@ -178,23 +180,49 @@ def _definition(card: _Card, format: Format) -> None:
 def _support(card: _Card, format: Format, dim: int, depth: int) -> None:
     if any(isinstance(node, Activation) and node.kind in _SMOOTH for node in walk(format.expr)):
         card.add("monomials", "none: a smooth activation is a polynomial on no region")
-        card.data["support"] = None
+        card.data |= {"support": None, "quadratic_form": None}
         return
     space = feature_space(format, dim=dim, depth=depth)
     where = "" if space.piece == "everywhere" else f" (piece: {space.piece})"
-    card.add("monomials", f"{space.dimension} of degree up to {space.degree}{where}")
+    count, degree = dimension_formula(format), degree_formula(format)
+    card.add(
+        "monomials, one layer",
+        f"{formula_text(count)}; the degree of L layers is {formula_text(degree)}{where}",
+        f"${sympy.latex(count)}$; the degree of $L$ layers is ${sympy.latex(degree)}${where}",
+    )
+    card.add("monomials", f"{space.dimension} of degree up to {space.degree}")
     card.add("missing", "\n".join(space.missing) or "nothing")
-    card.data["support"] = _support_data(space)
-
-
-def _support_data(space: FeatureSpace) -> dict[str, Any]:
-    return {
+    card.data["support"] = {
+        "formula": str(count),
+        "degree_formula": str(degree),
         "size": space.dimension,
         "degree": space.degree,
         "per_coordinate": list(space.counts),
         "by_degree": list(space.counts_by_degree),
         "missing": list(space.missing),
         "piece": space.piece,
+    }
+    _quadratic_form(card, format, dim)
+
+
+def _quadratic_form(card: _Card, format: Format, dim: int) -> None:
+    forms = quadratic_forms(format, dim=dim)
+    blocks = quadratic_rank_formulas(format)
+    ranks = [formula_text(block.rank.formula) for block in blocks]
+    outputs = [f"from {block.start} to {block.stop} of the outputs" for block in blocks]
+    card.add(
+        "rank of the quadratic form",
+        (ranks[0] if len(ranks) == 1 else "; ".join(f"{r} ({where})" for r, where in zip(ranks, outputs, strict=True)))
+        + f"; the forms of all outputs span {forms.span} dimensions",
+    )
+    card.data["quadratic_form"] = {
+        "ranks": list(forms.ranks),
+        "homogeneous_ranks": list(forms.homogeneous_ranks),
+        "pencil_rank": forms.pencil_rank,
+        "span": forms.span,
+        "formulas": [
+            {"start": str(block.start), "stop": str(block.stop), "rank": str(block.rank.formula)} for block in blocks
+        ],
     }
 
 
