@@ -203,7 +203,8 @@ class Reals:
         """An orthonormal basis of the right kernel."""
         if not matrix.size:
             return np.eye(matrix.shape[1])
-        _, values, rows = np.linalg.svd(matrix, full_matrices=True)
+        square = np.linalg.qr(matrix, mode="r") if matrix.shape[0] > matrix.shape[1] else matrix
+        _, values, rows = np.linalg.svd(square, full_matrices=True)
         basis: Array = rows[self._count(values) :]
         return basis
 

@@ -147,7 +147,10 @@ def _degree(format: Format, *, dim: int, depth: int, input_degree: int, paramete
 
 def _identity(node: Activation, value: Scalar, parameters: ParameterValues) -> Scalar:
     if node.kind not in PIECEWISE:
-        raise ValueError(f"An expansion needs piecewise polynomial activations, however: {node.kind}.")
+        raise ValueError(
+            f"Only piecewise polynomial activations ({', '.join(PIECEWISE)}) can be expanded, however: {node.kind}, which is a "
+            f"polynomial on no region; use with_mid_activation or drop the activation."
+        )
     return value
 
 

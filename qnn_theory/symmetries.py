@@ -164,14 +164,29 @@ def _points_for(components: Sequence[_Component], scalars: Scalars, *, spare: in
 
 
 def _within(jacobian: StackJacobian) -> tuple[Symmetry, ...]:
-    scalars = jacobian.scalars
     components = _components(jacobian)
+    spare = _SPARE_POINTS
+    for _ in range(_RETRIES):
+        counted = _kernel_directions(jacobian, components, spare=spare)
+        if counted is not None:
+            return tuple(
+                Symmetry(kind=k, layers=(), parameters=p, directions=n) for (k, p), n in sorted(counted.items())
+            )
+        spare *= 2
+    raise ArithmeticError(f"A layer's kernel must settle, however: it still shrinks at {spare} spare points.")
+
+
+def _kernel_directions(
+    jacobian: StackJacobian, components: Sequence[_Component], *, spare: int
+) -> Counter[_Booking] | None:
+    """All kernel directions of a layer, booked; None where a kernel does not hold at further points."""
+    scalars = jacobian.scalars
     counted: Counter[_Booking] = Counter()
     names = _column_names(jacobian)
     touched = np.concatenate([c.columns for c in components])
     for name in names[np.setdiff1d(np.arange(jacobian.size), touched)]:
         counted["inert", (str(name),)] += 1
-    points = _points_for(components, scalars, spare=_SPARE_POINTS)
+    points = _points_for(components, scalars, spare=spare)
     outputs = [scalars.balanced(o.by_parameters) for o in jacobian.outputs(points + _CHECK_POINTS)]
     scalings = _scalings(jacobian)
     alike: dict[tuple[bytes, bytes], Counter[_Booking]] = {}
@@ -183,10 +198,10 @@ def _within(jacobian: StackJacobian) -> tuple[Symmetry, ...]:
             kernel = scalars.kernel(matrix)
             fresh = scalars.matmul(np.concatenate([block[points:] for block in blocks]), kernel.T)
             if not scalars.vanishes(fresh):
-                raise ArithmeticError(f"A layer's kernel must settle, however: it still shrinks at {points} points.")
+                return None
             alike[key] = _booked(jacobian, component, kernel, names[component.columns], scalings)
         counted += alike[key]
-    return tuple(Symmetry(kind=k, layers=(), parameters=p, directions=n) for (k, p), n in sorted(counted.items()))
+    return counted
 
 
 def _booked(
