@@ -27,7 +27,7 @@ from qnn_theory.expr import ActivationKind
 from qnn_theory.formats import get_format
 from qnn_theory.widths import check_dim
 from studies.signatures import dataclass_parameters, function_parameters
-from studies.spec import RunSpec
+from studies.spec import RunSpec, Scalar
 from studies.tasks import Measured
 
 POINTS = 1000
@@ -131,6 +131,21 @@ def training_parameters() -> Mapping[str, inspect.Parameter]:
     return dataclass_parameters(BoundaryTraining)
 
 
+def protocol_options(dataset: str) -> Mapping[str, Scalar]:
+    """None."""
+    return {}
+
+
+def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
+    """None."""
+    return {}
+
+
+def layer_width(spec: RunSpec) -> int:
+    """The width that the points are mapped to."""
+    return int(spec.option("hidden") or 0)
+
+
 def check(spec: RunSpec) -> None:
     """Reject an unknown format, a width that it cannot have, and settings below 1.
 
@@ -140,7 +155,7 @@ def check(spec: RunSpec) -> None:
     """
     options = dict(spec.options)
     format = get_format(str(options["format"]))
-    check_dim(format.expr, int(options["hidden"] or 0), label=format.id)
+    check_dim(format.expr, layer_width(spec), label=format.id)
     for key, value in (("layers", options["layers"]), ("epochs", dict(spec.training)["epochs"])):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"There must be at least 1 of {key}, however: {value!r}.")

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping
 
 from qnn_models.seeds import derive
 from qnn_theory.formats import formats
-from studies.config import Arm, Choice, StudyConfig, as_value
+from studies.config import Arm, Choice, Override, StudyConfig, as_value
 from studies.spec import RunSpec, Scalar, settings
 from studies.tasks import task_module
 
 
 def plan(config: StudyConfig, *, quick: bool = False) -> tuple[RunSpec, ...]:
     """The runs of a study: data sets × arms × grids × seeds.
+
+    A setting comes from the first of these that has it: ``[quick]``, the arm, the study's override for the data set, the
+    study, the published protocol of the data set (`studies.protocol`), the default of the function that takes it.
 
     A run's split seed depends on the repetition at most, never on the model, so that all models of one repetition see the
     same rows. Its own seeds (initialisation, dropout, order of the batches) derive from repetition and model together.
@@ -40,11 +43,10 @@ def _arm_runs(config: StudyConfig, arm: Arm, dataset: str, quick: bool) -> Itera
     module = task_module(config.task)
     option_parameters = module.option_parameters(arm.model)
     training_parameters = module.training_parameters()
-    override = config.overrides.get(dataset)
-    common_options = {
-        key: value for key, value in (override.options.items() if override else ()) if key in option_parameters
-    }
-    common_training = {**config.training, **(override.training if override else {})}
+    override = config.overrides.get(dataset, Override())
+    asked = {**module.protocol_options(dataset), **override.options}
+    common_options = {key: value for key, value in asked.items() if key in option_parameters}
+    common_training = {**module.protocol_training(dataset, arm.model), **config.training, **override.training}
     shortened = dict(config.quick.training) if quick else {}
     for options in _grid({**common_options, **arm.options, **arm.options_on.get(dataset, {})}):
         for training in _grid({**common_training, **arm.training, **shortened}):

@@ -35,8 +35,8 @@ def standing(specs: Sequence[RunSpec], store: Store) -> Standing:
     unique = {spec.id: spec for spec in specs}
     records = {id: store.read(id) for id in unique}
     weights = {id: task_module(spec.task).relative_cost(spec) for id, spec in unique.items()}
-    measured = [id for id, record in records.items() if record is not None and record.status == "done"]
-    pace = sum(records[id].seconds for id in measured) / sum(weights[id] for id in measured) if measured else None  # type: ignore[union-attr]
+    measured = {id: record.seconds for id, record in records.items() if record is not None and record.status == "done"}
+    pace = sum(measured.values()) / sum(weights[id] for id in measured) if measured else None
     missing = [id for id, record in records.items() if record is None]
     left = sum(weights[id] for id in missing)
     return Standing(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from studies.spec import RunSpec, Task
+from studies.spec import RunSpec, Scalar, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,15 @@ class TaskModule(Protocol):
 
     def training_parameters(self) -> Mapping[str, inspect.Parameter]:
         """The settings of a training with their types and defaults."""
+
+    def protocol_options(self, dataset: str) -> Mapping[str, Scalar]:
+        """Settings of any model that the data set asks for; a study may replace them."""
+
+    def protocol_training(self, dataset: str, model: str) -> Mapping[str, Scalar]:
+        """Settings of the training that data set and model ask for; a study may replace them."""
+
+    def layer_width(self, spec: RunSpec) -> int:
+        """Width d of the layers of a run whose model is a stack of one format."""
 
     def check(self, spec: RunSpec) -> None:
         """Reject a run that cannot be, before anything is computed. Raises ValueError."""

@@ -7,63 +7,69 @@
 ``theory_degree``                         degree of the whole stack in its input
 ``theory_support_stack_d8``               monomials of the whole stack at d = 8, where stacks of all formats can be compared
 ``theory_layer_parameters``               parameters of one layer at this d
+``theory_effective_d8``                   effective dimension of one layer at d = 8
+``theory_redundant_share_d8``             redundant directions of one layer at d = 8, as a share of its parameters
+``theory_rank_d8``                        largest rank of the quadratic form in an output of one layer at d = 8
+``theory_smoothness``                     class of the whole stack: ``C0``, ``C1``, … or ``analytic``
 ========================================  ============================================================================
 
-Where a format has no polynomial piece (a smooth activation such as GELU) the monomial columns are empty.
+Where a format has no polynomial piece (a smooth activation such as GELU) the columns that count monomials are empty.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import TypeAlias, TypeVar
 
 from qnn_theory.cost import D, cost
+from qnn_theory.dimension import effective_dimension
 from qnn_theory.feature_space import feature_space
 from qnn_theory.formats import Format
+from qnn_theory.quadratic_form import quadratic_forms
+from qnn_theory.smoothness import ANALYTIC, smoothness
 from studies.arm_format import arm_format
 from studies.spec import RunSpec
+from studies.tasks import task_module
 
 STACK_DIM = 8
 
+Value: TypeAlias = str | int | float | None
+T = TypeVar("T")
 
-def theory_columns(spec: RunSpec) -> dict[str, str | int | float | None]:
+
+def theory_columns(spec: RunSpec) -> dict[str, Value]:
     """The columns of a run's arm; empty for a model that is no stack of one format."""
-    format = arm_format(spec)
-    dim = _width(spec)
-    layers = spec.option("layers")
-    if format is None or dim is None or not isinstance(layers, int):
+    format, layers = arm_format(spec), spec.option("layers")
+    if format is None or not isinstance(layers, int):
         return {}
-    return {
-        "theory_format": format.id,
-        "theory_dim": dim,
-        "theory_support": _support(format, dim, 1),
-        "theory_degree": _degree(format, layers),
-        "theory_support_stack_d8": _support(format, STACK_DIM, layers),
-        "theory_layer_parameters": int(cost(format).parameters.subs(D, dim)),
-    }
-
-
-def _width(spec: RunSpec) -> int | None:
-    match spec.task:
-        case "train":
-            from studies.train_task import layer_width
-
-            return layer_width(spec)
-        case _:
-            hidden = spec.option("hidden")
-            return hidden if isinstance(hidden, int) else None
+    return dict(_columns(format, task_module(spec.task).layer_width(spec), layers))
 
 
 @cache
-def _support(format: Format, dim: int, depth: int) -> int | None:
-    try:
-        return feature_space(format, dim=dim, depth=depth).dimension
-    except ValueError:
-        return None
+def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], ...]:
+    order = smoothness(format, depth=layers).order
+    layer = _where_defined(lambda: effective_dimension(format, dim=STACK_DIM))
+    forms = _where_defined(lambda: quadratic_forms(format, dim=STACK_DIM))
+    one = _where_defined(lambda: feature_space(format, dim=dim))
+    stack = _where_defined(lambda: feature_space(format, dim=STACK_DIM, depth=layers))
+    return (
+        ("theory_format", format.id),
+        ("theory_dim", dim),
+        ("theory_support", one.dimension if one else None),
+        ("theory_degree", stack.degree if stack else None),
+        ("theory_support_stack_d8", stack.dimension if stack else None),
+        ("theory_layer_parameters", int(cost(format).parameters.subs(D, dim))),
+        ("theory_effective_d8", layer.dimension if layer else None),
+        ("theory_redundant_share_d8", layer.redundant / layer.parameters if layer else None),
+        ("theory_rank_d8", max(forms.ranks) if forms else None),
+        ("theory_smoothness", "analytic" if order is ANALYTIC else f"C{order}"),
+    )
 
 
-@cache
-def _degree(format: Format, depth: int) -> int | None:
+def _where_defined(compute: Callable[[], T]) -> T | None:
+    """The result, or None where the theory says that the format has none: it raises ValueError then."""
     try:
-        return feature_space(format, dim=STACK_DIM, depth=depth).degree
+        return compute()
     except ValueError:
         return None

@@ -36,16 +36,20 @@ from qnn_models.training import TrainConfig, train
 from qnn_theory.cost import D, cost
 from qnn_theory.widths import check_dim
 from studies.arm_format import arm_format
+from studies.protocol import default_options, default_training
 from studies.signatures import dataclass_parameters, function_parameters
-from studies.spec import RunSpec
+from studies.spec import RunSpec, Scalar
 from studies.tasks import Measured
 
 __all__ = [
     "check",
     "dataset_names",
+    "layer_width",
     "model_names",
     "option_parameters",
     "prepare",
+    "protocol_options",
+    "protocol_training",
     "relative_cost",
     "run",
     "training_parameters",
@@ -75,6 +79,16 @@ def _option_parameters(model: str) -> Mapping[str, inspect.Parameter]:
 def training_parameters() -> Mapping[str, inspect.Parameter]:
     """The settings of `qnn_models.training.TrainConfig`; its seed is the run's."""
     return dataclass_parameters(TrainConfig, without=("seed",))
+
+
+def protocol_options(dataset: str) -> Mapping[str, Scalar]:
+    """Model options that the data set asks for; see `studies.protocol`."""
+    return default_options(dataset)
+
+
+def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
+    """Training settings that data set and model ask for; see `studies.protocol`."""
+    return default_training(dataset, model)
 
 
 def check(spec: RunSpec) -> None:
