@@ -12,6 +12,7 @@ from qnn_models.data.registry import dataset_names as dataset_names
 from qnn_models.data.registry import describe as describe
 from qnn_models.data.registry import load as load
 from qnn_models.data.registry import prepare as prepare
+from qnn_models.data.rows import read_rows as read_rows
 from qnn_models.data.schema import Field as Field
 from qnn_models.data.schema import Label as Label
 from qnn_models.data.schema import Schema as Schema

@@ -68,7 +68,7 @@ def write_criteo_like(path: Path, *, rows: int, seed: int = 0) -> None:
                 numbers = pl.Series(np.exp(draw.normal(2, 2, count)).astype(np.int64) - (position == 1))
                 columns[f"I{position}"] = numbers.set(pl.Series(draw.random(count) < 0.2), None)
             for position, cardinality in enumerate(CARDINALITIES):
-                rank = np.exp(draw.random(count) * np.log(cardinality)).astype(np.uint64)
+                rank = np.exp(draw.random(count) * np.log(cardinality + 1)).astype(np.uint64)
                 mixed = (rank * np.uint64(2_654_435_761) + np.uint64(position)) & np.uint64(0xFFFFFFFF)
                 tokens = hexadecimal.gather(mixed >> np.uint64(16)) + hexadecimal.gather(mixed & np.uint64(0xFFFF))
                 if position % 2:

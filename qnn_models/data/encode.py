@@ -21,10 +21,11 @@ from qnn_models.data.encoder import Encoder, VocabularyCounter
 from qnn_models.data.formats import READERS
 from qnn_models.data.prefetch import prefetched
 from qnn_models.data.readers import Chunk, count_lines
+from qnn_models.data.rows import checked_numbers, field_columns
 from qnn_models.data.schema import SPLITS, Field, Label, Schema, Source
 from qnn_models.seeds import derive
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised when stored data sets change so that older ones must be encoded again."""
 
 ROW_GROUP_ROWS = 131_072
@@ -103,7 +104,7 @@ def open_dataset(schema: Schema, *, folder: Path) -> EncodedDataset:
     missing = [name for name in (_VOCABULARY, *(f"{s}.parquet" for s in SPLITS)) if not (folder / name).is_file()]
     if missing:
         raise ValueError(f"{folder} lacks {', '.join(missing)}; prepare it again with force")
-    encoder = Encoder.load(folder / _VOCABULARY, schema=schema)
+    encoder = Encoder.load(folder / _VOCABULARY)
     layout = manifest["layout"]
     if encoder.layout != FieldLayout(*(tuple(layout[key]) for key in ("names", "vocabulary_sizes", "lengths"))):
         raise ValueError(f"{folder}: vocabularies and manifest differ; prepare it again with force")
@@ -230,7 +231,7 @@ class _Rows:
         return assignment
 
     def _read(self, name: str, fields: Sequence[Field]) -> Iterator[Chunk]:
-        columns = [(self._label.column, *self._label.aliases), *((field.name, *field.aliases) for field in fields)]
+        columns = [(self._label.column, *self._label.aliases), *field_columns(fields)]
         return READERS[self._source.format](self._source, self._folder, name, columns)
 
     def _kept(self, what: str) -> Iterator[tuple[pl.DataFrame, pl.Series, np.ndarray]]:
@@ -241,7 +242,7 @@ class _Rows:
             with closing(prefetched(self._read(name, self._schema.fields))) as chunks:
                 for chunk in chunks:
                     labels, keep = _labels(chunk, self._label)
-                    rows = _numbers(chunk, self._schema)
+                    rows = checked_numbers(chunk, self._schema)
                     if not keep.all():
                         rows, labels = rows.filter(keep), labels.filter(keep)
                     parts = self._assignment[role][start : start + rows.height]
@@ -302,26 +303,6 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[pl.Series, pl.Series]:
         )
     positive = value > rule.positive_above if rule.positive_above is not None else value == 1
     return positive.cast(pl.UInt8), ~value.is_in(rule.drop)
-
-
-def _numbers(chunk: Chunk, schema: Schema) -> pl.DataFrame:
-    """The rows of a chunk with numeric fields as numbers, which are finite or missing."""
-    names = [field.name for field in schema.fields if field.kind == "numeric"]
-    rows = chunk.frame.with_columns(pl.col(name).cast(pl.Float64, strict=False) for name in names)
-    lost = rows.select(
-        pl.col(name).is_infinite().any() | (pl.col(name).null_count() > chunk.frame[name].null_count())
-        for name in names
-    )
-    for name in (name for name in names if lost[name].item()):
-        text, value = chunk.frame[name].cast(pl.String), rows[name]
-        bad = value.is_infinite() | (value.is_null() & (text != ""))
-        row = bad.arg_max()
-        if bad.any() and row is not None:
-            raise ValueError(
-                f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
-                f"{name}={text[row]!r}; mend the row or declare the field categorical"
-            )
-    return rows
 
 
 def _replace_folder(new: Path, target: Path) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import assert_never
 
 import polars as pl
+import pyarrow.parquet as pq
 import torch
 
 from qnn_models.data.encoded import OOV_ID, PADDING_ID, RESERVED_IDS, FieldLayout
-from qnn_models.data.schema import Field, Schema
+from qnn_models.data.schema import Field, Schema, dump_schema, parse_schema
 
 MISSING_TOKEN = ""
 """Stands in a vocabulary for the missing value, where that has an id of its own."""
+
+_SCHEMA_KEY = b"qnn.schema"
 
 _MERGE_ROWS = 1_000_000
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
@@ -171,17 +174,28 @@ class Encoder:
         return pl.DataFrame(decoded)
 
     def save(self, path: Path) -> None:
-        """Write the vocabularies to a Parquet file: columns `field` and `token`, in id order."""
-        pl.concat(
+        """Write schema and vocabularies to one Parquet file: columns `field` and `token`, in id order."""
+        table = pl.concat(
             pl.DataFrame({"field": pl.repeat(name, len(tokens), dtype=pl.String, eager=True), "token": tokens})
             for name, tokens in zip(self.layout.names, self.vocabularies, strict=True)
-        ).write_parquet(path)
+        ).to_arrow()
+        metadata = {_SCHEMA_KEY: dump_schema(self.schema)}
+        pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
 
     @staticmethod
-    def load(path: Path, *, schema: Schema) -> Encoder:
-        """Read what `save` wrote; `schema` is the one it was made with."""
-        table = pl.read_parquet(path)
-        return Encoder(schema, [table.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
+    def load(path: Path) -> Encoder:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is another's.
+        """
+        table = pq.read_table(path)
+        metadata = table.schema.metadata or {}
+        if _SCHEMA_KEY not in metadata:
+            raise ValueError(f"{path} must be an encoder's file, however: it holds no schema")
+        schema = parse_schema(metadata[_SCHEMA_KEY].decode())
+        tokens = pl.DataFrame(pl.from_arrow(table))
+        return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
 
 
 def _lists_as_text(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from qnn_models.data.encode import encode_dataset, is_current, open_dataset
+from qnn_models.data.encode import LAYOUT_VERSION, encode_dataset, is_current, open_dataset
 from qnn_models.data.encoded import EncodedDataset
 from qnn_models.data.fetch import fetch_ml100k
 from qnn_models.data.planted import planted_dataset
@@ -84,7 +84,7 @@ def prepare(
         return planted_dataset(seed=split_seed).dataset
     schema = get_schema(name)
     base = cache_folder() if cache_dir is None else cache_dir
-    folder = base / schema.name / f"{schema.fingerprint()}-split{split_seed}"
+    folder = base / schema.name / f"{schema.fingerprint()}-v{LAYOUT_VERSION}-split{split_seed}"
     if source is None and str(name).endswith(".toml"):
         source = Path(name).resolve().parent
     if not force and is_current(schema, folder=folder, source_folder=source):

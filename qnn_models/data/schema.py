@@ -200,7 +200,32 @@ def load_schema(path: Path) -> Schema:
         raise ValueError(f"a schema must be there to be read, however: {path} is not a file") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: a schema must be TOML, however: {error}") from error
+    if not raw.get("source"):
+        raise ValueError(f"{path}: a schema names the files it is read from, however: no [[source]]; add one")
     return _schema(raw, where=str(path))
+
+
+def dump_schema(schema: Schema) -> str:
+    """A schema as JSON, for `parse_schema`."""
+    return json.dumps(asdict(schema))
+
+
+def parse_schema(text: str) -> Schema:
+    """Read what `dump_schema` wrote.
+
+    Raises:
+        ValueError: the text is not a schema.
+    """
+    raw = json.loads(text)
+    raw["field"], raw["source"] = raw.pop("fields"), raw.pop("sources")
+    return _schema(_without_none(raw), where="stored schema")
+
+
+def _without_none(value: Any) -> Any:
+    """Leave out keys that are null: absent, as in TOML."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
 def _schema(raw: dict[str, Any], *, where: str) -> Schema:
@@ -215,8 +240,6 @@ def _schema(raw: dict[str, Any], *, where: str) -> Schema:
         same = [entry] if names is None else [{**entry, "name": name} for name in names]
         made += [_build(Field, one, where=place) for one in same]
     sources: list[Source] = []
-    if not raw.get("source"):
-        raise ValueError(f"{where}: a schema names the files it is read from, however: no [[source]]; add one")
     for position, entry in enumerate(_tables(raw.pop("source", []), where=f"{where}: source")):
         place = f"{where}: source[{position}]"
         if "label" in entry:

@@ -121,11 +121,18 @@ def test_an_encoder_survives_storing(tmp_path: Path) -> None:
     schema = _schema(Field(name="f"), Field(name="empty"), Field(name="n", kind="numeric", missing="own"))
     encoder = _fit(schema, {"f": ["b", "a", "b"], "empty": [None] * 3, "n": ["1", None, "3"]})
     encoder.save(tmp_path / "vocabulary.parquet")
-    again = Encoder.load(tmp_path / "vocabulary.parquet", schema=schema)
+    again = Encoder.load(tmp_path / "vocabulary.parquet")
+    assert again.schema == schema
     assert again.layout == encoder.layout
     assert [tokens.to_list() for tokens in again.vocabularies] == [["b", "a"], [], ["1", ""]]  # 3 is in the bucket of 1
     frame = pl.DataFrame({"f": ["a"], "empty": ["x"], "n": [None]})
     assert again.encode(frame).rows() == [(3, 1, 3)]
+
+
+def test_another_file_is_no_encoder(tmp_path: Path) -> None:
+    pl.DataFrame({"field": ["f"], "token": ["a"]}).write_parquet(tmp_path / "other.parquet")
+    with pytest.raises(ValueError, match="must be an encoder's file"):
+        Encoder.load(tmp_path / "other.parquet")
 
 
 def test_rows_without_a_field_are_refused() -> None:
