@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -170,3 +171,16 @@ def test_relate_prints_the_certificate() -> None:
     assert json.loads(run("relate", "T4+relu", "T4", "--json"))["kind"] == "equivalent"
     assert "W\\_a" in run("relate", "T9", "T22", "--latex")
     assert run("relate", "T9", "T5", "--markdown").startswith("**T9 is contained in T5")
+
+
+def cpu_seconds(*arguments: str) -> float:
+    """CPU time of the whole process, so that a busy machine does not matter."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "studies.cli", *arguments], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@pytest.mark.parametrize("arguments", [["show", "T9"], ["relate", "T9", "T22"], ["formats"]], ids=" ".join)
+def test_theory_commands_start_in_under_a_second(arguments: list[str]) -> None:
+    assert any(cpu_seconds(*arguments) < 1 for _ in range(3))
