@@ -54,6 +54,7 @@ def _theory_columns(theory: pl.DataFrame) -> list[_Column]:
     return [
         column("degree", theory["degree"].to_list()),
         column("monomials", theory["monomials"].to_list()),
+        column("rank of\nquadr. form", theory["rank"].to_list()),
         column("parameters", theory["parameters"].to_list()),
         column("effective\ndimension", theory["dimension"].to_list()),
         column("redundant\n(%)", (100 * theory["redundant"] / theory["parameters"]).to_list()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import polars as pl
 
@@ -30,8 +31,11 @@ def measured_formats(runs: pl.DataFrame, *, metric: str = "test_auc", scale: flo
     return over_seeds(named, by=("label", "post_activation"), value="shown")
 
 
-def published_formats() -> pl.DataFrame:
-    """The published AUCs in percent: formats at full precision from the logs, the two rows without a log from table 1.
+def published_formats(metric: Literal["auc", "logloss"] = "auc") -> pl.DataFrame:
+    """The published AUCs in percent, or log losses: at full precision from the logs, rows without a log from table 1.
+
+    Args:
+        metric: which one.
 
     Returns:
         Columns label, post_activation, mean, half (null: one run each), n.
@@ -40,11 +44,12 @@ def published_formats() -> pl.DataFrame:
     exact = logs.select(
         label=pl.col("neuron_type"),
         post_activation=pl.when(pl.col("arm") == "post_act_ReLU").then(pl.lit("relu")).otherwise(pl.lit("none")),
-        mean=pl.col("test_auc") * 100,
+        mean=pl.col("test_auc") * 100 if metric == "auc" else pl.col("test_logloss"),
     )
+    in_print = "auc_percent" if metric == "auc" else "logloss"
     printed = (
         published("table1")
-        .filter((pl.col("metric") == "auc_percent") & ~pl.col("model").is_in(exact["label"].implode()))
+        .filter((pl.col("metric") == in_print) & ~pl.col("model").is_in(exact["label"].implode()))
         .select(
             label=pl.col("model").replace({"CrossNetv2": "CrossNetV2", "MLP": "Linear"}),
             post_activation=pl.col("setting").str.strip_prefix("post_activation="),

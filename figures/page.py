@@ -118,8 +118,9 @@ def _scores(results: Results) -> _Scores:
 
 def _formats_note(scores: _Scores) -> str:
     return (
-        f"Theory of one layer at d = {DIM}, computed for generic parameters: monomials of the expanded feature space, "
-        "parameters, effective dimension (how many directions of the parameters change the function), smoothness class. "
+        f"Theory of one layer at d = {DIM}, computed for generic parameters: monomials of the expanded feature space, largest "
+        "rank of an output's quadratic form, parameters, effective dimension (how many directions of the parameters change the "
+        "function), smoothness class. "
         + (f"Measured: {scores.title}. " if scores.title else f"Not measured yet: {scores.missing} ")
         + "Published: Criteo, one run each (li2025qnn). A click on a title sorts; a click on a format opens its card."
     )
@@ -130,7 +131,10 @@ def _formats(scores: _Scores) -> str:
         HtmlColumn("format", "text"),
         HtmlColumn("formula", "text"),
         *map(HtmlColumn, ("AUC %", "AUC %, ReLU after", "published AUC %", "published AUC %, ReLU after")),
-        *map(HtmlColumn, ("degree", "monomials", "parameters", "dimension", "redundant", "class", "class, ReLU after")),
+        *map(
+            HtmlColumn,
+            ("degree", "monomials", "rank", "parameters", "dimension", "redundant", "class", "class, ReLU after"),
+        ),
         *map(HtmlColumn, ("log loss", "training s", "latency µs")),
     ]
     rows = [_format_row(theory, scores) for theory in theory_table().iter_rows(named=True)]
@@ -147,7 +151,7 @@ def _format_row(theory: dict[str, Any], scores: _Scores) -> HtmlRow:
     id = theory["id"]
     format = get_format(id)
     text = to_text(format.expr)
-    counts = (theory[name] for name in ("degree", "monomials", "parameters", "dimension", "redundant"))
+    counts = (theory[name] for name in ("degree", "monomials", "rank", "parameters", "dimension", "redundant"))
     orders = [theory[name] for name in ("smooth", "smooth_relu")]
     return HtmlRow(
         id=f"format-{id}",
@@ -210,8 +214,8 @@ def _figure(item: Built, caption: str) -> str:
         width, height = (int.from_bytes(pixels[start : start + 4], "big") for start in (16, 20))
         share = min(1.0, width / PNG_DPI / TWO_COLUMNS_IN)
         content = (
-            f'<img src="data:image/png;base64,{base64.b64encode(pixels).decode("ascii")}" alt="{caption}" '
-            f'width="{width}" height="{height}" style="max-width:{share * 72:.0f}rem" loading="lazy">'
+            f'<div class="picture" tabindex="0" role="region" aria-label="{item.name}"><img src="data:image/png;base64,{base64.b64encode(pixels).decode("ascii")}" alt="{caption}" '
+            f'width="{width}" height="{height}" style="max-width:{share * 72:.0f}rem" loading="lazy"></div>'
         )
     return f'<figure id="figure-{item.name}">{content}<figcaption>{caption}</figcaption></figure>'
 

@@ -11,9 +11,9 @@ from qnn_theory import get_format
 from qnn_theory.tables import latex_escape
 
 _CAPTION = (
-    f"One layer of each format at d = {DIM}: degree, monomials of the expanded feature space, parameters, effective "
-    "dimension (rank of the map from parameters to functions), and smoothness class without and with a ReLU after it; all "
-    "computed for generic parameters."
+    f"One layer of each format at d = {DIM}: degree, monomials of the expanded feature space, largest rank of an output's "
+    "quadratic form, parameters, effective dimension (rank of the map from parameters to functions), and smoothness class "
+    "without and with a ReLU after it; all computed for generic parameters."
 )
 
 
@@ -22,14 +22,14 @@ def write(results: Results) -> str:
     return LatexTable(
         caption=_CAPTION,
         label="theory",
-        columns="llrrrrll",
-        groups=[("", 6), ("smoothness", 2)],
-        header=["format", "formula", "degree", "monomials", "parameters", "dimension", "plain", "with ReLU"],
+        columns="llrrrrrll",
+        groups=[("", 7), ("smoothness", 2)],
+        header=["format", "formula", "degree", "monomials", "rank", "parameters", "dimension", "plain", "with ReLU"],
         rows=[
             [
                 latex_escape(printed(row["id"])),
                 f"${get_format(row['id']).latex}$",
-                *(f"{row[name]}" for name in ("degree", "monomials", "parameters", "dimension")),
+                *(f"{row[name]}" for name in ("degree", "monomials", "rank", "parameters", "dimension")),
                 *(latex_escape(smoothness_text(row[name])) for name in ("smooth", "smooth_relu")),
             ]
             for row in theory_table().iter_rows(named=True)

@@ -11,6 +11,7 @@ from qnn_theory.dimension import effective_dimension
 from qnn_theory.expr import ActivationKind
 from qnn_theory.feature_space import feature_space
 from qnn_theory.formats import Format
+from qnn_theory.quadratic_form import quadratic_forms
 from qnn_theory.smoothness import Analytic, smoothness
 
 DIM = 8
@@ -22,8 +23,9 @@ def theory_table() -> pl.DataFrame:
     """One row for each registered format.
 
     Returns:
-        Columns ``id``, ``degree``, ``monomials`` (of all outputs), ``parameters``, ``dimension`` (effective), ``redundant``,
-        ``smooth`` and ``smooth_relu`` (the class without and with a ReLU after the layer: the order r of C^r, or infinity).
+        Columns ``id``, ``degree``, ``monomials`` (of all outputs), ``rank`` (the largest of an output's quadratic form),
+        ``parameters``, ``dimension`` (effective), ``redundant``, ``smooth`` and ``smooth_relu`` (the class without and with a
+        ReLU after the layer: the order r of C^r, or infinity).
     """
     return pl.DataFrame([_row(format) for format in formats()])
 
@@ -35,6 +37,7 @@ def _row(format: Format) -> dict[str, str | int | float]:
         "id": format.id,
         "degree": space.degree,
         "monomials": space.dimension,
+        "rank": max(quadratic_forms(format, dim=DIM).ranks),
         "parameters": effective.parameters,
         "dimension": effective.dimension,
         "redundant": effective.redundant,
