@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,6 +30,7 @@ LAYOUT_VERSION = 2
 """Raised when stored data sets change so that older ones must be encoded again."""
 
 ROW_GROUP_ROWS = 131_072
+_OLD = ".old"
 _MANIFEST = "manifest.json"
 _VOCABULARY = "vocabulary.parquet"
 
@@ -60,7 +62,8 @@ def encode_dataset(
     source = find_source(schema, source_folder)
     total = 2 * sum((source_folder / name).stat().st_size for name in source.parts.values())
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.parent / f".{folder.name}.{os.getpid()}"
+    _remove_leftovers(folder)
+    temporary = _temporary(folder, os.getpid())
     temporary.mkdir()
     try:
         with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
@@ -305,10 +308,32 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[pl.Series, pl.Series]:
     return positive.cast(pl.UInt8), ~value.is_in(rule.drop)
 
 
+def _temporary(folder: Path, process: int | str) -> Path:
+    return folder.with_name(f".{folder.name}.{platform.node()}.{process}")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine that were killed have left."""
+    for path in folder.parent.glob(_temporary(folder, "*").name):
+        process = path.name.removesuffix(_OLD).rpartition(".")[2]
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue
+
+
 def _replace_folder(new: Path, target: Path) -> None:
-    """Put a folder in the place of another, which goes only when the new one is whole."""
-    old = new.with_name(new.name + ".old")
-    if target.exists():
-        os.replace(target, old)
-    os.replace(new, target)
-    shutil.rmtree(old, ignore_errors=True)
+    """Put a folder in the place of another, which goes only when the new one is whole; others may do the same."""
+    old = new.with_name(new.name + _OLD)
+    while True:
+        try:
+            os.replace(new, target)
+            break
+        except OSError:
+            if not target.exists():
+                raise
+            with suppress(FileNotFoundError):
+                os.replace(target, old)
+            shutil.rmtree(old, ignore_errors=True)

@@ -85,7 +85,7 @@ class VocabularyCounter:
             parts = self._parts[position]
             parts.append(counted)
             self._pending[position] += counted.height
-            if self._pending[position] > max(_MERGE_ROWS, 2 * parts[0].height):
+            if self._pending[position] > max(_MERGE_ROWS, parts[0].height):
                 self._parts[position] = [_merge(parts)]
                 self._pending[position] = 0
 

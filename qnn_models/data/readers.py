@@ -18,6 +18,8 @@ from qnn_models.data.schema import Source
 BLOCK_BYTES = 16 * 2**20
 """Text is read in blocks of about this size."""
 
+_BATCH_ROWS = 2**17
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -169,6 +171,10 @@ def parse_block(
         if plain:
             _raise_wrong_width(block, width, file=file, first_line=first_line, separator=separator)
         raise ValueError(f"{file}, from line {first_line}: text must be clean UTF-8, however: {error}") from error
+    if lines is not None and len(lines) != frame.height:
+        raise ValueError(
+            f"{file}, from line {first_line}: quotes must open and close a column, however: they do not; mend them"
+        )
     # The parser refuses a line that is too long and fills one that is too short: with none too long, a count tells.
     if plain and np.count_nonzero(np.frombuffer(block, np.uint8) == ord(separator)) != frame.height * (width - 1):
         _raise_wrong_width(block, width, file=file, first_line=first_line, separator=separator)
@@ -215,8 +221,8 @@ def _raise_wrong_width(block: bytes, width: int, *, file: Path, first_line: int,
             raise _wrong_width(found, width, file=file, line=line)
 
 
-def _check_quoted(block: bytes, width: int, *, file: Path, first_line: int, separator: str) -> np.ndarray | None:
-    """Count columns where quotes guard separators or line ends; returns each row's line if rows span lines."""
+def _check_quoted(block: bytes, width: int, *, file: Path, first_line: int, separator: str) -> np.ndarray:
+    """Count columns where quotes guard separators or line ends; returns each row's line."""
     text = io.StringIO(block.decode("utf-8", errors="replace"), newline="")
     reader = csv.reader(text, delimiter=separator)
     starts: list[int] = []
@@ -226,7 +232,7 @@ def _check_quoted(block: bytes, width: int, *, file: Path, first_line: int, sepa
             raise _wrong_width(len(row), width, file=file, line=start)
         starts.append(start)
         start = first_line + reader.line_num
-    return np.array(starts) if start - first_line != len(starts) else None
+    return np.array(starts)
 
 
 def read_parquet(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
@@ -239,7 +245,34 @@ def read_parquet(source: Source, folder: Path, name: str, columns: Columns) -> I
         row = 1
         size = file.stat().st_size
         total = max(stored.metadata.num_rows, 1)
-        for batch in stored.iter_batches(batch_size=2**18, columns=list(found)):
+        for batch in stored.iter_batches(batch_size=_BATCH_ROWS, columns=list(found)):
             frame = pl.DataFrame(pl.from_arrow(batch)).rename(found)
             yield Chunk(frame, file, row, size * frame.height // total)
             row += frame.height
+
+
+def read_hdf5(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
+    """HDF5 as FuxiCTR writes it: one array of ids for each column, of two dimensions for a sequence, padded by 0.
+
+    Raises:
+        ImportError: h5py, which is optional, is not installed.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise ImportError("HDF5 is read with h5py, however: it is not installed; pip install h5py") from error
+    file = folder / name
+    with h5py.File(file, "r") as stored:
+        found = find_columns(list(stored), columns, file=file)
+        lengths = {here: len(stored[here]) for here in found}
+        rows = next(iter(lengths.values()))
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"{file}: arrays must be of one length, however: {lengths}; write the file again")
+        size = file.stat().st_size
+        for start in range(0, rows, _BATCH_ROWS):
+            parts = {wanted: pl.Series(stored[here][start : start + _BATCH_ROWS]) for here, wanted in found.items()}
+            for wanted, part in parts.items():
+                if isinstance(part.dtype, pl.Array):
+                    parts[wanted] = part.arr.to_list().list.eval(pl.element().filter(pl.element() != 0))
+            frame = pl.DataFrame(parts)
+            yield Chunk(frame, file, start + 1, size * frame.height // rows)

@@ -58,8 +58,8 @@ def get_schema(name: str | Path) -> Schema:
 def prepare(
     name: str | Path,
     *,
-    source: Path | None = None,
-    cache_dir: Path | None = None,
+    source: str | Path | None = None,
+    cache_dir: str | Path | None = None,
     split_seed: int = 0,
     force: bool = False,
     progress: bool = True,
@@ -83,7 +83,8 @@ def prepare(
     if name == PLANTED:
         return planted_dataset(seed=split_seed).dataset
     schema = get_schema(name)
-    base = cache_folder() if cache_dir is None else cache_dir
+    base = cache_folder() if cache_dir is None else Path(cache_dir)
+    source = None if source is None else Path(source)
     folder = base / schema.name / f"{schema.fingerprint()}-v{LAYOUT_VERSION}-split{split_seed}"
     if source is None and str(name).endswith(".toml"):
         source = Path(name).resolve().parent
@@ -97,7 +98,7 @@ def prepare(
 
 
 def load(
-    name: str | Path, *, cache_dir: Path | None = None, split_seed: int = 0, progress: bool = True
+    name: str | Path, *, cache_dir: str | Path | None = None, split_seed: int = 0, progress: bool = True
 ) -> EncodedDataset:
     """Open a data set, preparing it first if the cache lacks it and its files can be had; see `prepare`."""
     return prepare(name, cache_dir=cache_dir, split_seed=split_seed, progress=progress)

@@ -10,6 +10,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
@@ -164,6 +165,28 @@ def test_a_users_own_csv_and_parquet_agree(tmp_path: Path) -> None:
     assert first.content_hash == second.content_hash
 
 
+def test_hdf5_ids_are_taken_as_tokens(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    fields = get_schema("kkbox-h5").fields
+    draw = np.random.default_rng(0)
+    for split, rows in zip(SPLITS, (30, 10, 10), strict=True):
+        with h5py.File(tmp_path / f"{split}.h5", "w") as stored:
+            stored["label"] = np.arange(rows, dtype=np.float32) % 2
+            for field in fields:
+                shape = (rows, 3) if field.kind == "sequence" else (rows,)
+                stored[field.name] = draw.integers(0 if field.kind == "sequence" else 1, 5, shape)
+    dataset = _prepare("kkbox-h5", tmp_path, tmp_path / "c")
+    with h5py.File(tmp_path / "valid.h5") as stored:
+        decoded = dataset.encoder.decode(dataset.split("valid").ids)
+        assert decoded["msno"].to_list() == [str(value) for value in stored["msno"][:]]
+        assert decoded["genre_ids"].to_list() == [[str(v) for v in row if v] for row in stored["genre_ids"][:]]
+    with h5py.File(tmp_path / "test.h5", "a") as stored:
+        del stored["bd"]
+        stored["bd"] = [1, 2]
+    with pytest.raises(ValueError, match=r"test\.h5: arrays must be of one length"):
+        _prepare("kkbox-h5", tmp_path, tmp_path / "c", force=True)
+
+
 def test_splits_follow_the_seed_alone(tmp_path: Path) -> None:
     source = write_criteo_raw(tmp_path / "raw", criteo_rows(200))
     hashes = [
@@ -213,7 +236,7 @@ BROKEN = {
     "label": ("2,u,v", r"t\.csv:6: a label must be 0 or 1, however: y='2'"),
     "no label": (",u,v", r"t\.csv:6: a label must be 0 or 1, however: y=None"),
     "text label": ("yes,u,v", r"t\.csv:6: a label must be 0 or 1, however: y='yes'"),
-    "quoted": ('0,"u', r"t\.csv:6: a row must have 3 columns"),
+    "open quote": ('0,"u', r"t\.csv:6: a row must have 3 columns"),
 }
 
 
@@ -299,6 +322,27 @@ def test_a_kill_leaves_no_half_written_data_set(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    whole = [path for path in (tmp_path / "c" / "criteo").iterdir() if not path.name.startswith(".")]
-    assert whole == []
+    (left,) = (tmp_path / "c" / "criteo").iterdir()
+    assert left.name.startswith(".")
     assert _prepare("criteo", tmp_path / "raw", tmp_path / "c").num_rows("train") == 8_000
+    assert not left.exists()
+
+
+@pytest.mark.slow
+def test_processes_may_prepare_the_same_data_set_at_once(tmp_path: Path) -> None:
+    write_criteo_raw(tmp_path / "raw", criteo_rows(500))
+    script = textwrap.dedent(
+        f"""
+        from qnn_models.data import prepare
+        source, cache = {str(tmp_path / "raw")!r}, {str(tmp_path / "c")!r}
+        for _ in range(10):
+            dataset = prepare("criteo", source=source, cache_dir=cache, progress=False, force=True)
+        print(dataset.content_hash, len(dataset.split("train")))
+        """
+    )
+    command = [sys.executable, "-c", script]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = {process.communicate()[0] for process in processes}
+    assert [process.returncode for process in processes] == [0, 0]
+    assert len(outputs) == 1
+    assert [path.name[0] for path in (tmp_path / "c" / "criteo").iterdir()] != ["."]

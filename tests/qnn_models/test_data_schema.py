@@ -104,8 +104,10 @@ def test_every_committed_schema_loads_under_its_own_name(name: str) -> None:
 
 PUBLISHED = {
     "criteo": "Criteo_x4_10_h5",
+    "criteo-h5": "Criteo_x4_10_h5",
     "frappe": "Frappe_x1_h5",
     "kkbox": "KKBox_csv",
+    "kkbox-h5": "KKBox_csv",
     "ml-1m": "ML_1M_7_x1",
     "tenrec": "Tenrec_x1",
     "ipinyou": "iPinYou_x1_csv",
