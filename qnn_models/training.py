@@ -298,14 +298,19 @@ class _Loop:
         name, compiled = self.config.loss, self.config.compile
         if not is_paired(name):
             forward = torch.compile(self.model.forward) if compiled else self.model.forward
-            return lambda ids, labels: bce(forward(ids).float(), labels)
+
+            def single(ids: Tensor, labels: Tensor) -> Tensor:
+                logits = _single_precision(forward(ids))
+                return bce(logits, labels.to(logits.dtype))
+
+            return single
         pair = torch.compile(self.model.forward_pair) if compiled else self.model.forward_pair
 
-        def loss(ids: Tensor, labels: Tensor) -> Tensor:
-            first, second = pair(ids)
-            return paired_loss(name, first.float(), second.float(), labels)
+        def paired(ids: Tensor, labels: Tensor) -> Tensor:
+            first, second = (_single_precision(logits) for logits in pair(ids))
+            return paired_loss(name, first, second, labels.to(first.dtype))
 
-        return loss
+        return paired
 
     def _validate(self) -> bool:
         """Close the epoch: score it, keep it when it is the best, else lower the learning rate. True when it is the best."""
@@ -454,6 +459,11 @@ class _FiniteGuard:
                 )
             state.loss_sum += loss * rows
         self._pending.clear()
+
+
+def _single_precision(logits: Tensor) -> Tensor:
+    """Logits of at least single precision: those of bfloat16 autocast are too coarse for a loss."""
+    return logits.float() if logits.element_size() < 4 else logits
 
 
 def _best_file(folder: Path, epoch: int) -> Path:

@@ -85,7 +85,7 @@ def test_steps_are_those_of_the_plain_protocol(planted: Planted) -> None:
         optimizer.step()
     for left, right in zip(model.parameters(), twin.parameters(), strict=True):
         # Clipping divides by the norm plus 1e-6, hence the tolerance.
-        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-7)
     assert result.history[0].train_loss == pytest.approx(sum(losses) / 600, rel=1e-6)
 
 
@@ -278,11 +278,13 @@ def test_bfloat16_stays_close(planted: Planted) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # raised inside torch's own compiler
 def test_a_compiled_forward_pass_gives_the_same(planted: Planted) -> None:
-    config = replace(SMALL, loss="bce")
-    plain = train(small_model(planted, dropout=0.0), planted.dataset, config, device="cpu")
-    compiled = train(small_model(planted, dropout=0.0), planted.dataset, replace(config, compile=True), device="cpu")
-    assert compiled.test_auc == pytest.approx(plain.test_auc, abs=1e-3)
+    plain, compiled = (small_model(planted, dropout=0.0).double() for _ in range(2))
+    train(plain, planted.dataset, SMALL, device="cpu")
+    train(compiled, planted.dataset, replace(SMALL, compile=True), device="cpu")
+    for left, right in zip(plain.parameters(), compiled.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
