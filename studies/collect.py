@@ -28,6 +28,9 @@ well), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interva
 
 ``NAME_comparisons.csv``, one row per tested pair of arms; see `studies.comparisons`.
 
+``NAME_correlations.csv``, one row per predictor and outcome; see `studies.correlations`. ``NAME_exponents.csv`` of the task
+``scaling``, one row per axis and metric; see `studies.exponents`.
+
 ``NAME_grid.csv`` (``dataset label seed x1 x2 probability``) and ``NAME_points.csv`` (``dataset split x1 x2 label``) of the task
 ``boundary``; ``NAME_history.csv`` (``run dataset label seed epoch`` and what was measured in each epoch) of the task ``train``.
 """
@@ -43,6 +46,8 @@ import polars as pl
 
 from studies.comparisons import comparisons_table
 from studies.config import StudyConfig
+from studies.correlations import correlations_table
+from studies.exponents import exponents_table
 from studies.plan import plan
 from studies.published import published_columns
 from studies.record import Record, Store, write_whole
@@ -62,6 +67,8 @@ class Collected:
         runs: one row per run.
         summary: one row per arm and data set.
         comparisons: one row per tested pair.
+        correlations: one row per predictor and outcome; empty where the study asks for none.
+        exponents: one row per axis and metric of a scaling study; empty for others.
         metrics: names of the measured columns.
         paths: the files that were written.
     """
@@ -69,6 +76,8 @@ class Collected:
     runs: pl.DataFrame
     summary: pl.DataFrame
     comparisons: pl.DataFrame
+    correlations: pl.DataFrame
+    exponents: pl.DataFrame
     metrics: tuple[str, ...]
     paths: tuple[Path, ...]
 
@@ -91,14 +100,31 @@ def collect(config: StudyConfig, store: Store, folder: Path, *, quick: bool = Fa
     metrics = metric_names(records)
     summary = summary_table(runs, metrics)
     comparisons = comparisons_table(config, runs)
-    files = {"": runs, "_summary": summary, "_comparisons": comparisons, **_series_tables(specs, records)}
+    correlations = correlations_table(config, summary)
+    exponents = exponents_table(config, specs, records)
+    files = {
+        "": runs,
+        "_summary": summary,
+        "_comparisons": comparisons,
+        "_correlations": correlations,
+        "_exponents": exponents,
+        **_series_tables(specs, records),
+    }
     paths = []
     for suffix, table in files.items():
         if not table.is_empty():
             path = folder / f"{config.name}{suffix}.csv"
             write_whole(path, table.write_csv())
             paths.append(path)
-    return Collected(runs=runs, summary=summary, comparisons=comparisons, metrics=metrics, paths=tuple(paths))
+    return Collected(
+        runs=runs,
+        summary=summary,
+        comparisons=comparisons,
+        correlations=correlations,
+        exponents=exponents,
+        metrics=metrics,
+        paths=tuple(paths),
+    )
 
 
 def runs_table(config: StudyConfig, specs: tuple[RunSpec, ...], records: Mapping[str, Record | None]) -> pl.DataFrame:

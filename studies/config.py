@@ -117,6 +117,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Correlate:
+    """Which columns of the summary are set against each other over the arms of a data set; see `studies.correlations`.
+
+    Attributes:
+        predictors: columns that the theory computes.
+        outcomes: columns that were measured or published.
+    """
+
+    predictors: tuple[str, ...]
+    outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyConfig:
     """One study.
 
@@ -135,6 +148,7 @@ class StudyConfig:
         quick: the shortened form of the study.
         published: the published numbers beside it.
         compare: the comparisons that are tested.
+        correlate: the rank correlations that are computed.
         source: the file it was read from.
     """
 
@@ -152,6 +166,7 @@ class StudyConfig:
     quick: Quick = Quick()
     published: Published | None = None
     compare: tuple[Comparison, ...] = ()
+    correlate: Correlate | None = None
     source: str = ""
 
 

@@ -17,6 +17,9 @@ DATASETS = {
     "frappe": "Frappe",
     "ipinyou": "iPinYou",
     "kkbox": "KKBox",
+    "criteo-h5": "Criteo",
+    "ipinyou-published": "iPinYou",
+    "kkbox-h5": "KKBox",
     "moons": "moon",
     "circles": "circle",
 }

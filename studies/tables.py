@@ -38,7 +38,9 @@ def study_table(config: StudyConfig, collected: Collected) -> str:
         ordered = group.sort(order, descending=True, nulls_last=True) if order else group
         parts.append(f"{title}\n{text_table(list(ordered.iter_rows(named=True)), _columns(config, group))}")
     parts += _verdicts(config, collected.comparisons)
-    if collected.summary["n"].max() == 1:
+    parts += _correlations(collected.correlations)
+    parts += _exponents(collected.exponents)
+    if config.task == "train" and collected.summary["n"].max() == 1:
         parts.append("One seed: no row is shown to be better than another. More seeds: --seeds 5")
     return "\n\n".join(parts)
 
@@ -76,6 +78,10 @@ def _columns(config: StudyConfig, summary: pl.DataFrame) -> list[Column]:
         Column(title="variation", show=_mean("gradient_variation", "{:.1f}")),
         Column(title="epochs", show=_mean("epochs", "{:.0f}")),
         Column(title="train s", show=_mean("train_seconds", "{:.1f}", spread=False)),
+        Column(title="ms/step", show=_mean("step_ms", "{:.2f}")),
+        Column(title="rows/s", show=_mean("rows_per_second", "{:,.0f}")),
+        Column(title="s/epoch", show=_mean("epoch_seconds", "{:.2f}")),
+        Column(title="MiB", show=_mean("peak_mib", "{:.0f}")),
         Column(title="µs/row", show=_mean("inference_us", "{:.2f}", spread=False)),
         Column(title="µs/request", show=_mean("latency_us", "{:.0f}", spread=False)),
         Column(title=f"published AUC % ({_published_dataset(summary)})", show=_published("published_auc")),
@@ -90,10 +96,10 @@ def _told_by_label(summary: pl.DataFrame, name: str) -> bool:
     return summary.group_by("label").agg(pl.col(name).n_unique()).get_column(name).max() == 1
 
 
-def _text(name: str) -> Callable[[Row], str]:
+def _text(name: str, pattern: str = "g") -> Callable[[Row], str]:
     def show(row: Row) -> str:
         value = row.get(name)
-        return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        return "" if value is None else format(value, pattern) if isinstance(value, float) else str(value)
 
     return show
 
@@ -156,3 +162,50 @@ def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
             f"On average ahead in {ahead} of {len(differences)}; sign test over the pairs p = {sign_test(differences):.3g}."
         )
     return ["\n".join(lines)]
+
+
+def _correlations(correlations: pl.DataFrame) -> list[str]:
+    """Predictors by outcomes: ρ, with a star where its interval leaves out 0."""
+    parts = []
+    for (dataset,), group in correlations.group_by("dataset", maintain_order=True) if len(correlations) else ():
+        outcomes = group["outcome"].unique(maintain_order=True).to_list()
+        cells = {(row["predictor"], row["outcome"]): row for row in group.iter_rows(named=True)}
+        rows: list[Row] = [
+            {"predictor": predictor} | {outcome: cells[predictor, outcome] for outcome in outcomes}
+            for predictor in group["predictor"].unique(maintain_order=True)
+        ]
+        columns = [
+            Column(title="", show=lambda row: str(row["predictor"]).removeprefix("theory_")),
+            *(Column(title=outcome.removesuffix("_mean"), show=_rho(outcome)) for outcome in outcomes),
+        ]
+        parts.append(
+            f"Spearman's rank correlation over the arms, {dataset} (* the 95 % bootstrap interval leaves out 0)\n"
+            + text_table(rows, columns)
+        )
+    return parts
+
+
+def _rho(outcome: str) -> Callable[[Row], str]:
+    def show(row: Row) -> str:
+        cell = row[outcome]
+        if not isinstance(cell, dict) or cell["rho"] is None:
+            return ""
+        return f"{cell['rho']:+.2f}{'*' if cell['low'] > 0 or cell['high'] < 0 else ' '}"
+
+    return show
+
+
+def _exponents(exponents: pl.DataFrame) -> list[str]:
+    """Measured and counted exponents side by side."""
+    if exponents.is_empty():
+        return []
+    columns = [
+        Column(title="axis", show=_text("axis")),
+        Column(title="metric", show=_text("metric")),
+        Column(title="exponent", show=lambda row: f"{row['exponent']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"),
+        Column(title="by the formula", show=_text("theory_exponent", ".2f")),
+    ]  # fmt: skip
+    return [
+        "Growth: slope of log metric over log value, 95 % interval\n"
+        + text_table(list(exponents.iter_rows(named=True)), columns)
+    ]
