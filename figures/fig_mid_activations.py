@@ -7,7 +7,9 @@ from figures.results import Results
 from figures.sweep import AUC, LOGLOSS, Sweep, draw_sweep, published_sweep
 
 _NAMES = {"ReLU": "relu", "Mish": "mish", "GELU": "gelu", "ReLU6": "relu6", "Sigmoid": "sigmoid"}
-_SWEEP = Sweep(study="mid_activations", setting="mid_activation", title="mid-activation", order=tuple(_NAMES.values()))
+_SWEEP = Sweep(
+    study="mid_activations", setting="mid_activation", title="mid-activation", order=(*_NAMES.values(), "silu", "tanh")
+)
 
 
 def draw(results: Results) -> Figure:

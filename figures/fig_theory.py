@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -12,167 +13,166 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from figures.contract import FigureSpec
-from figures.format_scores import measured_formats, published_formats
 from figures.names import printed
 from figures.results import Results
 from figures.style import GREY, OURS, PUBLISHED, new_figure
-from figures.theory import DIM, theory_table
-from studies.statistics import rank_correlation
+from studies.config import Correlate, StudyConfig
+from studies.correlations import correlations_table
 
 _PREDICTORS = {
-    "degree": "degree",
-    "monomials": "monomials",
-    "rank": "rank of quadratic form",
-    "parameters": "parameters",
-    "dimension": "effective dimension",
-    "share": "redundant share",
-    "smooth": "smoothness class",
+    "theory_degree": "degree of the stack",
+    "theory_support": "monomials, one layer",
+    "theory_rank_d8": "rank of quadratic form",
+    "theory_layer_parameters": "parameters",
+    "theory_effective_d8": "effective dimension",
+    "theory_redundant_share_d8": "redundant share",
+    "theory_smoothness": "smoothness class",
 }
-_SCATTER = ("monomials", "rank", "dimension", "share")
+_SCATTER = ("theory_support", "theory_rank_d8", "theory_effective_d8", "theory_redundant_share_d8")
+_LOGARITHMIC = ("theory_support", "theory_effective_d8")
+_SIGNIFICANT = 0.05
+# How far below the lower quartile an AUC may lie, in interquartile ranges, before its point is drawn at the edge.
+_REACH = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A measured quantity by format.
-
-    Attributes:
-        title: axis label.
-        ours: from our runs, columns label and mean; None where we have none.
-        paper: from the paper; None where it has none.
-    """
+    """What was measured: the axis title, and the columns of ours and of the published values (empty for none)."""
 
     title: str
-    ours: pl.DataFrame | None
-    paper: pl.DataFrame | None
+    ours: str
+    paper: str = ""
+
+
+_OUTCOMES = (
+    _Outcome("test AUC", "test_auc_mean", "published_auc"),
+    _Outcome("test log loss", "test_logloss_mean", "published_logloss"),
+    _Outcome("latency of one row", "latency_us_mean"),
+    _Outcome("spread of AUC over seeds", "test_auc_std"),
+)
 
 
 def draw(results: Results) -> Figure:
     """Above: Spearman's correlation of each predictor with each outcome. Below: AUC against four predictors."""
-    theory = theory_table().with_columns(share=pl.col("redundant") / pl.col("parameters"))
-    outcomes = _outcomes(results)
+    arms = _arms(results)
+    outcomes = [outcome for outcome in _OUTCOMES if _known(arms, outcome.ours)]
+    found = _correlations(arms, outcomes)
     figure = new_figure(height_in=5.4)
     halves = figure.add_gridspec(2, 1, height_ratios=(1.0, 1.25))
     upper, lower = figure.add_subfigure(halves[0]), figure.add_subfigure(halves[1])
     panels = upper.subplots(1, len(outcomes), sharey=True)
     for axes, outcome in zip(panels, outcomes, strict=True):
-        _correlations(axes, theory, outcome)
+        _draw_correlations(axes, outcome, found)
+    upper.supxlabel("Spearman's ρ with its 95 % bootstrap interval", fontsize=8)
     panels[0].set_yticks(range(len(_PREDICTORS)), _PREDICTORS.values())
     panels[0].set_ylim(len(_PREDICTORS) - 0.5, -0.5)
-    name = printed(results.runs("formats")["dataset"][0])
+    name = printed(arms["dataset"][0])
     upper.legend(
         handles=[
-            Line2D([], [], marker="o", color=OURS, label=f"ours, {name}"),
+            Line2D([], [], marker="o", color=OURS, markerfacecolor="white", label=f"ours, {name}"),
             Line2D([], [], marker="D", color=PUBLISHED, markerfacecolor="white", label="published, Criteo"),
+            Line2D([], [], marker="o", linestyle="", color=GREY, label="filled: p < 0.05 after Holm's correction"),
         ],
         loc="outside upper center",
-        ncols=2,
+        ncols=3,
     )
-    auc = outcomes[0]
     grid = lower.subplots(2, len(_SCATTER), sharex="col", sharey="row")
-    for row, scores, colour, marker, title in (
-        (grid[0], auc.ours, OURS, "o", f"ours, {name}\ntest AUC (%)"),
-        (grid[1], auc.paper, PUBLISHED, "D", "published, Criteo\ntest AUC (%)"),
+    for row, column, colour, marker, title in (
+        (grid[0], "test_auc_mean", OURS, "o", f"ours, {name}"),
+        (grid[1], "published_auc", PUBLISHED, "D", "published, Criteo"),
     ):
-        if scores is not None:
+        row[0].set_ylabel(f"{title}\ntest AUC (%)")
+        if _known(arms, column):
             for axes, predictor in zip(row, _SCATTER, strict=True):
-                _scatter(axes, theory, scores, predictor, colour, marker)
-        row[0].set_ylabel(title)
+                _draw_scatter(axes, arms, predictor, column, colour, marker)
     for axes, predictor in zip(grid[1], _SCATTER, strict=True):
         axes.set_xlabel(_PREDICTORS[predictor])
     return figure
 
 
-def _outcomes(results: Results) -> list[_Outcome]:
-    runs = results.runs("formats")
-    # QNN-alpha and the baselines were trained in other ways, so that their scores do not speak of a format.
-    runs = runs.filter((pl.col("dataset") == runs["dataset"][0]) & (pl.col("model") == "quadratic"))
+def _arms(results: Results) -> pl.DataFrame:
+    """The formats without post-activation: of the theory study, or before it was run of the format study.
 
-    def ours(metric: str, scale: float = 1.0) -> pl.DataFrame | None:
-        if metric not in runs.columns:
-            return None
-        return _plain(measured_formats(runs, metric=metric, scale=scale))
-
-    return [
-        _Outcome("test AUC", ours("test_auc", 100.0), _plain(published_formats())),
-        _Outcome("test log loss", ours("test_logloss"), _plain(published_formats("logloss"))),
-        _Outcome("latency, one row", ours("latency_us"), None),
-    ]
+    QNN-alpha and the baselines were trained in other ways, so that their scores do not speak of a format.
+    """
+    summary = results.table("theory" if results.has("theory") else "formats", "summary")
+    plain = (pl.col("model") == "quadratic") & (pl.col("post_activation") == "none") & (pl.col("n") > 0)
+    return summary.filter(plain & (pl.col("dataset") == summary["dataset"][0]))
 
 
-def _plain(scores: pl.DataFrame) -> pl.DataFrame:
-    """Scores without post-activation: the form whose smoothness and feature space the theory speaks of."""
-    return scores.filter(pl.col("post_activation") == "none").select("label", "mean")
+def _known(arms: pl.DataFrame, column: str) -> bool:
+    return column in arms.columns and arms[column].null_count() < len(arms)
 
 
-def _correlations(axes: Axes, theory: pl.DataFrame, outcome: _Outcome) -> None:
-    sources = ((outcome.ours, OURS, "o", OURS, -0.15), (outcome.paper, PUBLISHED, "D", "white", 0.15))
-    counts = []
-    for scores, colour, marker, face, shift in sources:
-        if scores is None:
-            continue
-        both = theory.join(scores, left_on="id", right_on="label")
-        counts.append(len(both))
-        for y, predictor in enumerate(_PREDICTORS):
-            found = rank_correlation(_numbers(both[predictor]), both["mean"].to_list())
-            if found.rho is None or found.low is None or found.high is None:
+def _correlations(arms: pl.DataFrame, outcomes: list[_Outcome]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """(predictor, outcome) -> n, rho, low, high, p_holm."""
+    columns = tuple(column for outcome in outcomes for column in (outcome.ours, outcome.paper) if column)
+    wanted = Correlate(predictors=tuple(_PREDICTORS), outcomes=columns)
+    asked = StudyConfig(name="theory", title="", task="train", datasets=(), arms=(), correlate=wanted)
+    return {(row["predictor"], row["outcome"]): row for row in correlations_table(asked, arms).iter_rows(named=True)}
+
+
+def _draw_correlations(axes: Axes, outcome: _Outcome, found: Mapping[tuple[str, str], Mapping[str, Any]]) -> None:
+    counts: list[int] = []
+    for column, colour, marker, shift in ((outcome.ours, OURS, "o", -0.15), (outcome.paper, PUBLISHED, "D", 0.15)):
+        rows = [
+            (y, found[predictor, column]) for y, predictor in enumerate(_PREDICTORS) if (predictor, column) in found
+        ]
+        counts += [row["n"] for _, row in rows if row["rho"] is not None]
+        for y, row in rows:
+            if row["rho"] is None:
                 continue
-            # The percentile interval need not hold the estimate; a bar of negative length would be no bar.
-            below, above = max(found.rho - found.low, 0.0), max(found.high - found.rho, 0.0)
+            # A percentile interval need not hold the estimate; a bar of negative length would be no bar.
+            ends = [[max(row["rho"] - row["low"], 0.0)], [max(row["high"] - row["rho"], 0.0)]]
             axes.errorbar(
-                found.rho,
+                row["rho"],
                 y + shift,
-                xerr=[[below], [above]],
+                xerr=ends,
                 marker=marker,
                 color=colour,
-                markerfacecolor=face,
+                markerfacecolor=colour if row["p_holm"] < _SIGNIFICANT else "white",
                 markersize=3.6,
                 elinewidth=0.7,
             )
     axes.axvline(0, color=GREY, linewidth=0.6)
-    axes.set_xlim(-1.05, 1.05)
-    axes.set_title(f"{outcome.title}, n = {' and '.join(map(str, counts))} formats")
-    axes.set_xlabel("Spearman's ρ, 95 % bootstrap interval")
+    axes.set_xlim(-1.08, 1.08)
+    axes.set_xticks([-1, 0, 1])
+    axes.set_title(f"{outcome.title}\nn = {' and '.join(str(count) for count in dict.fromkeys(counts))} formats")
 
 
-def _scatter(axes: Axes, theory: pl.DataFrame, scores: pl.DataFrame, predictor: str, colour: str, marker: str) -> None:
-    both = theory.join(scores, left_on="id", right_on="label")
-    values = both["mean"].to_numpy()
-    low, high = sorted(values)[len(values) // 4], sorted(values)[-1 - len(values) // 4]
-    floor = low - 4 * (high - low)
-    shown = both.filter(pl.col("mean") >= floor)
+def _draw_scatter(axes: Axes, arms: pl.DataFrame, predictor: str, column: str, colour: str, marker: str) -> None:
+    points = arms.select("label", x=predictor, y=pl.col(column) * 100).drop_nulls()
+    ordered = points["y"].sort().to_list()
+    lower, upper = ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]
+    floor = lower - _REACH * (upper - lower)
+    shown = points.filter(pl.col("y") >= floor)
     face = colour if marker == "o" else "white"
-    axes.plot(
-        shown[predictor], shown["mean"], linestyle="", marker=marker, color=colour, markerfacecolor=face, markersize=3
-    )
-    for row in both.filter(pl.col("mean") < floor).iter_rows(named=True):
-        # Far below the rest: at the edge, with its value.
+    axes.plot(shown["x"], shown["y"], linestyle="", marker=marker, color=colour, markerfacecolor=face, markersize=3)
+    for row in points.filter(pl.col("y") < floor).iter_rows(named=True):
         axes.annotate(
-            f"▾ {printed(row['id'])} {row['mean']:.2f}",
-            (row[predictor], 0.02),
+            f"▾ {printed(row['label'])} {row['y']:.2f}",
+            (row["x"], 0.02),
             xycoords=axes.get_xaxis_transform(),
             fontsize=6,
             color=colour,
-            ha="left",
         )
-    if predictor in ("monomials", "dimension"):
+    axes.margins(y=0.16)
+    if predictor in _LOGARITHMIC:
+        low, high = float(min(points["x"])), float(max(points["x"]))
         axes.set_xscale("log")
-        axes.set_xticks(ticks := [10, 30, 100, 300], list(map(str, ticks)))
+        ticks = [tick for power in range(8) for tick in (10**power, 3 * 10**power) if low / 2 < tick < high * 2]
+        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_xlim(0.85 * min(theory[predictor]), 1.18 * max(theory[predictor]))
-
-
-def _numbers(values: pl.Series) -> Sequence[float]:
-    """Ranks need an order only, so analytic (infinity) is the largest class."""
-    return [min(float(value), 1e9) for value in values]
+        axes.set_xlim(0.8 * low, 1.25 * high)
 
 
 FIGURE = FigureSpec(
     name="theory",
     caption=(
-        f"Theory of one layer at d = {DIM} against what was measured of the formats without post-activation. Above: rank "
-        "correlations with 95 % bootstrap intervals over the formats; formats are few and related, so an interval that covers 0 "
-        "shows nothing. Below: the AUCs themselves."
+        "What the theory says of the formats against what was measured of them, without post-activation. Above: rank "
+        "correlations over the formats; these are few and related, so an interval that covers 0 shows nothing, and none of it "
+        "shows a cause. Below: the AUCs themselves. Effective dimension, redundancy and rank are of one layer at d = 8."
     ),
     draw=draw,
-    studies=("formats",),
+    studies=("theory",),
 )

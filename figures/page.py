@@ -213,9 +213,11 @@ def _figure(item: Built, caption: str) -> str:
         # Width and height stand in the header chunk; with them the page does not jump while it loads.
         width, height = (int.from_bytes(pixels[start : start + 4], "big") for start in (16, 20))
         share = min(1.0, width / PNG_DPI / TWO_COLUMNS_IN)
+        data = base64.b64encode(pixels).decode("ascii")
         content = (
-            f'<div class="picture" tabindex="0" role="region" aria-label="{item.name}"><img src="data:image/png;base64,{base64.b64encode(pixels).decode("ascii")}" alt="{caption}" '
-            f'width="{width}" height="{height}" style="max-width:{share * 72:.0f}rem" loading="lazy"></div>'
+            f'<div class="picture" tabindex="0" role="region" aria-label="{item.name}">'
+            f'<img src="data:image/png;base64,{data}" alt="{caption}" width="{width}" height="{height}" '
+            f'style="max-width:{share * 72:.0f}rem" loading="lazy"></div>'
         )
     return f'<figure id="figure-{item.name}">{content}<figcaption>{caption}</figcaption></figure>'
 

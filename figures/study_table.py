@@ -101,12 +101,12 @@ def study_table(
 
 
 def ours(row: Mapping[str, Any], measure: Measure) -> str:
-    """Our mean, with half the width of its 95 % interval where there are several seeds."""
+    """Our mean, with half the width of its 95 % interval where several seeds differ."""
     mean, high = row.get(f"{measure.metric}_mean"), row.get(f"{measure.metric}_high")
     if mean is None:
         return NOTHING
     text = f"{mean * measure.scale:.{measure.digits}f}"
-    return text if high is None else rf"{text} $\pm$ {(high - mean) * measure.scale:.{measure.digits}f}"
+    return text if high is None or high == mean else rf"{text} $\pm$ {(high - mean) * measure.scale:.{measure.digits}f}"
 
 
 def theirs(row: Mapping[str, Any], measure: Measure) -> str:

@@ -90,7 +90,9 @@ def draw_sweep(results: Results, sweep: Sweep, metrics: Sequence[Metric], *, pap
         metrics: one row of panels each.
         paper: the published values, as `published_sweep` gives them.
     """
-    runs = results.runs(sweep.study).with_columns(value=pl.col(sweep.setting))
+    # Models for comparison, which have no such setting, are left to the table.
+    keys = ["value", sweep.group] if sweep.group else ["value"]
+    runs = results.runs(sweep.study).with_columns(value=pl.col(sweep.setting)).drop_nulls(keys)
     ours = runs["dataset"].unique(maintain_order=True).to_list()
     theirs = paper["dataset"].unique(maintain_order=True).to_list()
     figure = new_figure(height_in=0.55 + 1.25 * len(metrics))
@@ -98,7 +100,6 @@ def draw_sweep(results: Results, sweep: Sweep, metrics: Sequence[Metric], *, pap
     for row, metric in zip(panels, metrics, strict=True):
         for axes, dataset in zip(row, ours, strict=False):
             here = runs.filter(pl.col("dataset") == dataset)
-            keys = ["value", sweep.group] if sweep.group else ["value"]
             marks = over_seeds(here.with_columns(shown=pl.col(metric.ours) * metric.scale), by=keys, value="shown")
             _panel(axes, marks, sweep, colour=OURS)
             axes.set_title(ours_title(here, marks["n"].to_list(), separator="\n"))

@@ -10,7 +10,7 @@ _LATENCY = Measure(
     title="latency (µs)",
     metric="latency_us",
     published="latency_ms_per_100_samples",
-    digits=1,
+    digits=2,
     published_title="ms / 100 samples",
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from studies.collect import collect
-from studies.config import Arm, StudyConfig, load_config, with_changes
+from studies.config import Arm, Choice, StudyConfig, load_config, study_names, with_changes
 from studies.plan import plan
 from studies.record import Record, Store
 from studies.spec import RunSpec
@@ -17,12 +17,11 @@ from studies.spec import RunSpec
 SEEDS = 3
 # All of them would take a quarter of a minute to count; these have every shape.
 FORMATS = ("T1", "T4", "T9", "T13", "T19", "T22", "Linear", "CrossNetV2")
-STUDIES = ("formats", "boundaries")
 
 
 def write_all(folder: Path) -> None:
     """Collect every study that a figure or table reads, with made-up measurements."""
-    for study in STUDIES:
+    for study in study_names():
         write_study(folder, study)
 
 
@@ -43,12 +42,16 @@ def _few_formats(config: StudyConfig) -> StudyConfig:
     def few(arm: Arm) -> Arm:
         choice = arm.options.get("format")
         if not isinstance(choice, tuple):
-            return arm
+            return replace(arm, options={key: _few_numbers(value) for key, value in arm.options.items()})
         wanted = FORMATS if any("*" in pattern for pattern in choice) else choice
         kept = tuple(id for id in wanted if f"!{id}" not in choice and id in FORMATS)
         return replace(arm, options={**arm.options, "format": kept or choice[:1]})
 
     return replace(config, arms=tuple(map(few, config.arms)))
+
+
+def _few_numbers(choice: Choice) -> Choice:
+    return choice[:3] if isinstance(choice, tuple) and isinstance(choice[0], int) else choice
 
 
 def _measured(spec: RunSpec, generator: np.random.Generator) -> dict[str, Any]:
@@ -77,5 +80,6 @@ def _measured(spec: RunSpec, generator: np.random.Generator) -> dict[str, Any]:
             "inference_us": 2 + noise(0, 0.1),
             "parameters": 60_000.0 + 1_000 * (int(spec.arm, 16) % 50),
             "embedding_parameters": 50_000.0,
+            "peak_mib": 500 + noise(0, 5),
         }
     }
