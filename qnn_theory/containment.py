@@ -50,8 +50,7 @@ from qnn_theory.parameter_maps import Assignment, BuildingBlocks, Combination, F
 from qnn_theory.stacking import fill_parameters
 from qnn_theory.widths import Parameter, divisor, parameters, width
 
-_POINTS = 96
-_TRIES = 2000
+_POINTS = 64
 _SEED = 20250517
 
 _Choice: TypeAlias = dict["_Slot", Combination]
@@ -72,16 +71,21 @@ class MapProof:
     error_bound: float
 
 
-def find_map(source: Format, target: Format) -> ParameterMap | None:
+def find_map(source: Format, target: Format, *, tries: int = 2000) -> ParameterMap | None:
     """A map from the parameters of `source` to those of `target` under which both are the same function, or None.
 
     None only says that the search found nothing. Row sums are written out: the copies of W are W[1], W[2], ....
+
+    Args:
+        source: the format whose functions are to be written in the other.
+        target: the other format.
+        tries: how many choices of the parameters that the target is not affine in are tried.
     """
     a, b = _strip_common_activation(normal_form(source.expr), normal_form(target.expr))
     if width(a) != width(b):
         return None
     for products in (False, True):
-        found = _Search(a, b, products=products).run()
+        found = _Search(a, b, products=products, tries=tries).run()
         if found is not None:
             return found
     return None
@@ -177,8 +181,8 @@ class _Sample:
 class _Search:
     """One search for a map from the parameters of `a` to those of `b`."""
 
-    def __init__(self, a: Expr, b: Expr, *, products: bool) -> None:
-        self.a, self.b = a, b
+    def __init__(self, a: Expr, b: Expr, *, products: bool, tries: int) -> None:
+        self.a, self.b, self.tries = a, b, tries
         self.parts = math.lcm(*(width(node).denominator for node in (*walk(a), *walk(b))), *_slices(a), *_slices(b))
         step = math.lcm(divisor(a), divisor(b), self.parts)
         self.sample = _Sample(a, step * -(-3 // step), points=_POINTS, seed=_SEED)
@@ -237,9 +241,7 @@ class _Search:
         if count == 1:
             return [([0], slots)]
         generator = np.random.default_rng(_SEED + 2)
-        base = fill_parameters(
-            self.b, dim=self.sample.dim, entry=lambda name, index: int(generator.integers(1, PRIME))
-        )
+        base = fill_parameters(self.b, dim=self.sample.dim, entry=lambda name, index: int(generator.integers(1, PRIME)))
         reference = self.sample.evaluate(self.b, base)
         size = len(reference) // count
         touched: dict[tuple[str, int], set[int]] = {}
@@ -274,7 +276,7 @@ class _Search:
             columns = [(slot, formula) for slot in unknown for formula in self._candidates(slot)]
             for choice in self._fixed_choices(fixed):
                 tries += 1
-                if tries > _TRIES:
+                if tries > self.tries:
                     return None
                 solution = self._solve_free(choice, columns, rows, target)
                 if solution is not None:
@@ -322,7 +324,9 @@ class _Search:
     def _fixed_choices(self, fixed: Sequence[_Slot]) -> Iterator[_Choice]:
         """Values of the parameters that the target is not affine in, the likely ones first."""
         units = _units(self.b)
-        arguments = {node.of.name for node in walk(self.b) if isinstance(node, Activation) and isinstance(node.of, Affine)}
+        arguments = {
+            node.of.name for node in walk(self.b) if isinstance(node, Activation) and isinstance(node.of, Affine)
+        }
         gated: list[tuple[str, int]] = []
         plain: list[tuple[str, int]] = []
         for name, row in dict.fromkeys((units[slot.parameter.name], slot.row) for slot in fixed):
@@ -430,7 +434,9 @@ class _Search:
                 result.append((block != row, choice))
         return [choice for _, choice in sorted(result, key=lambda pair: pair[0])]
 
-    def _affine_form(self, part: Expr, block: int, row: int, *, with_bias: bool) -> tuple[Combination, Combination] | None:
+    def _affine_form(
+        self, part: Expr, block: int, row: int, *, with_bias: bool
+    ) -> tuple[Combination, Combination] | None:
         """Weight and bias of an affine sub-expression, as combinations of the source's building blocks."""
         values = self.sample.evaluate(part, self.sample.values)
         size = self.sample.dim // self.parts
@@ -496,9 +502,7 @@ def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
 
     mapped = map.apply(values, dim=dim, constant=lambda number: flint.fmpq(number.numerator, number.denominator))
     first_gate = len(names) + len(entries)
-    return all(
-        _vanishes(left - right, first_gate) for left, right in zip(run(a, values), run(b, mapped), strict=True)
-    )
+    return all(_vanishes(left - right, first_gate) for left, right in zip(run(a, values), run(b, mapped), strict=True))
 
 
 def _vanishes(difference: Any, first_gate: int) -> bool:
@@ -544,7 +548,9 @@ def _conflicts(expr: Expr) -> tuple[set[str], set[frozenset[str]]]:
         return {frozenset((p, q)) for p in names for q in names}
 
     def across(parts: Sequence[set[str]]) -> set[frozenset[str]]:
-        return {frozenset((p, q)) for i, left in enumerate(parts) for right in parts[i + 1 :] for p in left for q in right}
+        return {
+            frozenset((p, q)) for i, left in enumerate(parts) for right in parts[i + 1 :] for p in left for q in right
+        }
 
     match expr:
         case Input() | FirstInput():
@@ -604,7 +610,9 @@ def _activation_arguments(expr: Expr) -> list[Expr]:
 
 
 def _inside_power(expr: Expr, name: str) -> bool:
-    return any(isinstance(node, Power) and any(getattr(n, "name", None) == name for n in walk(node)) for node in walk(expr))
+    return any(
+        isinstance(node, Power) and any(getattr(n, "name", None) == name for n in walk(node)) for node in walk(expr)
+    )
 
 
 def _slices(expr: Expr) -> list[int]:

@@ -51,9 +51,7 @@ class LinearRules:
         self.support = sorted({m for member in members for m in member}, key=lambda m: (-sum(m), tuple(-e for e in m)))
         self.degree = max(map(sum, self.support), default=0)
         first = members[0]
-        self.fixed = {
-            m: first.get(m, 0) for m in self.support if all(f.get(m, 0) == first.get(m, 0) for f in members)
-        }
+        self.fixed = {m: first.get(m, 0) for m in self.support if all(f.get(m, 0) == first.get(m, 0) for f in members)}
 
     @cached_property
     def relations(self) -> list[tuple[dict[Monomial, int], int]]:
@@ -63,7 +61,9 @@ class LinearRules:
             return []
         rows = [[f.get(m, 0) for m in free] + [1] for f in self._members]
         kernel, nullity = flint.nmod_mat(len(rows), len(free) + 1, [c for row in rows for c in row], PRIME).nullspace()
-        equations = flint.nmod_mat(nullity, len(free) + 1, [int(kernel[r, c]) for c in range(nullity) for r in range(len(free) + 1)], PRIME)
+        equations = flint.nmod_mat(
+            nullity, len(free) + 1, [int(kernel[r, c]) for c in range(nullity) for r in range(len(free) + 1)], PRIME
+        )
         reduced, rank = equations.rref() if nullity else (equations, 0)
         result = []
         for r in range(rank):
@@ -86,7 +86,7 @@ class LinearRules:
                 "degree",
                 (0, 0, 0),
                 f"has degree at most {top}",
-                f"has degree {degree} ({_text(worst)})",
+                f"has degree {degree} ({monomial_text(worst)})",
                 lambda f: any(c and sum(m) > top for m, c in f.items()),
             )
         if own is not None and self.support and all(m[own] for m in self.support):
@@ -96,7 +96,7 @@ class LinearRules:
                     "divisibility",
                     (1, 0, 0),
                     f"is divisible by x_{own + 1}: it vanishes where x_{own + 1} = 0",
-                    f"has the term {_text(_simplest(rest))}",
+                    f"has the term {monomial_text(_simplest(rest))}",
                     lambda f: any(c and not m[own] for m, c in f.items()),
                 )
         known = set(self.support)
@@ -106,7 +106,7 @@ class LinearRules:
             return Violation(
                 "monomial",
                 (2, sum(m), len(m)),
-                f"has no term {_text(m)}",
+                f"has no term {monomial_text(m)}",
                 f"has it with coefficient {polynomial[m]}",
                 lambda f: bool(f.get(m, 0)),
             )
@@ -116,7 +116,7 @@ class LinearRules:
                 return Violation(
                     "fixed coefficient",
                     (3, sum(m), 0),
-                    f"has the coefficient {number} at {_text(m)}",
+                    f"has the coefficient {number} at {monomial_text(m)}",
                     f"has the coefficient {polynomial.get(m, Fraction(0))}",
                     lambda f, m=m, number=number: f.get(m, Fraction(0)) != number,  # type: ignore[misc]
                 )
@@ -132,7 +132,7 @@ class LinearRules:
             total = _rational(value)
             if total is None or None in numbers.values() or not broken(polynomial, relation, value):
                 continue
-            left = _sum_text([(c, f"[{_text(m)}]") for m, c in numbers.items() if c is not None])
+            left = _sum_text([(c, f"[{monomial_text(m)}]") for m, c in numbers.items() if c is not None])
             has = sum((c * polynomial.get(m, Fraction(0)) for m, c in numbers.items() if c is not None), Fraction(0))
             found.append(
                 Violation(
@@ -152,11 +152,14 @@ def _rational(value: int) -> Fraction | None:
 
 def polynomial_text(polynomial: Polynomial) -> str:
     """A polynomial with rational coefficients, ``x_1*x_2 + 2*x_1``."""
-    terms = sorted(((m, c) for m, c in polynomial.items() if c), key=lambda term: (-sum(term[0]), [-e for e in term[0]]))
-    return _sum_text([(c, _text(m)) for m, c in terms])
+    terms = sorted(
+        ((m, c) for m, c in polynomial.items() if c), key=lambda term: (-sum(term[0]), [-e for e in term[0]])
+    )
+    return _sum_text([(c, monomial_text(m)) for m, c in terms])
 
 
-def _text(monomial: Monomial) -> str:
+def monomial_text(monomial: Monomial) -> str:
+    """``x_1^2*x_3``; 1 for no factors."""
     parts = [f"x_{i + 1}" + (f"^{e}" if e > 1 else "") for i, e in enumerate(monomial) if e]
     return "*".join(parts) or "1"
 

@@ -19,6 +19,7 @@ from qnn_theory.intervals import interval
 from qnn_theory.rewrite import replace
 from qnn_theory.widths import parameters
 
+
 @cache
 def normal_form(expr: Expr) -> Expr:
     """The rewritten layer; its parameters are those of `unrolled_values`."""
@@ -60,9 +61,7 @@ def rolled_values(expr: Expr, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(expr: Expr, m: int) -> Expr:
     def rule(node: Expr) -> Expr:
-        return (
-            with_fields(node, name=f"{node.name}[{m}]") if isinstance(node, Affine | Bilinear | Scale) else node
-        )
+        return with_fields(node, name=f"{node.name}[{m}]") if isinstance(node, Affine | Bilinear | Scale) else node
 
     return replace(expr, rule)
 

@@ -93,7 +93,11 @@ class Assignment:
         if len(self.blocks) > 1:
             merged = [_merged([row[c] for row in self.blocks]) for c in range(len(self.blocks[0]))]
             if all(text is not None for text in merged):
-                return " | ".join(str(text) for text in merged) if len(merged) == 1 else f"[{' | '.join(map(str, merged))}]"
+                return (
+                    " | ".join(str(text) for text in merged)
+                    if len(merged) == 1
+                    else f"[{' | '.join(map(str, merged))}]"
+                )
         rows = [" | ".join(part.text for part in row) for row in self.blocks]
         return rows[0] if len(rows) == 1 and len(self.blocks[0]) == 1 else f"[{'; '.join(rows)}]"
 
@@ -330,9 +334,7 @@ def _diagonal_of_rows_times_matrix(rows: Any, matrix: Any) -> Any:
 
 
 def _scaled_forms(vector: Any, forms: Any) -> Any:
-    return [
-        [[factor * entry for entry in row] for row in form] for factor, form in zip(vector, forms, strict=True)
-    ]
+    return [[[factor * entry for entry in row] for row in form] for factor, form in zip(vector, forms, strict=True)]
 
 
 def _scalar(combination: Combination, values: Mapping[str, Any], dim: int, constant: Constant) -> Any:

@@ -114,7 +114,7 @@ def rational_ring(dim: int) -> Any:
 
 def residue_ring(dim: int) -> Any:
     """Polynomials in d inputs modulo `PRIME`."""
-    return flint.nmod_mpoly_ctx.get([f"x_{i + 1}" for i in range(dim)], PRIME, "degrevlex")
+    return flint.nmod_mpoly_ctx.get([f"x_{i + 1}" for i in range(dim)], modulus=PRIME, ordering="degrevlex")
 
 
 def residue(number: Fraction | int) -> int:

@@ -76,7 +76,9 @@ def nested(expr: Expr, entries: Mapping[Entry, Fraction], *, dim: int) -> dict[s
     return fill_parameters(expr, dim=dim, entry=lambda name, index: entries.get((name, index), Fraction(0)))
 
 
-def shrink(entries: Mapping[Entry, Fraction], holds: Callable[[Mapping[Entry, Fraction]], bool]) -> dict[Entry, Fraction]:
+def shrink(
+    entries: Mapping[Entry, Fraction], holds: Callable[[Mapping[Entry, Fraction]], bool]
+) -> dict[Entry, Fraction]:
     """Set as many entries to zero as the property allows, parameter by parameter and half by half; the rest to 1 or -1.
 
     Args:
@@ -129,9 +131,7 @@ def witness(expr: Expr, entries: Mapping[Entry, Fraction], *, dim: int, outputs:
     def rational(number: Fraction) -> Any:
         return flint.fmpq(number.numerator, number.denominator)
 
-    values = fill_parameters(
-        expr, dim=dim, entry=lambda name, index: rational(entries.get((name, index), Fraction(0)))
-    )
+    values = fill_parameters(expr, dim=dim, entry=lambda name, index: rational(entries.get((name, index), Fraction(0))))
     results = evaluate(expr, generators[:dim], values, activation=activate, constant=rational)
     return Witness(
         dim=dim,
