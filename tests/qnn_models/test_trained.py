@@ -36,7 +36,7 @@ def test_a_model_comes_back_with_its_weights_layout_and_vocabulary(tmp_path: Pat
     assert found.layout == dataset.layout
     assert found.report == {"test_auc": 0.75}
     rows = dataset.encoder.decode(ids)
-    encoder = Encoder.load(found.vocabulary, schema=dataset.encoder.schema)
+    encoder = Encoder.load(found.vocabulary)
     assert torch.equal(encoder.encode_tensor(rows), ids)
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.name = "fm"  # type: ignore[misc]
