@@ -5,29 +5,41 @@ They live here and not in `studies.commands`, because an import only ever points
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
-RESULTS = Path("results")
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def _results_options(command: F) -> F:
+    """The options that say which results are read."""
+    for option in (
+        click.option("--quick", is_flag=True, help="The results of shortened runs, in RESULTS/quick."),
+        click.option(
+            "--results",
+            type=click.Path(path_type=Path, file_okay=False),
+            default=Path("results"),
+            show_default=True,
+            help="Folder with the collected CSVs.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RESULTS,
-    show_default=True,
-    help="Folder with the collected CSVs.",
-)
+@_results_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the files.  [default: figures/ in the results]",
 )
 @click.option("--list", "only_list", is_flag=True, help="List figures and tables with the studies they need.")
-def figures(names: tuple[str, ...], results: Path, out: Path | None, only_list: bool) -> None:
+def figures(names: tuple[str, ...], results: Path, quick: bool, out: Path | None, only_list: bool) -> None:
     """Draw the figures (PDF and PNG) and write the LaTeX tables from collected results; all of them for no NAME.
 
     One whose study has not been collected says so, and the others are drawn.
@@ -47,7 +59,8 @@ def figures(names: tuple[str, ...], results: Path, out: Path | None, only_list: 
         else:
             click.echo(f"{built.name}: {', '.join(str(path) for path in built.files)}")
 
-    done = build(names, results=results, out=out or results / "figures", progress=report)
+    folder = results / "quick" if quick else results
+    done = build(names, results=folder, out=out or folder / "figures", progress=report)
     missing = sum(1 for built in done if built.missing)
     if names and missing:
         raise click.exceptions.Exit(1)
@@ -56,22 +69,17 @@ def figures(names: tuple[str, ...], results: Path, out: Path | None, only_list: 
 
 
 @click.command()
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=RESULTS,
-    show_default=True,
-    help="Folder with the collected CSVs.",
-)
+@_results_options
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The page.  [default: report.html in the results]"
 )
-def report(results: Path, out: Path | None) -> None:
+def report(results: Path, quick: bool, out: Path | None) -> None:
     """Write the report: one HTML file with theory, measurements, figures and claims that loads nothing from elsewhere."""
     from figures.page import write_page
 
-    page = out or results / "report.html"
-    built = write_page(results=results, figures=results / "figures", out=page)
+    folder = results / "quick" if quick else results
+    page = out or folder / "report.html"
+    built = write_page(results=folder, figures=folder / "figures", out=page)
     for item in built:
         if item.missing:
             click.echo(f"{item.name}: not drawn. {item.missing}", err=True)

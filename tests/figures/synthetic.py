@@ -35,6 +35,7 @@ def write_study(folder: Path, study: str, *, seeds: int = SEEDS, quick: bool = F
     collect(config, store, folder, quick=quick)
 
 
+_SCALING = ("step_ms", "epoch_seconds", "rows_per_second", "inference_us", "peak_mib")
 _ENVIRONMENT = {"commit": "0123456789ab", "torch": "2.13.0", "processor": "A processor", "threads": 1}
 
 
@@ -70,6 +71,10 @@ def _measured(spec: RunSpec, generator: np.random.Generator) -> dict[str, Any]:
                 "test_labels": [int(x > y) for x, y in points],
             },
         }
+    if spec.task == "scaling":
+        sizes = (spec.option(axis) for axis in ("fields", "embedding_dim", "layers", "rows", "batch_size", "processes"))
+        size = float(np.prod([float(value or 1) for value in sizes])) / 1e4
+        return {"metrics": {name: size * np.exp(noise(0, 0.02)) for name in _SCALING}}
     return {
         "metrics": {
             "test_auc": 0.86 + level + noise(0, 0.001),
