@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import sympy
 
@@ -124,6 +125,42 @@ def relation_table(found: Relation) -> Table:
             "statement": found.text,
             "certificate": found.certificate.to_dict(),
         },
+    )
+
+
+class Finding(Protocol):
+    """What a row of the claims table needs; `qnn_theory.claims.Claim` is one."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def statement(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def verdict(self) -> str: ...  # noqa: D102
+    @property
+    def evidence(self) -> str: ...  # noqa: D102
+    @property
+    def computed_by(self) -> str: ...  # noqa: D102
+
+
+def claims_table(claims: Sequence[Finding]) -> Table:
+    """The paper's claims with verdict, evidence, and the computation behind it."""
+    fields = ("id", "verdict", "statement", "source", "evidence", "computed_by")
+    verdicts = Counter(claim.verdict for claim in claims)
+    return Table(
+        title="Claims of the paper: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()),
+        headers=("claim", "verdict", "statement and evidence"),
+        rows=tuple(
+            (
+                Cell(claim.id),
+                Cell(claim.verdict),
+                Cell(f"{claim.statement} [{claim.source}]\n{claim.evidence} (computed by {claim.computed_by})"),
+            )
+            for claim in claims
+        ),
+        data=[{name: getattr(claim, name) for name in fields} for claim in claims],
     )
 
 

@@ -58,3 +58,13 @@ def relate(first: str, second: str, rendering: Rendering | None) -> None:
     from qnn_theory.report import read_format, relation_table
 
     _print(relation_table(relation(read_format(first), read_format(second))), rendering)
+
+
+@click.command()
+@_rendering_options
+def claims(rendering: Rendering | None) -> None:
+    """Check the paper's computable claims: verdict, evidence, and where each was computed."""
+    from qnn_theory.claims import claims as all_claims
+    from qnn_theory.report import claims_table
+
+    _print(claims_table(all_claims()), rendering)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
@@ -13,7 +14,15 @@ from qnn_theory.cost import cost
 from qnn_theory.expr import affine, relu, scale, x
 from qnn_theory.formats import Format
 from qnn_theory.relations import relation
-from qnn_theory.report import format_card, formats_table, formula_text, read_format, relation_table, smallest_width
+from qnn_theory.report import (
+    claims_table,
+    format_card,
+    formats_table,
+    formula_text,
+    read_format,
+    relation_table,
+    smallest_width,
+)
 from qnn_theory.smoothness import smoothness
 from qnn_theory.tables import render
 from qnn_theory.widths import check_dim
@@ -84,6 +93,22 @@ def test_a_relation_shows_both_directions(first: str, second: str, kind: str) ->
     text = render(table, width=10_000)
     assert all(line in text for line in (*found.certificate.forward.lines, *found.certificate.backward.lines))
     assert render(table, "latex").isascii()
+
+
+def test_claims_count_their_verdicts() -> None:
+    @dataclass(frozen=True)
+    class Claim:
+        id: str
+        verdict: str
+        statement: str = "A is B."
+        source: str = "section 3.1"
+        evidence: str = "A at d = 2 is B."
+        computed_by: str = "relations.relation"
+
+    table = claims_table([Claim("one", "holds"), Claim("two", "fails"), Claim("three", "holds")])
+    assert table.title == "Claims of the paper: 2 holds, 1 fails"
+    assert [entry["verdict"] for entry in table.data] == ["holds", "fails", "holds"]
+    assert "A at d = 2 is B. (computed by relations.relation)" in render(table, width=200)
 
 
 def test_a_format_of_ones_own_has_a_card() -> None:
