@@ -6,7 +6,7 @@ element is one byte: whether it passed both ReLU and dropout. With BatchNorm, wh
 projections are kept as well.
 
 `row_gate` is the whole interface. It computes what `plain_row_gate` computes, draws the same dropout masks, and falls back to it
-on other devices, inside `torch.compile` and `torch.export`.
+on other devices, inside `torch.compile` and `torch.export`, and under a mode that watches each torch function.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import has_torch_function
 
 from qnn_models.dropout import Dropout
 
@@ -71,7 +72,8 @@ def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:
 def _gates(
     x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dropout: nn.Module | None, *, passes: int
 ) -> tuple[Tensor, ...]:
-    if x.device.type != "cpu" or torch.compiler.is_compiling() or torch.is_autocast_enabled("cpu"):
+    watched = torch.compiler.is_compiling() or has_torch_function((x, weight, bias))
+    if x.device.type != "cpu" or watched or torch.is_autocast_enabled("cpu"):
         return plain_row_gate(x, weight, bias, norm, dropout, passes=passes)
     rows, width, inner = weight.shape
     matrix, vector = weight.reshape(rows * width, inner), bias.reshape(rows * width)
