@@ -23,9 +23,14 @@ from qnn_theory.invariants.smoothness_class import by_smoothness
 
 Effort: TypeAlias = Literal["quick", "thorough", "all"]
 
-_QUICK: tuple[Callable[[Pair], Separation | None], ...] = (by_width, by_smoothness, by_coefficients, by_sign)
-_THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
+_QUICK: tuple[Callable[[Pair], Separation | None], ...] = (
+    by_width,
+    by_smoothness,
+    by_coefficients,
+    by_sign,
     by_rank,
+)
+_THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
     by_kinks,
     by_finite_differences,
     by_polynomial_members,

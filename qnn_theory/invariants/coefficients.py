@@ -104,7 +104,7 @@ def _polynomial_member(pair: Pair, dim: int) -> Separation | None:
 
         shown = pair.shown(entries, holds, dim, [output])
         rule = (
-            f"y_{output + 1} of {pair.target.id} depends on one relu(u), u affine: u is constant, or relu(u) = 0 on a half-space; "
+            f"y_{output + 1} of {pair.target.id} depends on one relu(u), u affine: u is constant or relu(u) = 0 on a half-space; "
             f"so if y_{output + 1} is a polynomial, it is one with a constant in place of relu(u): it {broken.rule}"
         )
         finding = finding_of(pair, shown, output, _constant_relu_rules(pair.b, dim)[output], broken)
