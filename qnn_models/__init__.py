@@ -6,4 +6,9 @@ from qnn_models.network import FieldEmbedding as FieldEmbedding
 from qnn_models.network import QNNAlphaNetwork as QNNAlphaNetwork
 from qnn_models.network import QuadraticNetwork as QuadraticNetwork
 from qnn_models.qnn_alpha import QNNAlpha as QNNAlpha
+from qnn_models.registry import build as build
+from qnn_models.registry import model_names as model_names
 from qnn_models.stack import QuadraticStack as QuadraticStack
+from qnn_models.trained import load_trained as load_trained
+from qnn_models.training import TrainConfig as TrainConfig
+from qnn_models.training import train as train
