@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 import sympy
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import qnn_theory as qt
@@ -87,16 +88,43 @@ def kept_for_backward(layer: QuadraticLayer, dim: int, batch: int) -> int:
     return len(addresses)
 
 
+class OneByOne(TorchFunctionMode):
+    """A mode that watches torch functions, under which the modules fuse none of them."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return function(*args, **(kwargs or {}))
+
+
 @pytest.mark.parametrize("format", ALL, ids=lambda f: f.id)
 def test_kept_memory_is_what_autograd_keeps(format: Format) -> None:
     formula = cost(format)
     for dim in (2 * divisor(format.expr), 4 * divisor(format.expr)):
         layer = QuadraticLayer(format, dim=dim, dtype=torch.float64, seed=0)
         # The difference of two batches leaves out the parameters, which autograd keeps as well.
-        growth = kept_for_backward(layer, dim, 5) - kept_for_backward(layer, dim, 3)
+        with OneByOne():
+            growth = kept_for_backward(layer, dim, 5) - kept_for_backward(layer, dim, 3)
         expected = 2 * formula.activation_elements.subs(D, dim)
         # einsum copies what it broadcasts over the rows, which the formula does not follow.
         assert growth >= expected if format.id == "row-bilinear" else growth == expected
+
+
+def masks_of_fused_gates(output: torch.Tensor) -> list[torch.Tensor]:
+    found, todo = [], [output.grad_fn]
+    while todo:
+        node = todo.pop()
+        found += node.sums.active if hasattr(node, "sums") else []
+        todo += [following for following, _ in node.next_functions if following is not None]
+    return found
+
+
+@pytest.mark.parametrize("id", ["QNN-alpha", "QNN-alpha-released"])
+def test_a_fused_gate_keeps_a_byte_an_element(id: str) -> None:
+    formula, dim = cost(id), 8
+    layer = QuadraticLayer(id, dim=dim, dtype=torch.float64, seed=0)
+    scalars = kept_for_backward(layer, dim, 5) - kept_for_backward(layer, dim, 3)
+    assert scalars == 2 * (formula.activation_elements - formula.gate_channels).subs(D, dim)
+    (mask,) = masks_of_fused_gates(layer(*inputs(dim, 5)))
+    assert mask.numel() * mask.element_size() == 5 * formula.gate_channels.subs(D, dim)
 
 
 @pytest.mark.parametrize(
