@@ -7,11 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import sympy
 
 from qnn_theory.certificates import heading
+from qnn_theory.claims import Claim
 from qnn_theory.closed_forms import degree_formula, dimension_formula
 from qnn_theory.cost import ROWS, cost, network_cost
 from qnn_theory.dimension import EffectiveDimension, effective_dimension
@@ -128,24 +129,7 @@ def relation_table(found: Relation) -> Table:
     )
 
 
-class Finding(Protocol):
-    """What a row of the claims table needs; `qnn_theory.claims.Claim` is one."""
-
-    @property
-    def id(self) -> str: ...  # noqa: D102
-    @property
-    def statement(self) -> str: ...  # noqa: D102
-    @property
-    def source(self) -> str: ...  # noqa: D102
-    @property
-    def verdict(self) -> str: ...  # noqa: D102
-    @property
-    def evidence(self) -> str: ...  # noqa: D102
-    @property
-    def computed_by(self) -> str: ...  # noqa: D102
-
-
-def claims_table(claims: Sequence[Finding]) -> Table:
+def claims_table(claims: Sequence[Claim]) -> Table:
     """The paper's claims with verdict, evidence, and the computation behind it."""
     fields = ("id", "verdict", "statement", "source", "evidence", "computed_by")
     verdicts = Counter(claim.verdict for claim in claims)

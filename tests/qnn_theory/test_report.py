@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
 import sympy
 
 import qnn_theory as qt
+from qnn_theory.claims import Claim, Verdict
 from qnn_theory.cost import cost
 from qnn_theory.expr import affine, relu, scale, x
 from qnn_theory.formats import Format
@@ -96,19 +96,13 @@ def test_a_relation_shows_both_directions(first: str, second: str, kind: str) ->
 
 
 def test_claims_count_their_verdicts() -> None:
-    @dataclass(frozen=True)
-    class Claim:
-        id: str
-        verdict: str
-        statement: str = "A is B."
-        source: str = "section 3.1"
-        evidence: str = "A at d = 2 is B."
-        computed_by: str = "relations.relation"
+    def claim(id: str, verdict: Verdict) -> Claim:
+        return Claim(id=id, verdict=verdict, statement="A is B.", source="key", evidence="So.", computed_by="qt.cost")
 
-    table = claims_table([Claim("one", "holds"), Claim("two", "fails"), Claim("three", "holds")])
+    table = claims_table([claim("one", "holds"), claim("two", "fails"), claim("three", "holds")])
     assert table.title == "Claims of the paper: 2 holds, 1 fails"
     assert [entry["verdict"] for entry in table.data] == ["holds", "fails", "holds"]
-    assert "A at d = 2 is B. (computed by relations.relation)" in render(table, width=200)
+    assert "So. (computed by qt.cost)" in render(table, width=200)
 
 
 def test_a_format_of_ones_own_has_a_card() -> None:

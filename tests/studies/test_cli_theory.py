@@ -22,6 +22,7 @@ THEORY = [
     ["show", "T9"],
     ["show", "T19~gelu+relu", "--latex"],
     ["relate", "T9", "T22"],
+    ["claims"],
 ]
 
 
@@ -171,6 +172,16 @@ def test_relate_prints_the_certificate() -> None:
     assert json.loads(run("relate", "T4+relu", "T4", "--json"))["kind"] == "equivalent"
     assert "W\\_a" in run("relate", "T9", "T22", "--latex")
     assert run("relate", "T9", "T5", "--markdown").startswith("**T9 is contained in T5")
+
+
+def test_claims_state_verdict_and_evidence() -> None:
+    listed = json.loads(run("claims", "--json"))
+    assert {entry["verdict"] for entry in listed} <= {"holds", "fails", "not decidable here"}
+    assert {"T22-differs-from-T9": "fails", "rows-inert": "holds"}.items() <= {
+        entry["id"]: entry["verdict"] for entry in listed
+    }.items()
+    assert all(entry["evidence"] and entry["computed_by"] for entry in listed)
+    assert run("claims", "--latex").isascii()
 
 
 def cpu_seconds(*arguments: str) -> float:
