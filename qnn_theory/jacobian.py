@@ -45,17 +45,23 @@ class Gradient:
         x: with respect to the layer's input, shape (points, d).
         x0: with respect to the network's first input.
         parameters: with respect to each parameter, shape (points, *shape).
+        written: the parameters (with their row) that already hold a part.
     """
 
     scalars: Scalars
     x: Array
     x0: Array
-    parameters: dict[str, Array] = field(default_factory=dict)
+    parameters: dict[str, Array]
+    written: set[tuple[str, int | None]] = field(default_factory=set)
 
     def add(self, name: str, row: int | None, part: Array) -> None:
         """Add a part to a parameter's gradient (to one of its rows inside a `RowSum`)."""
         target = self.parameters[name] if row is None else self.parameters[name][:, row]
-        target[...] = self.scalars.reduce(target + part)
+        if (name, row) in self.written:
+            target[...] = self.scalars.reduce(target + part)
+        else:
+            target[...] = part
+            self.written.add((name, row))
 
 
 Pullback: TypeAlias = Callable[[Array, Gradient], None]
@@ -117,7 +123,10 @@ def linearise(
 
                 def through_bilinear(cotangent: Array, gradient: Gradient) -> None:
                     outer = mod(a[:, :, None] * b[:, None, :])
-                    gradient.add(name, row, mod(cotangent[:, :, None, None] * outer[:, None]))
+                    part = np.zeros((len(a), out, in_a, in_b), dtype=a.dtype)
+                    for k in np.flatnonzero(cotangent.any(axis=0)):  # in the last layer, a single output
+                        part[:, k] = mod(cotangent[:, k, None, None] * outer)
+                    gradient.add(name, row, part)
                     if bias:
                         gradient.add(bias_name(name), row, cotangent)
                     left_applied = matmul(a, tensor.transpose(1, 0, 2).reshape(in_a, out * in_b))

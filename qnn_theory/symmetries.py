@@ -211,14 +211,15 @@ def _booked(
     scalars = jacobian.scalars
     counted: Counter[_Booking] = Counter()
     booked, rank = kernel[:0], 0
+    inside = [s for s in scalings if s.lies_in(component)]
     subsets = list(_subsets(tuple(dict.fromkeys(names.tolist()))))
     for scalings_only, own in itertools.product((True, False), subsets):
         if rank == len(kernel):
             break
         carried = scalars.matmul(scalars.annihilator(kernel[:, ~np.isin(names, own)]), kernel)
         if scalings_only:
-            inside = [s.direction for s in scalings if s.parameters <= set(own) and s.lies_in(component)]
-            generators = np.array(inside, dtype=kernel.dtype).reshape(len(inside), jacobian.size)[:, component.columns]
+            moved = [s.direction for s in inside if s.parameters <= set(own)]
+            generators = np.array(moved, dtype=kernel.dtype).reshape(len(moved), jacobian.size)[:, component.columns]
             combined = scalars.annihilator(np.concatenate([generators, carried]))[:, : len(generators)]
             carried = scalars.matmul(combined, generators)
         new = scalars.rank(np.concatenate([booked, carried])) - rank

@@ -276,7 +276,7 @@ def test_a_bilinear_map_of_two_different_sides_has_no_antisymmetric_redundancy()
 
 @pytest.mark.slow
 def test_width_16_two_layers_all_polynomial_formats_within_a_minute() -> None:
-    started = time.process_time()
+    started = time.thread_time()
     for format in POLYNOMIAL:
         assert effective_dimension(format, dim=16, depth=2, seed=1).unexplained == 0
-    assert time.process_time() - started < 60
+    assert time.thread_time() - started < 60
