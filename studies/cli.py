@@ -54,6 +54,7 @@ def _commands(module: str, section: str, **summaries: str) -> dict[str, LazyComm
     }
 
 
+# Commands of figures are by name only: an import would point from studies to figures, which the layers forbid.
 COMMANDS: dict[str, LazyCommand] = {
     **_commands(
         "theory",
@@ -67,10 +68,11 @@ COMMANDS: dict[str, LazyCommand] = {
     **_commands("train", "Models", train="Train one model on one data set."),
     **_commands("predict", "Models", predict="Score new rows with a trained model."),
     **_commands("export", "Models", export="Write a trained model as torch.export program or ONNX."),
-    **_commands("explain", "Models", explain="Show the field interactions of a trained model."),
+    "explain": LazyCommand(
+        "figures.explain_command:explain", "Models", "Show the field interactions of a trained model."
+    ),
     **_commands("study", "Studies", study="Run a declared study, see its progress, collect its results."),
     **_commands("tune", "Studies", tune="Search hyper-parameters."),
-    # By name only: an import would point from studies to figures, which the layers forbid.
     "reproduce": LazyCommand(
         "figures.reproduce:reproduce", "Studies", "The main job: data, format study, table, figures."
     ),
@@ -148,8 +150,8 @@ def is_user_error(error: Exception) -> bool:
 
     A file that cannot be read or written is the user's to mend, wherever it was noticed.
     """
-    if isinstance(error, OSError):
-        return error.filename is not None
+    if isinstance(error, OSError) and error.filename is not None:
+        return True
     return _raised_in(error.__traceback__).partition(".")[0] in OWN_PACKAGES and _is_message(error)
 
 
