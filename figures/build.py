@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 import figures
 from figures.contract import FigureSpec, MissingResultsError, TableSpec
 from figures.results import Results
@@ -93,6 +95,20 @@ def build(
     return tuple(done)
 
 
+def drawn(spec: FigureSpec, results: Results) -> Figure:
+    """The figure, laid out for good: all files show the same picture, and labels placed by hand stay where they were put.
+
+    Call it inside `paper_style`.
+
+    Raises:
+        MissingResultsError: its input is missing.
+    """
+    figure = spec.draw(results)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    return figure
+
+
 def _make(spec: FigureSpec | TableSpec, results: Results, out: Path) -> tuple[Path, ...]:
     if isinstance(spec, TableSpec):
         path = out / f"{spec.name}.tex"
@@ -104,10 +120,7 @@ def _make(spec: FigureSpec | TableSpec, results: Results, out: Path) -> tuple[Pa
             temporary.unlink(missing_ok=True)
         return (path,)
     with paper_style():
-        figure = spec.draw(results)
-        # Laid out once: both files show the same picture, and labels placed by hand stay where they were put.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        figure = drawn(spec, results)
     paths = (out / f"{spec.name}.pdf", out / f"{spec.name}.png")
     for path in paths:
         save(figure, path)
