@@ -17,13 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from qnn_models.data.columns import Column
 from qnn_models.data.encoded import LABEL_COLUMN, ContentHash, EncodedDataset, FieldLayout
 from qnn_models.data.encoder import Encoder, VocabularyCounter
 from qnn_models.data.formats import READERS
 from qnn_models.data.prefetch import prefetched
-from qnn_models.data.readers import Chunk, count_lines
-from qnn_models.data.rows import checked_numbers, field_columns
-from qnn_models.data.schema import SPLITS, Field, Label, Schema, Source
+from qnn_models.data.readers import Chunk
+from qnn_models.data.rows import check_numbers, field_columns
+from qnn_models.data.schema import SPLITS, Label, Schema, Source
+from qnn_models.data.spill import Spill
 from qnn_models.seeds import derive
 
 LAYOUT_VERSION = 2
@@ -45,8 +47,9 @@ def encode_dataset(
 ) -> EncodedDataset:
     """Encode the files in `source_folder` and store the result as `folder`, which appears whole or not at all.
 
-    Two passes over the text, after one that only counts rows: the tokens of the training rows, then the ids. Memory is
-    bounded by a few chunks, one byte per row and the distinct tokens.
+    The text is read once; its parsed form, about half its size, stays in `folder` until the end. Two passes over that
+    count the tokens of the training rows and write the ids. Memory is bounded by a few chunks, one byte per row and the
+    distinct tokens.
 
     Args:
         schema: what to read and how.
@@ -60,17 +63,21 @@ def encode_dataset(
             and line.
     """
     source = find_source(schema, source_folder)
-    total = 2 * sum((source_folder / name).stat().st_size for name in source.parts.values())
+    total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
     temporary = _temporary(folder, os.getpid())
     temporary.mkdir()
     try:
         with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
-            rows = _Rows(schema, source, source_folder, split_seed=split_seed, bar=bar)
+            spill = Spill(temporary / "spill")
+            spill.folder.mkdir()
+            rows = _Rows(schema, source, source_folder, spill=spill, split_seed=split_seed, bar=bar)
+            rows.read()
             rows.assign()
             encoder = rows.count()
             content_hash = rows.write(encoder, temporary)
+            shutil.rmtree(spill.folder)
         encoder.save(temporary / _VOCABULARY)
         manifest = {
             "layout_version": LAYOUT_VERSION,
@@ -161,22 +168,41 @@ def split_sizes(rows: int, ratios: Sequence[int]) -> list[int]:
 class _Rows:
     """The rows of a source, the split each belongs to, and the passes over them."""
 
-    def __init__(self, schema: Schema, source: Source, folder: Path, *, split_seed: int, bar: tqdm) -> None:
+    def __init__(
+        self, schema: Schema, source: Source, folder: Path, *, spill: Spill, split_seed: int, bar: tqdm
+    ) -> None:
         self._schema = schema
         self._source = source
-        self._folder = folder
-        self._seed = split_seed
         self._label = source.label or schema.label
+        self._folder = folder
+        self._spill = spill
+        self._seed = split_seed
         self._bar = bar
         self._parts = dict(source.parts)
         self._assignment: dict[str, np.ndarray] = {}
         self.sizes = dict.fromkeys(SPLITS, 0)
 
+    def read(self) -> None:
+        """Read the text, check it, and keep the rows that stay."""
+        self._bar.set_postfix_str("text")
+        columns = [(self._label.column, *self._label.aliases), *field_columns(self._schema.fields)]
+        read = READERS[self._source.format]
+        for role, name in self._parts.items():
+            with closing(prefetched(read(self._source, self._folder, name, columns))) as chunks:
+                for chunk in chunks:
+                    check_numbers(chunk, self._schema)
+                    labels, keep = _labels(chunk, self._label)
+                    kept = {field.name: chunk.columns[field.name] for field in self._schema.fields}
+                    if not keep.all():
+                        kept, labels = {name: column.kept(keep) for name, column in kept.items()}, labels[keep]
+                    self._spill.write(kept, labels, role=role, size=chunk.size)
+                    self._bar.update(chunk.size)
+
     def assign(self) -> None:
-        """Decide the split of each row that stays; columns that are missing show here."""
-        for name in self._parts.values():
-            next(self._read(name, self._schema.fields), None)
-        kept = {role: self._count_kept(role) for role in self._parts}
+        """Decide the split of each row."""
+        kept = dict.fromkeys(self._parts, 0)
+        for chunk in self._spill.chunks:
+            kept[chunk.role] += chunk.rows
         train, valid, test = self._schema.ratios
         for role, rows in kept.items():
             if role == "table":
@@ -198,8 +224,8 @@ class _Rows:
     def count(self) -> Encoder:
         """Count the tokens of the training rows."""
         counter = VocabularyCounter(self._schema)
-        for rows, _, parts in self._kept("tokens"):
-            counter.add(rows.filter(pl.Series(parts == 0)))
+        for columns, _, parts in self._again("tokens"):
+            counter.add(columns, parts == SPLITS.index("train"))
         return counter.encoder()
 
     def write(self, encoder: Encoder, folder: Path) -> str:
@@ -207,105 +233,80 @@ class _Rows:
         digest = ContentHash(encoder.layout)
         with ExitStack() as stack:
             writers = {
-                split: stack.enter_context(_SplitWriter(folder / f"{split}.parquet", encoder)) for split in SPLITS
+                split: stack.enter_context(_SplitWriter(folder / f"{split}.parquet", encoder.layout))
+                for split in SPLITS
             }
-            for rows, labels, parts in self._kept("ids"):
-                ids = encoder.encode(rows).with_columns(labels.alias(LABEL_COLUMN))
+            for columns, labels, parts in self._again("ids"):
+                ids = encoder.encode_columns(columns)
                 for part, split in enumerate(SPLITS):
-                    some = ids.filter(pl.Series(parts == part))
-                    if some.height:
-                        arrays = [column.to_numpy() for column in some.get_columns()]
-                        digest.update(split, arrays[:-1], arrays[-1])
-                        writers[split].add(some)
+                    rows = np.flatnonzero(parts == part)
+                    if len(rows):
+                        some = [column[rows] for column in ids]
+                        digest.update(split, some, labels[rows])
+                        writers[split].add([*some, labels[rows]])
         return digest.hexdigest(encoder)
-
-    def _count_kept(self, role: str) -> int:
-        """Rows of a file that stay; by line ends alone where that is enough."""
-        name = self._parts[role]
-        if self._source.format == "csv" and not self._label.drop:
-            lines = count_lines(self._source, self._folder, name)
-            if lines is not None:
-                return lines
-        return sum(int(_labels(chunk, self._label)[1].sum()) for chunk in self._read(name, []))
 
     def _shuffled(self, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
         assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
         np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
         return assignment
 
-    def _read(self, name: str, fields: Sequence[Field]) -> Iterator[Chunk]:
-        columns = [(self._label.column, *self._label.aliases), *field_columns(fields)]
-        return READERS[self._source.format](self._source, self._folder, name, columns)
-
-    def _kept(self, what: str) -> Iterator[tuple[pl.DataFrame, pl.Series, np.ndarray]]:
-        """Rows that stay, their labels and the split of each, chunk by chunk."""
+    def _again(self, what: str) -> Iterator[tuple[dict[str, Column], np.ndarray, np.ndarray]]:
+        """The kept rows chunk by chunk: columns, labels, and the split of each."""
         self._bar.set_postfix_str(what)
-        for role, name in self._parts.items():
-            start = 0
-            with closing(prefetched(self._read(name, self._schema.fields))) as chunks:
-                for chunk in chunks:
-                    labels, keep = _labels(chunk, self._label)
-                    rows = checked_numbers(chunk, self._schema)
-                    if not keep.all():
-                        rows, labels = rows.filter(keep), labels.filter(keep)
-                    parts = self._assignment[role][start : start + rows.height]
-                    start += rows.height
-                    if len(parts) != rows.height:
-                        raise ValueError(
-                            f"{chunk.file} must stay as it is while it is read, however: it changed; start again"
-                        )
-                    yield rows, labels, parts
-                    self._bar.update(chunk.size)
+        start = dict.fromkeys(self._parts, 0)
+        with closing(prefetched(iter(self._spill))) as chunks:
+            for chunk, columns, labels in chunks:
+                begin = start[chunk.role]
+                start[chunk.role] = begin + chunk.rows
+                yield columns, labels, self._assignment[chunk.role][begin : begin + chunk.rows]
+                self._bar.update(chunk.size)
 
 
 class _SplitWriter:
     """Writes rows of a split in row groups of one size, whatever the chunks they come in."""
 
-    def __init__(self, path: Path, encoder: Encoder) -> None:
-        types = [(name, pa.int32()) for name in encoder.layout.column_names]
+    def __init__(self, path: Path, layout: FieldLayout) -> None:
+        types = [(name, pa.int32()) for name in layout.column_names]
         self._schema = pa.schema([*types, (LABEL_COLUMN, pa.uint8())])
         self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
-        self._waiting: list[pl.DataFrame] = []
-        self._rows = 0
+        self._waiting = self._schema.empty_table()
 
     def __enter__(self) -> _SplitWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if kind is None and self._rows:
-            self._flush(pl.concat(self._waiting))
+        if kind is None and self._waiting.num_rows:
+            self._writer.write_table(self._waiting)
         self._writer.close()
 
-    def add(self, rows: pl.DataFrame) -> None:
-        self._waiting.append(rows)
-        self._rows += rows.height
-        if self._rows >= ROW_GROUP_ROWS:
-            table = pl.concat(self._waiting)
-            whole = self._rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS
-            self._flush(table[:whole])
-            self._waiting = [table[whole:]]
-            self._rows -= whole
-
-    def _flush(self, rows: pl.DataFrame) -> None:
-        self._writer.write_table(rows.to_arrow().cast(self._schema), row_group_size=ROW_GROUP_ROWS)
+    def add(self, columns: Sequence[np.ndarray]) -> None:
+        """Append rows, one array for each column of the file."""
+        rows = pa.table([pa.array(column) for column in columns], schema=self._schema)
+        self._waiting = pa.concat_tables([self._waiting, rows])
+        whole = self._waiting.num_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS
+        if whole:
+            self._writer.write_table(self._waiting.slice(0, whole), row_group_size=ROW_GROUP_ROWS)
+            self._waiting = self._waiting.slice(whole)
 
 
-def _labels(chunk: Chunk, rule: Label) -> tuple[pl.Series, pl.Series]:
-    """Labels of a chunk as 0 or 1, and which rows stay."""
-    text = chunk.frame[rule.column]
-    value = text.cast(pl.Float64, strict=False)
+def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of a chunk as 0 or 1 (uint8), and which rows stay (booleans)."""
+    column = chunk.columns[rule.column]
+    value = column.texts.cast(pl.Float64, strict=False)
+    dropped = value.is_in(rule.drop)
     bad = value.is_null() | value.is_nan()
     if rule.positive_above is None:
-        bad |= (value != 0) & (value != 1) & ~value.is_in(rule.drop)
-    if bad.any():
-        row = bad.arg_max()
-        assert row is not None
+        bad |= (value != 0) & (value != 1) & ~dropped
+    row = column.first_row(bad)
+    if row is not None:
         wanted = "0 or 1" if rule.positive_above is None else "a number"
         raise ValueError(
-            f"{chunk.at(row)}: a label must be {wanted}, however: {rule.column}={text[row]!r}; mend or drop it"
+            f"{chunk.at(row)}: a label must be {wanted}, however: {rule.column}={column.rows()[row]!r}; mend or drop it"
         )
     positive = value > rule.positive_above if rule.positive_above is not None else value == 1
-    return positive.cast(pl.UInt8), ~value.is_in(rule.drop)
+    labels = positive.fill_null(False).to_numpy().astype(np.uint8)[column.codes]
+    return labels, ~dropped.fill_null(False).to_numpy()[column.codes]
 
 
 def _temporary(folder: Path, process: int | str) -> Path:

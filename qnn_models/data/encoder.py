@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import assert_never
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import torch
 
+from qnn_models.data.columns import LIST_SEPARATOR, Column, column_of_series
 from qnn_models.data.encoded import OOV_ID, PADDING_ID, RESERVED_IDS, FieldLayout
 from qnn_models.data.schema import Field, Schema, dump_schema, parse_schema
 
@@ -17,6 +19,7 @@ MISSING_TOKEN = ""
 """Stands in a vocabulary for the missing value, where that has an id of its own."""
 
 _SCHEMA_KEY = b"qnn.schema"
+_COUNT = "__count__"
 
 _MERGE_ROWS = 1_000_000
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
@@ -40,10 +43,9 @@ def token_expr(field: Field) -> pl.Expr:
 def sequence_expr(field: Field) -> pl.Expr:
     """The first `max_length` tokens of a sequence field, as a list expression; empty tokens do not count."""
     text = pl.col(field.name).cast(pl.String).fill_null("")
-    separator = field.separator[0]
-    for other in field.separator[1:]:
-        text = text.str.replace_all(other, separator, literal=True)
-    tokens = text.str.split(separator)
+    for other in field.separator:
+        text = text.str.replace_all(other, LIST_SEPARATOR, literal=True)
+    tokens = text.str.split(LIST_SEPARATOR)
     return tokens.list.eval(pl.element().filter(pl.element() != "")).list.head(field.max_length)
 
 
@@ -71,20 +73,13 @@ class VocabularyCounter:
         self._parts: list[list[pl.DataFrame]] = [[] for _ in schema.fields]
         self._pending = [0] * len(schema.fields)
 
-    def add(self, rows: pl.DataFrame) -> None:
-        """Count the tokens of some training rows, columns as in the schema."""
-        rows = _lists_as_text(rows, self._schema)
-        counts = pl.collect_all(
-            rows.lazy()
-            .select((sequence_expr(field).explode() if field.kind == "sequence" else token_expr(field)).alias("token"))
-            .group_by("token")
-            .agg(pl.len().cast(pl.Int64).alias("count"))
-            for field in self._schema.fields
-        )
-        for position, counted in enumerate(counts):
+    def add(self, columns: Mapping[str, Column], train: np.ndarray) -> None:
+        """Count the tokens of the rows that `train` (booleans) marks; columns by field name."""
+        counted = pl.collect_all([_counts(field, columns[field.name], train) for field in self._schema.fields])
+        for position, counts in enumerate(counted):
             parts = self._parts[position]
-            parts.append(counted)
-            self._pending[position] += counted.height
+            parts.append(counts)
+            self._pending[position] += counts.height
             if self._pending[position] > max(_MERGE_ROWS, parts[0].height):
                 self._parts[position] = [_merge(parts)]
                 self._pending[position] = 0
@@ -101,6 +96,15 @@ class VocabularyCounter:
             )
             vocabularies.append(kept.sort(["count", "token"], descending=[True, False])["token"])
         return Encoder(self._schema, vocabularies)
+
+
+def _counts(field: Field, column: Column, train: np.ndarray) -> pl.LazyFrame:
+    """Tokens and their counts in some rows; a token may come more than once."""
+    counts = np.bincount(column.codes[train], minlength=len(column.texts))
+    texts = pl.LazyFrame({field.name: column.texts, _COUNT: counts}).filter(pl.col(_COUNT) > 0)
+    if field.kind == "sequence":
+        return texts.select(sequence_expr(field).alias("token"), pl.col(_COUNT).alias("count")).explode("token")
+    return texts.select(token_expr(field).alias("token"), pl.col(_COUNT).alias("count"))
 
 
 def _merge(parts: list[pl.DataFrame]) -> pl.DataFrame:
@@ -128,13 +132,12 @@ class Encoder:
             lengths=tuple(field.max_length for field in schema.fields),
         )
         self._exprs = [
-            expr
+            [expr.alias(str(number)) for number, expr in enumerate(_id_exprs(field, tokens))]
             for field, tokens in zip(schema.fields, self.vocabularies, strict=True)
-            for expr in _id_exprs(field, tokens)
         ]
 
-    def encode(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Ids of rows: int32 columns named as in `layout.column_names`.
+    def encode_tensor(self, rows: pl.DataFrame) -> torch.Tensor:
+        """Ids of rows, int32, shape (rows, columns), ready for a model.
 
         Args:
             rows: one column for each field of the schema, of any type that casts to text; further columns are ignored.
@@ -147,13 +150,20 @@ class Encoder:
             raise ValueError(
                 f"rows need a column for each field, however: {', '.join(absent)} absent from {rows.columns}"
             )
-        return _lists_as_text(rows, self.schema).select(
-            expr.alias(name) for name, expr in zip(self.layout.column_names, self._exprs, strict=True)
-        )
+        ids = self.encode_columns({name: column_of_series(rows[name]) for name in self.layout.names})
+        return torch.from_numpy(np.stack(ids, axis=1))
 
-    def encode_tensor(self, rows: pl.DataFrame) -> torch.Tensor:
-        """Ids of rows as an int32 tensor of shape (rows, columns), ready for a model."""
-        return torch.tensor(self.encode(rows).to_numpy(), dtype=torch.int32).reshape(rows.height, self.layout.columns)
+    def encode_columns(self, columns: Mapping[str, Column]) -> list[np.ndarray]:
+        """Ids of rows, one int32 array for each of the layout's columns; `columns` by field name."""
+        of_texts = pl.collect_all(
+            pl.LazyFrame({name: columns[name].texts}).select(exprs)
+            for name, exprs in zip(self.layout.names, self._exprs, strict=True)
+        )
+        return [
+            ids.to_numpy()[columns[name].codes]
+            for name, frame in zip(self.layout.names, of_texts, strict=True)
+            for ids in frame
+        ]
 
     def decode(self, ids: torch.Tensor) -> pl.DataFrame:
         """Tokens of ids, shape (rows, columns): null for padding and for out of vocabulary; a sequence is a list."""
@@ -196,12 +206,6 @@ class Encoder:
         schema = parse_schema(metadata[_SCHEMA_KEY].decode())
         tokens = pl.DataFrame(pl.from_arrow(table))
         return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
-
-
-def _lists_as_text(rows: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """Join sequences that come as lists (from Parquet), so that there is one path for all."""
-    listed = [field for field in schema.fields if isinstance(rows.schema.get(field.name), pl.List)]
-    return rows.with_columns(pl.col(f.name).cast(pl.List(pl.String)).list.join(f.separator[0]) for f in listed)
 
 
 def _id_exprs(field: Field, tokens: pl.Series) -> list[pl.Expr]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from qnn_models.data.columns import column_of_series
 from qnn_models.data.readers import Chunk, Columns, find_columns, parse_block
 from qnn_models.data.schema import Source
 
@@ -34,7 +35,7 @@ def read_ml100k_recbole(source: Source, folder: Path, name: str, columns: Column
     items = _table(folder / items_name, ("item_id", "title", "year", "classes"), "\t", header=True)
     year = pl.col("year").str.extract(r"^(\d{4})$").fill_null(_last_year())
     genres = pl.col("classes").str.split(" ")
-    yield _joined(ratings, users, items.frame.select("item_id", *_year_and_genres(year, genres)), columns)
+    yield _joined(ratings, users, items.frame().select("item_id", *_year_and_genres(year, genres)), columns)
 
 
 def read_ml100k_grouplens(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
@@ -45,7 +46,7 @@ def read_ml100k_grouplens(source: Source, folder: Path, name: str, columns: Colu
     items = _table(folder / items_name, ("item_id", "title", "date", "video_date", "url", *GENRES_100K), "|")
     flagged = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in GENRES_100K]
     genres = pl.concat_list(flagged).list.drop_nulls()
-    yield _joined(ratings, users, items.frame.select("item_id", *_year_and_genres(_last_year(), genres)), columns)
+    yield _joined(ratings, users, items.frame().select("item_id", *_year_and_genres(_last_year(), genres)), columns)
 
 
 def read_ml1m_grouplens(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
@@ -59,7 +60,7 @@ def read_ml1m_grouplens(source: Source, folder: Path, name: str, columns: Column
     items = _table(folder / items_name, ("item_id", "title", "classes"), "::")
     decade = _last_year().str.head(3) + "0"
     genres = pl.col("classes").str.split("|")
-    yield _joined(ratings, users, items.frame.select("item_id", *_year_and_genres(decade, genres)), columns)
+    yield _joined(ratings, users, items.frame().select("item_id", *_year_and_genres(decade, genres)), columns)
 
 
 def _table(file: Path, names: Sequence[str], separator: str, *, header: bool = False) -> Chunk:
@@ -92,13 +93,13 @@ def _year_and_genres(year: pl.Expr, genres: pl.Expr) -> list[pl.Expr]:
 
 def _joined(ratings: Chunk, users: Chunk, items: pl.DataFrame, columns: Columns) -> Chunk:
     """Add each rating's user and item, in the ratings' order."""
-    frame = ratings.frame
-    for key, table in (("user_id", users.frame), ("item_id", items)):
+    frame = ratings.frame()
+    for key, table in (("user_id", users.frame()), ("item_id", items)):
         unknown = ~frame[key].is_in(table[key].implode())
         row = unknown.arg_max()
         if unknown.any() and row is not None:
             raise ValueError(f"{ratings.at(row)}: a rating must be of a known {key}, however: {frame[key][row]!r}")
         frame = frame.join(table, on=key, how="left", maintain_order="left", validate="m:1")
     found = find_columns(frame.columns, columns, file=ratings.file)
-    frame = frame.select(pl.col(here).alias(name) for here, name in found.items())
-    return Chunk(frame, ratings.file, ratings.first_line, ratings.file.stat().st_size)
+    joined = {name: column_of_series(frame[here]) for here, name in found.items()}
+    return Chunk(joined, ratings.file, ratings.first_line, ratings.file.stat().st_size)

@@ -1,12 +1,15 @@
-"""Run an iterator ahead in a thread, so that reading the next chunk and working on this one overlap."""
+"""Work ahead in threads, so that reading the next chunks and working on this one overlap."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+_S = TypeVar("_S")
 _T = TypeVar("_T")
 _END = object()
 
@@ -48,3 +51,22 @@ def prefetched(items: Iterator[_T], *, ahead: int = 1) -> Generator[_T, None, No
     finally:
         stopped.set()
         thread.join()
+
+
+def mapped(function: Callable[[_S], _T], items: Iterable[_S], *, threads: int) -> Generator[_T, None, None]:
+    """Yield `function(item)` for each item, in order, as `map` does, with up to `threads` of them computed at a time.
+
+    Items are drawn in the caller's thread; at most `threads` + 1 results exist at a time. An error is raised in its place.
+    """
+    waiting: deque[Future[_T]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

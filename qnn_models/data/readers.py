@@ -5,20 +5,26 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
 
+from qnn_models.data.columns import Column, column_of_arrow, column_of_series
+from qnn_models.data.prefetch import mapped
 from qnn_models.data.schema import Source
 
 BLOCK_BYTES = 16 * 2**20
 """Text is read in blocks of about this size."""
 
 _BATCH_ROWS = 2**17
+_PARSE_THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +32,37 @@ class Chunk:
     """Some consecutive rows of a file.
 
     Attributes:
-        frame: the columns asked for; text as it stands in the file, null where it is empty.
+        columns: the columns asked for, by the names wanted.
         file: where the rows are from.
         first_line: 1-based line (row, for a file without lines) of the first row.
         size: bytes of the file that this chunk took.
-        lines: the 1-based line of each row, where rows and lines do not run in step.
+        quoted: the rows as text, where a quoted line end may put rows and lines out of step.
+        separator: between the columns of that text.
     """
 
-    frame: pl.DataFrame
+    columns: dict[str, Column]
     file: Path
     first_line: int
     size: int
-    lines: np.ndarray | None = None
+    quoted: bytes = b""
+    separator: str = ","
 
     def at(self, row: int) -> str:
         """Where a row is: `file:line`."""
-        line = self.first_line + row if self.lines is None else int(self.lines[row])
-        return f"{self.file}:{line}"
+        line = row
+        if self.quoted:
+            line = next((ended for n, (ended, _) in enumerate(self.quoted_rows(), 1) if n == row), 0)
+        return f"{self.file}:{self.first_line + line}"
+
+    def quoted_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows of quoted text, each with the number of lines that have ended by then; slow, for errors."""
+        reader = csv.reader(io.StringIO(self.quoted.decode("utf-8", "replace"), newline=""), delimiter=self.separator)
+        for row in reader:
+            yield reader.line_num, row
+
+    def frame(self) -> pl.DataFrame:
+        """The rows as text."""
+        return pl.DataFrame({name: column.rows() for name, column in self.columns.items()})
 
 
 Columns: TypeAlias = Sequence[tuple[str, ...]]
@@ -91,51 +111,47 @@ def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Itera
             line = 2
         found = find_columns(header, columns, file=file)
         quote = b'"' if source.quoted else b""
-        for block in _blocks(stream, quote, file=file, first_line=line):
-            yield parse_block(block, header, found, file=file, first_line=line, separator=source.separator, quote=quote)
-            line += block.count(b"\n")
 
+        def parse(numbered: tuple[int, bytes]) -> Chunk:
+            first_line, block = numbered
+            return parse_block(
+                block,
+                header,
+                found,
+                file=file,
+                first_line=first_line,
+                separator=source.separator,
+                quoted=source.quoted,
+            )
 
-def count_lines(source: Source, folder: Path, name: str) -> int | None:
-    """Rows of delimited text by its line ends alone, or None where a quote may guard one."""
-    rows = 0
-    file = folder / name
-    with file.open("rb") as stream:
-        if not source.columns:
-            stream.readline()
-        for block in _blocks(stream, b"", file=file, first_line=1):
-            if source.quoted and b'"' in block:
-                return None
-            rows += block.count(b"\n")
-    return rows
+        yield from mapped(parse, _blocks(stream, quote, file=file, first_line=line), threads=_PARSE_THREADS)
 
 
 def read_libfm(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """LibFM text, one `label index:1 index:1 ...` a line; `columns` of the source names label and fields by position."""
     file = folder / name
     found = find_columns(source.columns, columns, file=file)
-    line = 1
     with file.open("rb") as stream:
-        for block in _blocks(stream, b"", file=file, first_line=line):
+        for line, block in _blocks(stream, b"", file=file, first_line=1):
             clean = block.replace(b"\r\n", b"\n").replace(b" \n", b"\n")
             chunk = parse_block(clean, source.columns, found, file=file, first_line=line, separator=" ")
-            yield replace(chunk, frame=_indices(chunk, label=source.columns[0]), size=len(block))
-            line += block.count(b"\n")
+            columns_ = {
+                name: column if name == source.columns[0] else replace(column, texts=_indices(chunk, name))
+                for name, column in chunk.columns.items()
+            }
+            yield replace(chunk, columns=columns_, size=len(block))
 
 
-def _indices(chunk: Chunk, *, label: str) -> pl.DataFrame:
-    """Take the index of `index:1`."""
-    frame = chunk.frame
-    for name in frame.columns:
-        if name != label:
-            index = frame[name].str.extract(r"^(\d+):1(?:\.0*)?$")
-            if index.null_count():
-                row = index.is_null().arg_max() or 0
-                raise ValueError(
-                    f"{chunk.at(row)}: a one-hot field must be index:1, however: {frame[name][row]!r} for {name}; mend it"
-                )
-            frame = frame.with_columns(index.alias(name))
-    return frame
+def _indices(chunk: Chunk, name: str) -> pl.Series:
+    """The indices of texts `index:1`."""
+    column = chunk.columns[name]
+    indices = column.texts.str.extract(r"^(\d+):1(?:\.0*)?$")
+    row = column.first_row(indices.is_null())
+    if row is not None:
+        raise ValueError(
+            f"{chunk.at(row)}: a one-hot field must be index:1, however: {column.rows()[row]!r} for {name}; mend it"
+        )
+    return indices
 
 
 def parse_block(
@@ -146,44 +162,65 @@ def parse_block(
     file: Path,
     first_line: int,
     separator: str,
-    quote: bytes = b"",
+    quoted: bool = False,
 ) -> Chunk:
     """Parse whole lines of delimited text; `columns` gives the names wanted by names of the header.
 
     Raises:
-        ValueError: a line has another number of columns than the header, or the text is not UTF-8.
+        ValueError: a line has another number of columns than the header, a quote stays open, or the text is not UTF-8.
     """
-    lines = None
-    width = len(header)
-    plain = not (quote and quote in block)
-    if not plain:
-        lines = _check_quoted(block, width, file=file, first_line=first_line, separator=separator)
-    try:
-        frame = pl.read_csv(
-            io.BytesIO(block),
-            has_header=False,
-            schema=dict.fromkeys(header, pl.String()),
-            columns=sorted({header.index(name) for name in columns}),
-            separator=separator,
-            quote_char=None if plain else quote.decode(),
-        )
-    except pl.exceptions.PolarsError as error:
-        if plain:
-            _raise_wrong_width(block, width, file=file, first_line=first_line, separator=separator)
-        raise ValueError(f"{file}, from line {first_line}: text must be clean UTF-8, however: {error}") from error
-    if lines is not None and len(lines) != frame.height:
+    quoted = quoted and b'"' in block
+    chunk = Chunk({}, file, first_line, len(block), block if quoted else b"", separator)
+    wrong: list[pc.InvalidRow] = []
+
+    def refuse(row: pc.InvalidRow) -> str:
+        wrong.append(row)
+        return "error"
+
+    if quoted and block.count(b'"') % 2:
+        where = chunk.at(_odd_row(chunk, len(header)))
         raise ValueError(
-            f"{file}, from line {first_line}: quotes must open and close a column, however: they do not; mend them"
+            f"{where}: a quote must close, however: one in this row does not; mend it, or set quoted = false"
         )
-    # The parser refuses a line that is too long and fills one that is too short: with none too long, a count tells.
-    if plain and np.count_nonzero(np.frombuffer(block, np.uint8) == ord(separator)) != frame.height * (width - 1):
-        _raise_wrong_width(block, width, file=file, first_line=first_line, separator=separator)
-    frame = frame.select(pl.col(here).alias(name) for here, name in columns.items())
-    return Chunk(frame, file, first_line, len(block), lines)
+    if (
+        not quoted
+        and len(header) > 1
+        and (block[:2].lstrip(b"\r")[:1] == b"\n" or b"\n\n" in block or b"\n\r\n" in block)
+    ):
+        line = next(number for number, text in enumerate(block.split(b"\n")) if not text.strip(b"\r"))
+        raise _wrong_width(1, header, f"{file}:{first_line + line}")
+    kind = pa.dictionary(pa.int32(), pa.string())
+    try:
+        table = pc.read_csv(
+            pa.BufferReader(block),
+            read_options=pc.ReadOptions(column_names=header, use_threads=False, block_size=len(block) + 1),
+            parse_options=pc.ParseOptions(
+                delimiter=separator,
+                quote_char='"' if quoted else False,
+                newlines_in_values=quoted,
+                ignore_empty_lines=False,
+                invalid_row_handler=refuse,
+            ),
+            convert_options=pc.ConvertOptions(
+                include_columns=list(columns),
+                column_types=dict.fromkeys(columns, kind),
+                strings_can_be_null=True,
+                null_values=[""],
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if wrong:
+            raise _wrong_width(wrong[0].actual_columns, header, chunk.at(wrong[0].number - 1)) from None
+        raise ValueError(f"{file}, from line {first_line}: text must be clean UTF-8, however: {error}") from None
+    parsed = {wanted: column_of_arrow(table[here].combine_chunks()) for here, wanted in columns.items()}
+    return replace(chunk, columns=parsed)
 
 
-def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: int) -> Iterator[bytes]:
-    """Cut a stream at line ends, outside quotes; empty lines at the end of the file are no rows."""
+def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: int) -> Iterator[tuple[int, bytes]]:
+    """Cut a stream at line ends, outside quotes, and tell each block's first line.
+
+    Empty lines at the end of the file are no rows.
+    """
     rest = b""
     line = first_line
     following = stream.read(BLOCK_BYTES)
@@ -203,42 +240,24 @@ def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: 
             cut = len(data) if len(data) > 1 else 0
         rest = data[cut:]
         if cut:
-            yield data[:cut]
+            yield line, data[:cut]
             line += data.count(b"\n", 0, cut)
 
 
-def _wrong_width(found: int, width: int, *, file: Path, line: int) -> ValueError:
+def _odd_row(chunk: Chunk, width: int) -> int:
+    """The first row that a quote distorts, or else the last one."""
+    widths = [len(row) for _, row in chunk.quoted_rows()]
+    return next((number for number, found in enumerate(widths) if found != width), len(widths) - 1)
+
+
+def _wrong_width(found: int, header: Sequence[str], where: str) -> ValueError:
     return ValueError(
-        f"{file}:{line}: a row must have {width} columns, however: this one has {found}; mend or remove it"
+        f"{where}: a row must have {len(header)} columns, however: this one has {found}; mend or remove it"
     )
-
-
-def _raise_wrong_width(block: bytes, width: int, *, file: Path, first_line: int, separator: str) -> None:
-    """Find the first line of another width, if there is one."""
-    for line, text in enumerate(block.splitlines(), first_line):
-        found = text.count(separator.encode()) + 1
-        if found != width:
-            raise _wrong_width(found, width, file=file, line=line)
-
-
-def _check_quoted(block: bytes, width: int, *, file: Path, first_line: int, separator: str) -> np.ndarray:
-    """Count columns where quotes guard separators or line ends; returns each row's line."""
-    text = io.StringIO(block.decode("utf-8", errors="replace"), newline="")
-    reader = csv.reader(text, delimiter=separator)
-    starts: list[int] = []
-    start = first_line
-    for row in reader:
-        if len(row) != width:
-            raise _wrong_width(len(row), width, file=file, line=start)
-        starts.append(start)
-        start = first_line + reader.line_num
-    return np.array(starts)
 
 
 def read_parquet(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """Parquet, in batches, types as stored; a sequence field may be a list."""
-    import pyarrow.parquet as pq
-
     file = folder / name
     with pq.ParquetFile(file) as stored:
         found = find_columns(stored.schema_arrow.names, columns, file=file)
@@ -246,8 +265,13 @@ def read_parquet(source: Source, folder: Path, name: str, columns: Columns) -> I
         size = file.stat().st_size
         total = max(stored.metadata.num_rows, 1)
         for batch in stored.iter_batches(batch_size=_BATCH_ROWS, columns=list(found)):
-            frame = pl.DataFrame(pl.from_arrow(batch)).rename(found)
-            yield Chunk(frame, file, row, size * frame.height // total)
+            frame = pl.DataFrame(pl.from_arrow(batch))
+            yield Chunk(
+                {found[series.name]: column_of_series(series) for series in frame},
+                file,
+                row,
+                size * frame.height // total,
+            )
             row += frame.height
 
 
@@ -270,9 +294,10 @@ def read_hdf5(source: Source, folder: Path, name: str, columns: Columns) -> Iter
             raise ValueError(f"{file}: arrays must be of one length, however: {lengths}; write the file again")
         size = file.stat().st_size
         for start in range(0, rows, _BATCH_ROWS):
-            parts = {wanted: pl.Series(stored[here][start : start + _BATCH_ROWS]) for here, wanted in found.items()}
-            for wanted, part in parts.items():
-                if isinstance(part.dtype, pl.Array):
-                    parts[wanted] = part.arr.to_list().list.eval(pl.element().filter(pl.element() != 0))
-            frame = pl.DataFrame(parts)
-            yield Chunk(frame, file, start + 1, size * frame.height // rows)
+            parts: dict[str, Column] = {}
+            for here, wanted in found.items():
+                values = pl.Series(stored[here][start : start + _BATCH_ROWS])
+                if isinstance(values.dtype, pl.Array):
+                    values = values.arr.to_list().list.eval(pl.element().filter(pl.element() != 0))
+                parts[wanted] = column_of_series(values)
+            yield Chunk(parts, file, start + 1, size * min(_BATCH_ROWS, rows - start) // rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -25,7 +24,7 @@ def read_rows(path: Path, *, schema: Schema) -> Iterator[Chunk]:
         schema: the data set's; further columns of the file are ignored.
 
     Yields:
-        Chunks whose frame suits `Encoder.encode`.
+        Chunks whose `frame()` suits `Encoder.encode_tensor`.
 
     Raises:
         ValueError: the file or a column is missing, or a row is corrupt, with file and line.
@@ -39,28 +38,23 @@ def read_rows(path: Path, *, schema: Schema) -> Iterator[Chunk]:
         separator = "\t" if path.suffix == ".tsv" else ","
         chunks = read_csv(Source(format="csv", table=path.name, separator=separator), path.parent, path.name, columns)
     for chunk in chunks:
-        yield replace(chunk, frame=checked_numbers(chunk, schema))
+        check_numbers(chunk, schema)
+        yield chunk
 
 
-def checked_numbers(chunk: Chunk, schema: Schema) -> pl.DataFrame:
-    """The rows of a chunk with numeric fields as numbers.
+def check_numbers(chunk: Chunk, schema: Schema) -> None:
+    """Check that numeric fields hold finite numbers or nothing.
 
     Raises:
-        ValueError: one is neither a finite number nor missing, with file and line.
+        ValueError: one does not, with file and line.
     """
-    names = [field.name for field in schema.fields if field.kind == "numeric"]
-    rows = chunk.frame.with_columns(pl.col(name).cast(pl.Float64, strict=False) for name in names)
-    lost = rows.select(
-        pl.col(name).is_infinite().any() | (pl.col(name).null_count() > chunk.frame[name].null_count())
-        for name in names
-    )
-    for name in (name for name in names if lost[name].item()):
-        text, value = chunk.frame[name].cast(pl.String), rows[name]
-        bad = value.is_infinite() | (value.is_null() & (text != ""))
-        row = bad.arg_max()
-        if bad.any() and row is not None:
-            raise ValueError(
-                f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
-                f"{name}={text[row]!r}; mend the row or declare the field categorical"
-            )
-    return rows
+    for field in schema.fields:
+        if field.kind == "numeric":
+            column = chunk.columns[field.name]
+            value = column.texts.cast(pl.Float64, strict=False)
+            row = column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "")))
+            if row is not None:
+                raise ValueError(
+                    f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
+                    f"{field.name}={column.rows()[row]!r}; mend the row or declare the field categorical"
+                )

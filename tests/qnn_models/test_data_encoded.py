@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from qnn_models.data import planted_dataset, prepare
 from qnn_models.data.encoded import EncodedDataset, FieldLayout, Split
-from qnn_models.data.prefetch import prefetched
+from qnn_models.data.prefetch import mapped, prefetched
 from tests.qnn_models.data_files import criteo_rows, write_criteo_raw
 
 
@@ -101,3 +102,16 @@ def test_reading_ahead_keeps_order_errors_and_ends() -> None:
     endless = prefetched(iter(int, 1))
     assert next(endless) == 0
     endless.close()
+
+
+def test_mapping_in_threads_keeps_order_and_errors() -> None:
+    def invert(number: int) -> float:
+        time.sleep(0.002 * (number % 3))
+        return 6 / number
+
+    assert list(mapped(invert, range(1, 20), threads=3)) == [6 / number for number in range(1, 20)]
+    results = mapped(invert, [1, 2, 0, 3], threads=2)
+    assert [next(results), next(results)] == [6, 3]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert list(results) == []

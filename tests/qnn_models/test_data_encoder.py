@@ -6,12 +6,14 @@ import math
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qnn_models.data.columns import column_of_series
 from qnn_models.data.encoder import Encoder, VocabularyCounter
 from qnn_models.data.schema import Field, Label, Schema
 
@@ -23,13 +25,17 @@ def _schema(*fields: Field) -> Schema:
 def _fit(schema: Schema, *chunks: dict[str, list[object]]) -> Encoder:
     counter = VocabularyCounter(schema)
     for chunk in chunks:
-        counter.add(pl.DataFrame(chunk, schema={field.name: pl.String for field in schema.fields}))
+        columns = {
+            name: column_of_series(pl.Series([*values, "left out"], dtype=pl.String)) for name, values in chunk.items()
+        }
+        rows = len(next(iter(columns.values())))
+        counter.add(columns, np.arange(rows) < rows - 1)
     return counter.encoder()
 
 
 def _ids(encoder: Encoder, field: str, values: list[object]) -> list[int]:
     frame = pl.DataFrame({name: values if name == field else [None] * len(values) for name in encoder.layout.names})
-    return encoder.encode(frame)[field].to_list()
+    return encoder.encode_tensor(frame)[:, encoder.layout.names.index(field)].tolist()
 
 
 words = st.lists(st.one_of(st.none(), st.text(st.sampled_from("ab"), max_size=2)), min_size=1, max_size=30)
@@ -81,7 +87,7 @@ def test_numbers_as_numbers_and_as_text_agree() -> None:
     schema = _schema(Field(name="n", kind="numeric", min_count=1))
     encoder = _fit(schema, {"n": ["5", "100", "1"]})
     frame = pl.DataFrame({"n": [5.0, 100.0, 1.0, float("nan"), 7e9]})
-    assert encoder.encode(frame)["n"].to_list() == [*_ids(encoder, "n", ["5", "100", "1"]), 1, 1]
+    assert encoder.encode_tensor(frame)[:, 0].tolist() == [*_ids(encoder, "n", ["5", "100", "1"]), 1, 1]
 
 
 def test_sequences_are_cut_padded_and_cleaned() -> None:
@@ -90,9 +96,9 @@ def test_sequences_are_cut_padded_and_cleaned() -> None:
     # The fourth token of a row is cut off before tokens are counted, so d is seen once.
     assert encoder.vocabularies[0].to_list() == ["a", "b"]
     frame = pl.DataFrame({"s": ["b|a", "", None, "z|a", "a|a|a|b", "||b"]})
-    assert encoder.encode(frame).rows() == [(3, 2, 0), (0, 0, 0), (0, 0, 0), (1, 2, 0), (2, 2, 2), (3, 0, 0)]
+    assert encoder.encode_tensor(frame).tolist() == [[3, 2, 0], [0, 0, 0], [0, 0, 0], [1, 2, 0], [2, 2, 2], [3, 0, 0]]
     listed = pl.DataFrame({"s": [["b", "a"], [], None, ["z", "a"], ["a", "a", "a", "b"], ["b"]]})
-    assert encoder.encode(listed).rows() == encoder.encode(frame).rows()
+    assert encoder.encode_tensor(listed).equal(encoder.encode_tensor(frame))
 
 
 def test_prefix_keeps_the_start_of_a_text() -> None:
@@ -107,9 +113,7 @@ def test_prefix_keeps_the_start_of_a_text() -> None:
 def test_decoding_undoes_encoding(rows: list[tuple[str, list[str]]]) -> None:
     schema = _schema(Field(name="f"), Field(name="s", kind="sequence", max_length=3, separator="|"))
     frame = pl.DataFrame({"f": [row[0] for row in rows], "s": ["|".join(row[1]) for row in rows]})
-    counter = VocabularyCounter(schema)
-    counter.add(frame)
-    encoder = counter.encoder()
+    encoder = _fit(schema, frame.to_dict(as_series=False))
     ids = encoder.encode_tensor(frame)
     assert ids.dtype == torch.int32
     assert ids.shape == (len(rows), 4)
@@ -126,7 +130,7 @@ def test_an_encoder_survives_storing(tmp_path: Path) -> None:
     assert again.layout == encoder.layout
     assert [tokens.to_list() for tokens in again.vocabularies] == [["b", "a"], [], ["1", ""]]  # 3 is in the bucket of 1
     frame = pl.DataFrame({"f": ["a"], "empty": ["x"], "n": [None]})
-    assert again.encode(frame).rows() == [(3, 1, 3)]
+    assert again.encode_tensor(frame).tolist() == [[3, 1, 3]]
 
 
 def test_another_file_is_no_encoder(tmp_path: Path) -> None:
@@ -138,7 +142,7 @@ def test_another_file_is_no_encoder(tmp_path: Path) -> None:
 def test_rows_without_a_field_are_refused() -> None:
     encoder = _fit(_schema(Field(name="f"), Field(name="g")), {"f": ["a"], "g": ["b"]})
     with pytest.raises(ValueError, match=r"column for each field.*g absent from \['f'\]"):
-        encoder.encode(pl.DataFrame({"f": ["a"]}))
+        encoder.encode_tensor(pl.DataFrame({"f": ["a"]}))
 
 
 def test_many_chunks_count_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,9 @@ BROKEN = {
     "label": ("2,u,v", r"t\.csv:6: a label must be 0 or 1, however: y='2'"),
     "no label": (",u,v", r"t\.csv:6: a label must be 0 or 1, however: y=None"),
     "text label": ("yes,u,v", r"t\.csv:6: a label must be 0 or 1, however: y='yes'"),
-    "open quote": ('0,"u', r"t\.csv:6: a row must have 3 columns"),
+    "open quote": ('0,"u', r"t\.csv:6: a quote must close, however: one in this row does not"),
+    "open quote at the end": ('0,u,"v', r"t\.csv:6: a quote must close"),
+    "quoted, short": ('0,"u,v"', r"t\.csv:6: a row must have 3 columns, however: this one has 2"),
 }
 
 

@@ -34,7 +34,7 @@ def test_rows_of_every_format_get_the_ids_of_the_data_set(dataset: EncodedDatase
         case _:
             frame.write_csv(path, separator="\t" if suffix == ".tsv" else ",")
     (chunk,) = read_rows(path, schema=dataset.encoder.schema)
-    ids = dataset.encoder.encode_tensor(chunk.frame)
+    ids = dataset.encoder.encode_tensor(chunk.frame())
     assert sorted(ids.tolist()) == sorted(
         torch.cat([dataset.split(s).ids for s in ("train", "valid", "test")]).tolist()
     )
