@@ -229,8 +229,8 @@ def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: 
         data = rest + data
         if following:
             cut = data.rfind(b"\n") + 1
-            while quote and cut and data.count(quote, 0, cut) % 2:
-                cut = data.rfind(b"\n", 0, cut - 1) + 1
+            while quote and cut and data.count(quote, 0, cut) % 2:  # the last quote is open: cut before its line
+                cut = data.rfind(b"\n", 0, data.rfind(quote, 0, cut)) + 1
             if not cut and len(data) > 2 * BLOCK_BYTES:
                 raise ValueError(
                     f"{file}:{line}: a row must end and a quote close, however: none does; set quoted = false?"

@@ -260,6 +260,29 @@ def test_lines_are_right_after_quoted_line_ends(tmp_path: Path) -> None:
         prepare_dataset(_schema(tmp_path), cache_dir=tmp_path / "c", progress=False)
 
 
+@pytest.mark.parametrize("block", [16, 40, 100, 10_000])
+def test_quoted_line_ends_may_fall_on_any_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr("qnn_models.data.readers.BLOCK_BYTES", block)
+    texts = [f'say ""{n}"",\nthen\n{n}' if n % 3 else f"{n}" for n in range(40)]
+    lines = [f'{n % 2},"{text}",b' for n, text in enumerate(texts)]
+    (tmp_path / "t.csv").write_text("y,a,b\n" + "\n".join(lines) + "\n")
+    dataset = prepare_dataset(_schema(tmp_path), cache_dir=tmp_path / "c", progress=False)
+    read = [text for split in SPLITS for text in dataset.encoder.decode(dataset.split(split).ids)["a"].to_list()]
+    known = set(dataset.encoder.vocabularies[0])
+    assert len(read) == 40
+    assert known <= {text.replace('""', '"') for text in texts}
+    assert len(known) == 32
+
+
+def test_a_stray_quote_in_a_long_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qnn_models.data.readers.BLOCK_BYTES", 100)
+    lines = [f"{n % 2},u,v" for n in range(200)]
+    lines[30] = '1,5" disc,v'
+    (tmp_path / "t.csv").write_text("y,a,b\n" + "\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match=r"t\.csv:32: .*quoted = false"):
+        prepare_dataset(_schema(tmp_path), cache_dir=tmp_path / "c", progress=False)
+
+
 def test_a_number_that_is_none_is_named(tmp_path: Path) -> None:
     schema = _schema(tmp_path, fields='[[field]]\nname = "a"\n[[field]]\nname = "b"\nkind = "numeric"')
     (tmp_path / "t.csv").write_text("y,a,b\n" + "".join(f"{n % 2},u,{n}\n" for n in range(30)) + "1,u,12x\n")

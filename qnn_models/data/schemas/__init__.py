@@ -1,0 +1,1 @@
+"""The described data sets, one TOML file each."""
