@@ -6,7 +6,7 @@ A call is taken from the iterator only when a worker is free for it, because tak
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal, TypeAlias, assert_never
 
@@ -79,7 +79,12 @@ def _on_ray(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Reco
         ) from None
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False)
-    remote: Callable[..., object] = ray.remote(execute).remote
+
+    def carry_out(call: Call) -> Record:
+        return execute(call)
+
+    # Ray itself starts a run again whose process or node is lost.
+    remote = ray.remote(carry_out)
     flying: dict[object, Call] = {}
     exhausted = False
     while flying or not exhausted:
@@ -88,7 +93,7 @@ def _on_ray(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Reco
             if call is None:
                 exhausted = True
             else:
-                flying[remote(call)] = call
+                flying[remote.options(num_cpus=call.threads).remote(call)] = call
         if not flying:
             return
         ready, _ = ray.wait(list(flying), num_returns=1)
