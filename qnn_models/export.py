@@ -21,12 +21,14 @@ from qnn_models.layer import QuadraticLayer
 from qnn_models.network import CTRModel, QNNAlphaNetwork
 from qnn_theory.expr import Activation, walk
 
-__all__ = ["DESCRIPTION", "TOLERANCE", "ExportFormat", "Exported", "description", "export"]
+__all__ = ["DESCRIPTION", "SUFFIXES", "TOLERANCE", "ExportFormat", "Exported", "description", "export"]
 
 ExportFormat: TypeAlias = Literal["torch", "onnx"]
 
 TOLERANCE = 1e-4
 """Largest difference from the model's own logits, relative to the largest of these (or to 1, where they are smaller)."""
+
+SUFFIXES: Mapping[ExportFormat, str] = {"torch": ".pt2", "onnx": ".onnx"}
 
 DESCRIPTION = "qnn.json"
 """Key of the description inside the file: an extra file of the program, a metadata property of the ONNX graph."""
@@ -73,7 +75,7 @@ def export(model: CTRModel, path: Path, *, format: ExportFormat = "torch", seed:
     served = serving_form(model)
     example = random_ids(model, rows=_EXAMPLE_ROWS, seed=seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{_SUFFIX[format]}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{SUFFIXES[format]}")
     try:
         with _quiet():
             match format:
@@ -125,9 +127,6 @@ def random_ids(model: CTRModel, *, rows: int, seed: int) -> Tensor:
         for size, length in zip(embedding.vocabulary_sizes, embedding.lengths, strict=True)
     ]
     return torch.cat(columns, dim=1)
-
-
-_SUFFIX: Mapping[ExportFormat, str] = {"torch": ".pt2", "onnx": ".onnx"}
 
 
 def _write_program(module: nn.Module, example: Tensor, path: Path, about: Mapping[str, Any]) -> None:
