@@ -236,8 +236,10 @@ class _Rows:
                 split: stack.enter_context(_SplitWriter(folder / f"{split}.parquet", encoder.layout))
                 for split in SPLITS
             }
-            for columns, labels, parts in self._again("ids"):
-                ids = encoder.encode_columns(columns)
+            encoded = (
+                (encoder.encode_columns(columns), labels, parts) for columns, labels, parts in self._again("ids")
+            )
+            for ids, labels, parts in stack.enter_context(closing(prefetched(encoded))):
                 for part, split in enumerate(SPLITS):
                     rows = np.flatnonzero(parts == part)
                     if len(rows):

@@ -39,6 +39,9 @@ def prefetched(items: Iterator[_T], *, ahead: int = 1) -> Generator[_T, None, No
             put(_END)
         except BaseException as error:  # raised again by the consumer
             put(error)
+        finally:
+            if isinstance(items, Generator):
+                items.close()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()

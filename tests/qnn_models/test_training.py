@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from qnn_models import training
 from qnn_models.data.encoded import Split
 from qnn_models.data.planted import Planted, planted_dataset
+from qnn_models.distributed import Processes
 from qnn_models.evaluation import Evaluation, predict_logits, resolve_device, slices
 from qnn_models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwork
 from qnn_models.seeds import derive
@@ -95,7 +96,7 @@ def test_the_rate_drops_at_each_stall_and_the_second_in_a_row_ends(
     script = iter([0.70, 0.69, 0.71, 0.71, 0.70])
     at_epoch: list[Tensor] = []
 
-    def scripted(model: nn.Module, batches: Iterator[Split]) -> Evaluation:
+    def scripted(model: nn.Module, batches: Iterator[Split], *, processes: Processes) -> Evaluation:
         at_epoch.append(next(model.parameters()).detach().clone())
         return Evaluation(auc=next(script, 0.99), logloss=0.5, rows=1, us_per_row=1.0)
 
