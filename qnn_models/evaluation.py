@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.data.encoded import Split
+from qnn_models.distributed import ALONE, Processes
 from qnn_models.metrics import auc, log_loss
 
 __all__ = ["Evaluation", "evaluate", "evaluation_mode", "predict_logits", "resolve_device", "slices"]
@@ -91,8 +92,15 @@ def predict_logits(model: nn.Module, batches: Iterable[Split], *, device: torch.
         return torch.cat(parts).cpu() if parts else torch.empty(0)
 
 
-def evaluate(model: nn.Module, batches: Iterable[Split]) -> Evaluation:
+def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE) -> Evaluation:
     """AUC, log loss and speed of a model over the rows of a split.
+
+    Among several processes, each scores its share of every batch, and all have the metrics of all rows; the speed is the own.
+
+    Args:
+        model: ids ``(batch, columns)`` -> logits ``(batch,)``.
+        batches: all rows of the split, the same for each process.
+        processes: who scores them.
 
     Raises:
         ValueError: no rows, only one class, or a logit is NaN.
@@ -100,17 +108,19 @@ def evaluate(model: nn.Module, batches: Iterable[Split]) -> Evaluation:
     labels: list[Tensor] = []
 
     def scored() -> Iterator[Split]:
-        for batch in batches:
+        for batch in map(processes.share, batches):
             labels.append(batch.labels)
             yield batch
 
     start = time.perf_counter()
     logits = predict_logits(model, scored())
     seconds = time.perf_counter() - start
-    truth = torch.cat(labels).cpu() if labels else torch.empty(0)
+    own_rows = len(logits)
+    truth = processes.gather_rows(torch.cat(labels).cpu() if labels else torch.empty(0))
+    logits = processes.gather_rows(logits)
     return Evaluation(
         auc=auc(truth, logits),
         logloss=log_loss(truth, logits),
         rows=len(truth),
-        us_per_row=1e6 * seconds / max(1, len(truth)),
+        us_per_row=1e6 * seconds / max(1, own_rows),
     )

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import has_torch_function
 
+from qnn_models.batch_norm import SynchronisedBatchNorm1d
 from qnn_models.dropout import Dropout
 
 # Half a megabyte of float32 for one chunk of projections: a few such buffers fit the second-level cache of a core.
@@ -64,6 +65,8 @@ def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:
     """BatchNorm of a batch that several passes share: the running statistics move as far as that many passes move them."""
     if not norm.training:
         return norm(x)
+    if isinstance(norm, SynchronisedBatchNorm1d):
+        return norm.repeated(x, passes)
     cast(Tensor, norm.num_batches_tracked).add_(passes)
     momentum = 1 - (1 - (norm.momentum or 0.0)) ** passes
     return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)

@@ -7,6 +7,9 @@ The test split is scored once, by the epoch that validation chose.
 
 All randomness is derived from one seed by hash and restarts at each epoch, or is stored: a run that was killed and resumed
 ends, on the CPU, with the bits of one that was not.
+
+Several processes (`qnn_models.distributed`) take shares of the same batches and sum their gradients; without dropout they make
+the updates of a single process within rounding, BatchNorm's statistics being those of the whole batch.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from qnn_models.batch_norm import synchronised
 from qnn_models.checkpoint import (
     load_model_state,
     load_optimizer_state,
@@ -33,6 +37,7 @@ from qnn_models.checkpoint import (
     write_checkpoint,
 )
 from qnn_models.data.encoded import Split
+from qnn_models.distributed import ALONE, Processes, explained_loss
 from qnn_models.dropout import dropout_state, load_dropout_state, seed_dropout
 from qnn_models.evaluation import Evaluation, evaluate, resolve_device, slices
 from qnn_models.losses import LossName, bce, check_loss_name, is_paired, paired_loss
@@ -72,7 +77,7 @@ class TrainConfig:
     Attributes:
         seed: root of the seeds of shuffling and dropout.
         loss: see `qnn_models.losses`.
-        batch_size: rows per step.
+        batch_size: rows per step, of all processes together.
         learning_rate: Adam's, at the start.
         learning_rate_decay: factor at each epoch that does not improve the validation AUC.
         min_learning_rate: floor of the learning rate.
@@ -80,8 +85,8 @@ class TrainConfig:
         max_epochs: epochs after which it ends in any case.
         embedding_l2: λ of the term ``λ/2 ‖E‖²`` over the whole table of each embedding.
         gradient_clip: largest norm of all gradients together.
-        chunk_rows: rows that go through the model at once; the gradients of a batch's chunks are summed to the batch's own.
-            Smaller chunks take less memory and stay in cache. None is the whole batch.
+        chunk_rows: rows that go through the model at once in one process; the gradients of a batch's chunks are summed to
+            the batch's own. Smaller chunks take less memory and stay in cache. None is the whole batch.
         precision: ``float32``; ``tf32`` for matrix products on CUDA; ``bfloat16`` autocast.
         compile: whether the forward pass is compiled with `torch.compile`.
         memory_gib: a split that takes more than this is streamed from disk, shuffled within a window.
@@ -173,8 +178,13 @@ def train(
     checkpoint: Path | None = None,
     checkpoint_steps: int | None = None,
     progress: bool = False,
+    processes: Processes = ALONE,
 ) -> TrainResult:
     """Train a model until validation stops improving; the model then holds the weights of the best epoch.
+
+    Among several processes each calls this with the same arguments; process 0's start values and checkpoint count. All return
+    the same metrics (times are each one's own) and hold the same weights. Each process draws the dropout masks of its rows, so
+    they depend on the number of processes.
 
     Args:
         model: moved to the device and changed in place.
@@ -185,14 +195,28 @@ def train(
             that one goes on from there.
         checkpoint_steps: also write the state after every so many steps.
         progress: show a bar per epoch.
+        processes: who trains; see `qnn_models.distributed.launched`.
 
     Raises:
         ValueError: a setting does not fit the model, the checkpoint is of another training, a split has one class only.
         FloatingPointError: loss or gradient is NaN or infinite; names epoch, batch and settings.
         MemoryError: the batch does not fit; says what to lower.
+        ProcessLostError: another process ended; says how to go on.
     """
-    loop = _Loop(model, dataset, config, device=resolve_device(device), progress=progress)
-    with _backend(config, loop.device), _explained_memory(config):
+    loop = _Loop(
+        model,
+        dataset,
+        config,
+        device=resolve_device(processes.device_name(device)),
+        progress=progress and processes.first,
+        processes=processes,
+    )
+    with (
+        _backend(config, loop.device),
+        _explained_memory(config),
+        explained_loss(processes),
+        synchronised(model, processes),
+    ):
         return loop.run(checkpoint, checkpoint_steps)
 
 
@@ -216,7 +240,14 @@ class _Loop:
     """One training. `run` drives it; the other methods do one thing each."""
 
     def __init__(
-        self, model: CTRModel, dataset: Dataset, config: TrainConfig, *, device: torch.device, progress: bool
+        self,
+        model: CTRModel,
+        dataset: Dataset,
+        config: TrainConfig,
+        *,
+        device: torch.device,
+        progress: bool,
+        processes: Processes,
     ) -> None:
         norms = sum(isinstance(module, _BATCH_NORMS) for module in model.modules())
         if config.chunk_rows is not None and config.chunk_rows < config.batch_size and norms:
@@ -224,13 +255,8 @@ class _Loop:
                 "Chunks add up to the gradient of the whole batch only without BatchNorm, which reads the batch, however: "
                 f"chunk_rows={config.chunk_rows} and {norms} BatchNorm layers; leave chunk_rows out."
             )
-        self.model, self.dataset, self.config, self.device, self.progress = (
-            model.to(device),
-            dataset,
-            config,
-            device,
-            progress,
-        )
+        self.model, self.dataset, self.config = model.to(device), dataset, config
+        self.device, self.progress, self.processes = device, progress, processes
         self.tables = [module.weight for module in model.modules() if isinstance(module, FieldEmbedding)]
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
@@ -238,10 +264,11 @@ class _Loop:
         self.best: dict[str, Tensor] = {}
         self.loss = self._objective()
         self.in_memory: dict[str, Split] = {}
-        seed_dropout(model, derive(config.seed, "dropout", 1))
+        self._seed_dropout()
 
     def run(self, folder: Path | None, checkpoint_steps: int | None) -> TrainResult:
-        if folder is not None and (folder / CHECKPOINT_FILE).is_file():
+        self.processes.copy_first(self.model.state_dict().values())
+        if folder is not None:
             self._resume(folder)
         while not self.state.finished:
             self._train_epoch(folder, checkpoint_steps)
@@ -249,7 +276,7 @@ class _Loop:
             if folder is not None:
                 self._save(folder, best_changed=improved)
         self.model.load_state_dict(self.best)
-        return self._result(evaluate(self.model, self._in_order("test")))
+        return self._result(evaluate(self.model, self._in_order("test"), processes=self.processes))
 
     def _train_epoch(self, folder: Path | None, checkpoint_steps: int | None) -> None:
         state, config = self.state, self.config
@@ -279,11 +306,14 @@ class _Loop:
         for parameter in self.parameters:
             parameter.grad = None
         total = torch.zeros((), device=self.device)
-        for chunk in slices(batch, config.chunk_rows or len(batch)):
+        share = self.processes.share(batch)
+        # A process without rows goes through the model all the same, as the others wait for it in BatchNorm.
+        for chunk in slices(share, config.chunk_rows or len(batch)) if len(share) else [share]:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
                 loss = self.loss(chunk.ids, chunk.labels) * (len(chunk) / len(batch))
             loss.backward()
             total += loss.detach()
+        self.processes.add([total, *(p.grad for p in self.parameters if p.grad is not None)])
         if config.embedding_l2:
             for table in self.tables:
                 if table.grad is None:
@@ -294,20 +324,22 @@ class _Loop:
         return total, norm
 
     def _objective(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """Ids and labels to the mean loss of their rows."""
+        """Ids and labels to the mean loss of their rows; 0 for no rows, which have no mean."""
         name, compiled = self.config.loss, self.config.compile
         if not is_paired(name):
             forward = torch.compile(self.model.forward) if compiled else self.model.forward
 
             def single(ids: Tensor, labels: Tensor) -> Tensor:
                 logits = _single_precision(forward(ids))
-                return bce(logits, labels.to(logits.dtype))
+                return bce(logits, labels.to(logits.dtype)) if len(labels) else logits.sum()
 
             return single
         pair = torch.compile(self.model.forward_pair) if compiled else self.model.forward_pair
 
         def paired(ids: Tensor, labels: Tensor) -> Tensor:
             first, second = (_single_precision(logits) for logits in pair(ids))
+            if not len(labels):
+                return first.sum() + second.sum()
             return paired_loss(name, first, second, labels.to(first.dtype))
 
         return paired
@@ -315,7 +347,7 @@ class _Loop:
     def _validate(self) -> bool:
         """Close the epoch: score it, keep it when it is the best, else lower the learning rate. True when it is the best."""
         state, config = self.state, self.config
-        found = evaluate(self.model, self._in_order("valid"))
+        found = evaluate(self.model, self._in_order("valid"), processes=self.processes)
         record = EpochRecord(
             state.epoch, state.loss_sum / state.rows, found.auc, found.logloss, state.learning_rate, state.seconds
         )
@@ -331,9 +363,14 @@ class _Loop:
         state.finished = state.stalled >= config.patience or state.epoch >= config.max_epochs
         if not state.finished:
             state.epoch += 1
-            seed_dropout(self.model, derive(config.seed, "dropout", state.epoch))
+            self._seed_dropout()
         state.batch, state.loss_sum, state.rows, state.seconds = 0, 0.0, 0, 0.0
         return improved
+
+    def _seed_dropout(self, *since: int) -> None:
+        """Start the masks of the current epoch, from its first batch or, in a stream of their own, from a later one on."""
+        process = (self.processes.rank,) if self.processes.rank or since else ()
+        seed_dropout(self.model, derive(self.config.seed, "dropout", self.state.epoch, *process, *since))
 
     def _set_learning_rate(self) -> None:
         for group in self.optimizer.param_groups:
@@ -384,18 +421,24 @@ class _Loop:
 
     def _save(self, folder: Path, *, best_changed: bool) -> None:
         """Write the best weights under a new name, then the state that names them, then drop what no state names."""
+        dropout = self.processes.gather_json(dropout_state(self.model))
+        if not self.processes.first:
+            return
         if best_changed:
             write_checkpoint(_best_file(folder, self.state.best_epoch), self.best, {})
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"optimizer.{name}": tensor for name, tensor in optimizer_tensors(self.optimizer).items()}
-        state = {"identity": self._identity(), "loop": asdict(self.state), "dropout": dropout_state(self.model)}
+        state = {"identity": self._identity(), "loop": asdict(self.state), "dropout": dropout}
         write_checkpoint(folder / CHECKPOINT_FILE, tensors, state)
         for path in folder.glob("best-*.safetensors"):
             if path != _best_file(folder, self.state.best_epoch):
                 path.unlink(missing_ok=True)
 
     def _resume(self, folder: Path) -> None:
-        tensors, stored = read_checkpoint(folder / CHECKPOINT_FILE)
+        """Go on from the folder's state, where process 0 finds one."""
+        tensors, stored = self.processes.from_first(*_stored(folder) if self.processes.first else ({}, None))
+        if stored is None:
+            return
         identity, found = self._identity(), stored["identity"]
         differing = sorted(key for key in identity.keys() | found.keys() if identity.get(key) != found.get(key))
         if differing:
@@ -408,9 +451,11 @@ class _Loop:
         load_optimizer_state(self.optimizer, _with_prefix(tensors, "optimizer."))
         self.state = _State(**stored["loop"])
         self._set_learning_rate()
-        load_dropout_state(self.model, stored["dropout"])
-        if self.state.best_epoch:
-            self.best = read_checkpoint(_best_file(folder, self.state.best_epoch))[0]
+        self.best = _with_prefix(tensors, "best.")
+        if len(stored["dropout"]) == self.processes.count:
+            load_dropout_state(self.model, stored["dropout"][self.processes.rank])
+        else:  # written by another number of processes, whose streams are no use here
+            self._seed_dropout(*([self.state.batch] if self.state.batch else []))
 
     def _result(self, test: Evaluation) -> TrainResult:
         history = tuple(EpochRecord(**entry) for entry in self.state.history)
@@ -464,6 +509,17 @@ class _FiniteGuard:
 def _single_precision(logits: Tensor) -> Tensor:
     """Logits of at least single precision: those of bfloat16 autocast are too coarse for a loss."""
     return logits.float() if logits.element_size() < 4 else logits
+
+
+def _stored(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """Tensors and state of the checkpoint in a folder, with the best weights as ``best.``; no state where there is none."""
+    if not (folder / CHECKPOINT_FILE).is_file():
+        return {}, None
+    tensors, state = read_checkpoint(folder / CHECKPOINT_FILE)
+    if state["loop"]["best_epoch"]:
+        best = read_checkpoint(_best_file(folder, state["loop"]["best_epoch"]))[0]
+        tensors |= {f"best.{name}": tensor for name, tensor in best.items()}
+    return tensors, state
 
 
 def _best_file(folder: Path, epoch: int) -> Path:

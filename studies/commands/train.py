@@ -56,10 +56,21 @@ def train(
     checkpoint_steps: int | None,
     as_json: bool,
 ) -> None:
-    """Train one model on one data set and score it on the test split."""
+    """Train one model on one data set and score it on the test split.
+
+    Several processes train one model on shares of each batch, under torch's own launcher:
+
+    \b
+        torchrun --nproc-per-node 2 -m studies.cli train --dataset ml-100k --out run
+
+    Each takes a GPU where there are GPUs, and CPU cores otherwise; `torchrun --help` tells how to join machines. batch_size
+    counts the rows of all processes. When a process ends, all do; the same command goes on from --out, with any number of
+    processes, and `torchrun --max-restarts` starts it by itself.
+    """  # noqa: D301  (click's mark of a paragraph that it must not fill)
     import torch
 
     from qnn_models.data.registry import prepare
+    from qnn_models.distributed import ProcessLostError, launched
     from qnn_models.seeds import derive
     from qnn_models.trained import save_trained
     from qnn_models.training import TrainConfig
@@ -70,23 +81,29 @@ def train(
         torch.set_num_threads(threads)
     spec = specify(dataset, model, format_id, seed=seed, split_seed=split_seed, given=parse_settings(settings))
     config = TrainConfig(**dict(spec.training), seed=derive(spec.root_seed, "training"))  # type: ignore[arg-type]
-    encoded = prepare(dataset, source=source, split_seed=split_seed, progress=not as_json)
-    network = build(spec, encoded)
     try:
-        result = run_training(
-            network,
-            encoded,
-            config,
-            device=device,
-            checkpoint=None if out is None else out / CHECKPOINT_FOLDER,
-            checkpoint_steps=checkpoint_steps,
-            progress=not as_json,
-        )
-    except (FloatingPointError, MemoryError) as error:
+        with launched() as processes:
+            progress = processes.first and not as_json
+            with processes.one_per_machine_first():
+                encoded = prepare(dataset, source=source, split_seed=split_seed, progress=progress)
+            network = build(spec, encoded)
+            result = run_training(
+                network,
+                encoded,
+                config,
+                device=device,
+                checkpoint=None if out is None else out / CHECKPOINT_FOLDER,
+                checkpoint_steps=checkpoint_steps,
+                progress=progress,
+                processes=processes,
+            )
+    except (FloatingPointError, MemoryError, ProcessLostError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         remedy = "with --out it would go on" if out is None else "the same command goes on"
         raise click.ClickException(f"Stopped; {remedy} after the last whole epoch.") from None
+    if not processes.first:
+        return
     report = summary(spec, result, content_hash=encoded.content_hash)
     if out is not None:
         save_trained(
