@@ -32,6 +32,7 @@ _MEANING = {
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--order", type=click.IntRange(min=1), default=2, show_default=True, help="Largest set of fields.")
 @click.option("--rows", type=click.IntRange(min=1), default=2000, show_default=True, help="Rows drawn from the split.")
+@click.option("--row", type=click.IntRange(min=0), help="Explain this one row of the split, counted from 0.")
 @click.option("--split", type=click.Choice(["train", "valid", "test"]), default="test", show_default=True)
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Sets to print.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw of rows.")
@@ -42,6 +43,7 @@ def explain(
     run: Path,
     order: int,
     rows: int,
+    row: int | None,
     split: str,
     top: int,
     seed: int,
@@ -59,7 +61,8 @@ def explain(
     from qnn_models.trained import load_trained
 
     trained = load_trained(run)
-    ids = drawn_rows(trained, split=split, rows=rows, seed=seed, source=source, progress=not as_json)
+    ids = split_ids(trained, split=split, source=source, progress=not as_json)
+    ids = drawn(ids, rows=rows, seed=seed) if row is None else one_row(ids, row=row)
     found = contributions(
         trained.model,
         ids,
@@ -72,18 +75,13 @@ def explain(
     click.echo(json.dumps(report) if as_json else text(report))
 
 
-def drawn_rows(
-    trained: TrainedModel, *, split: str, rows: int, seed: int, source: Path | None, progress: bool
-) -> torch.Tensor:
-    """Some rows of a split of the data set that the model was trained on, drawn without repetition, in stored order.
+def split_ids(trained: TrainedModel, *, split: str, source: Path | None, progress: bool) -> torch.Tensor:
+    """Ids of a split of the data set that the model was trained on.
 
     Raises:
         ValueError: the data set at hand holds other rows or vocabularies than the model was trained on.
     """
-    import torch
-
     from qnn_models.data.registry import prepare
-    from qnn_models.seeds import derive
 
     name = str(trained.report.get("dataset", trained.dataset))  # a schema's file, where it is the user's own
     dataset = prepare(name, source=source, split_seed=trained.split_seed, progress=progress)
@@ -92,9 +90,28 @@ def drawn_rows(
             f"A model is explained on the data set it was trained on, however: {name} now holds other rows "
             f"({dataset.content_hash[:12]}, not {trained.content_hash[:12]}); name the folder of the old files by --source."
         )
-    ids = dataset.split(split).ids
+    return dataset.split(split).ids
+
+
+def drawn(ids: torch.Tensor, *, rows: int, seed: int) -> torch.Tensor:
+    """Some of the rows, drawn without repetition, in stored order; all where there are no more."""
+    import torch
+
+    from qnn_models.seeds import derive
+
     generator = torch.Generator().manual_seed(derive(seed, "explained rows"))
     return ids[torch.randperm(len(ids), generator=generator)[:rows].sort().values]
+
+
+def one_row(ids: torch.Tensor, *, row: int) -> torch.Tensor:
+    """One of the rows.
+
+    Raises:
+        ValueError: there is no such row.
+    """
+    if row >= len(ids):
+        raise ValueError(f"The split has the rows 0 to {len(ids) - 1}, however: --row {row}.")
+    return ids[row : row + 1]
 
 
 def write(found: Contributions, ranked: tuple[Interaction, ...], *, folder: Path) -> list[Path]:

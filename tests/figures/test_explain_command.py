@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from qnn_models import registry
@@ -82,9 +83,24 @@ def test_the_same_call_writes_the_same_bytes(run: Path, tmp_path: Path) -> None:
     assert outputs[0] == outputs[1]
 
 
+def test_one_row_is_explained_with_the_signs_of_its_contributions(run: Path, tmp_path: Path) -> None:
+    report = json.loads(explain(str(run), "--row", "17", "--order", "6", "--out", str(tmp_path), "--json").stdout)
+    model = load_trained(run).model.double()
+    with torch.no_grad():
+        logit = float(model(load("planted").split("test").ids[17:18]))
+    table = pl.read_csv(tmp_path / "interactions.csv")
+    assert report["rows"] == 1
+    assert table["mean"].sum() + report["constant"] == pytest.approx(logit, abs=1e-9)
+    assert (table["mean"].abs() - table["strength"]).abs().max() < 1e-15  # type: ignore[operator]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(("--order", "7"), "1 to 6 fields, as many as the data, however: order=7"), (("--split", "tes"), "not one of")],
+    [
+        (("--row", "4000"), "rows 0 to 3999, however: --row 4000"),
+        (("--order", "7"), "1 to 6 fields, as many as the data, however: order=7"),
+        (("--split", "tes"), "not one of"),
+    ],
 )
 def test_mistakes_are_one_clear_line(run: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     result = explain(str(run), "--out", str(tmp_path), *arguments)
