@@ -193,7 +193,7 @@ def find_config(name: str) -> Path:
         return Path(str(resources.files("studies") / "configs" / f"{name}.toml"))
     raise ValueError(
         f"A study is one of {', '.join(study_names())} or the path of a .toml file, however: {name!r}"
-        f"{_nearest(name, study_names())}."
+        f"{nearest(name, study_names())}."
     )
 
 
@@ -347,10 +347,11 @@ def _known(name: str, names: Iterable[str], key: str) -> None:
     names = tuple(names)
     if name not in names:
         shown = f"one of {', '.join(names)}" if len(names) <= 40 else "a registered name"
-        raise ValueError(f"{key}: must be {shown}, however: {name!r}{_nearest(name, names)}")
+        raise ValueError(f"{key}: must be {shown}, however: {name!r}{nearest(name, names)}")
 
 
-def _nearest(name: str, names: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`` (did you mean 'x'?)`` for a mistyped name; empty where nothing is near."""
     near = difflib.get_close_matches(name, tuple(names), n=1, cutoff=0.5)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
@@ -441,7 +442,7 @@ def _complaints(error: BaseException, key: str) -> list[str]:
         known = [item.name for item in fields(error.cl) if item.name != "source"]
         prefix = f"{key}." if key else ""
         return [
-            f"{prefix}{name}: no such key{_nearest(name, known)}; there are {', '.join(known)}"
+            f"{prefix}{name}: no such key{nearest(name, known)}; there are {', '.join(known)}"
             for name in sorted(error.extra_fields)
         ]
     if isinstance(error, KeyError):

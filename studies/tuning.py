@@ -1,0 +1,253 @@
+"""Search of hyper-parameters with Optuna, over a declared space, on validation AUC alone; resumable.
+
+A search is a strict TOML file like a study. Each trial is a set of runs like any other (one per seed), with their records in a
+store, so settings that come up twice are trained once. The trials live in an SQLite file: killed and started again, a search
+goes on with what it has learnt.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from studies.config import Arm, StudyConfig, nearest, validated
+from studies.plan import plan
+from studies.record import Store
+from studies.runner import run_specs
+from studies.spec import Scalar
+
+if TYPE_CHECKING:
+    import optuna
+
+OBJECTIVE = "valid_auc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """Numbers between two ends, both included; whole where both ends are.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        log: whether it is searched by orders of magnitude.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A declared search.
+
+    Attributes:
+        name: names its trials.
+        dataset: the data set.
+        model: the model.
+        seeds: runs per trial; their mean decides.
+        options: searched or fixed settings of the model.
+        training: searched or fixed settings of the training.
+    """
+
+    name: str
+    dataset: str
+    model: str
+    seeds: int = 1
+    options: Mapping[str, Range | tuple[Scalar, ...] | Scalar] = field(default_factory=dict)
+    training: Mapping[str, Range | tuple[Scalar, ...] | Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The best trial so far.
+
+    Attributes:
+        trials: trials that ended well.
+        options: its model settings.
+        training: its training settings.
+        valid_auc: mean validation AUC over its seeds; it was chosen for it, so it is too good.
+        test_auc: mean test AUC over its seeds; no choice was made on it.
+        test_logloss: mean test log loss over its seeds.
+    """
+
+    trials: int
+    options: Mapping[str, Scalar]
+    training: Mapping[str, Scalar]
+    valid_auc: float
+    test_auc: float
+    test_logloss: float
+
+
+def load_search(name: str) -> Search:
+    """Read a search, given as a TOML file or by the name of one that comes with the package.
+
+    Raises:
+        ValueError: the file is missing or something in it is wrong; names file and key.
+    """
+    path = Path(name) if name.endswith(".toml") else Path(str(resources.files("studies") / "searches" / f"{name}.toml"))
+    if not path.is_file():
+        raise ValueError(f"A search is a TOML file, however there is no {path}.")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        known = tuple(Search.__dataclass_fields__)
+        for key in content:
+            if key not in known:
+                raise ValueError(f"{key}: no such key{nearest(key, known)}; there are {', '.join(known)}")
+        for key, kind in (("name", str), ("dataset", str), ("model", str), ("seeds", int)):
+            if type(content.get(key, 1 if key == "seeds" else None)) is not kind:
+                raise ValueError(f"{key}: must be {kind.__name__}, however: {content.get(key)!r}")
+        sections = {
+            section: {key: _choice(value, f"{section}.{key}") for key, value in content.get(section, {}).items()}
+            for section in ("options", "training")
+        }
+        search = Search(**{**content, **sections})
+        # The ends of every range, as a study: names and types are checked where those of a study are.
+        for end in ("low", "high"):
+            validated(_study(search, *_settings(search, lambda _, choice, end=end: _end(choice, end))))  # type: ignore[misc]
+    except ValueError as error:
+        raise ValueError(f"{path}: {str(error).rstrip('.')}.") from None
+    return search
+
+
+def tune(search: Search, *, trials: int, storage: Path, store: Store, threads: int = 1, progress: bool = True) -> Found:
+    """Go on with a search until it has so many trials.
+
+    Args:
+        search: what is searched.
+        trials: trials that ended well, those of earlier calls included.
+        storage: SQLite file of the trials.
+        store: where the records of the runs are.
+        threads: threads per run.
+        progress: whether to show a line per trial.
+
+    Raises:
+        ValueError: trials below 1, or no trial ended well.
+    """
+    import optuna
+
+    from qnn_models.seeds import derive
+
+    if trials < 1:
+        raise ValueError(f"A search has at least 1 trial, however: trials={trials}.")
+    optuna.logging.set_verbosity(optuna.logging.INFO if progress else optuna.logging.WARNING)
+    storage.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=f"{search.name}:{search.dataset}:{search.model}",
+        storage=f"sqlite:///{storage}",
+        load_if_exists=True,
+        direction="maximize",
+    )
+
+    def objective(trial: optuna.Trial) -> float:
+        config = _study(search, *_settings(search, lambda key, choice: _suggest(trial, key, choice)))
+        scores = _scores(config, store, threads)
+        if scores is None:
+            raise optuna.TrialPruned("a run failed")
+        trial.set_user_attr("options", dict(config.arms[0].options))
+        trial.set_user_attr("training", dict(config.training))
+        for metric in ("test_auc", "test_logloss"):
+            trial.set_user_attr(metric, scores[metric])
+        return scores[OBJECTIVE]
+
+    while (left := trials - len(_ended(study))) > 0:
+        begun = len(study.trials)
+        # A sampler that goes on where a killed search stopped must not draw the same settings again.
+        study.sampler = optuna.samplers.TPESampler(seed=derive(0, "tune", begun) % 2**32)
+        study.optimize(objective, n_trials=left)
+        if not _ended(study):
+            raise ValueError(
+                f"At least one trial must end well, however: all {len(study.trials)} failed; see the records."
+            )
+    best = study.best_trial
+    return Found(
+        trials=len(_ended(study)),
+        options=best.user_attrs["options"],
+        training=best.user_attrs["training"],
+        valid_auc=float(best.value or 0.0),
+        test_auc=best.user_attrs["test_auc"],
+        test_logloss=best.user_attrs["test_logloss"],
+    )
+
+
+def _scores(config: StudyConfig, store: Store, threads: int) -> Mapping[str, float] | None:
+    """Mean metrics over the seeds; None when a run failed."""
+    specs = plan(config)
+    run_specs(specs, store, threads=threads, progress=False)
+    records = [store.read(spec.id) for spec in specs]
+    done = [record for record in records if record is not None and record.status == "done"]
+    if len(done) < len(specs):
+        return None
+    return {name: fmean(record.metrics[name] for record in done) for name in (OBJECTIVE, "test_auc", "test_logloss")}
+
+
+def _study(search: Search, options: Mapping[str, Scalar], training: Mapping[str, Scalar]) -> StudyConfig:
+    return StudyConfig(
+        name=search.name,
+        title=f"search {search.name}",
+        task="train",
+        datasets=(search.dataset,),
+        arms=(Arm(model=search.model, options=options),),
+        seeds=tuple(range(search.seeds)),
+        training=training,
+    )
+
+
+def _settings(search: Search, pick: Callable[[str, Any], Scalar]) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+    options = {key: pick(f"options.{key}", choice) for key, choice in search.options.items()}
+    return options, {key: pick(f"training.{key}", choice) for key, choice in search.training.items()}
+
+
+def _suggest(trial: optuna.Trial, key: str, choice: Range | tuple[Scalar, ...] | Scalar) -> Scalar:
+    match choice:
+        case Range(low=int(low), high=int(high), log=log):
+            return trial.suggest_int(key, low, high, log=log)
+        case Range(low=low, high=high, log=log):
+            return trial.suggest_float(key, low, high, log=log)
+        case tuple():
+            return trial.suggest_categorical(key, choice)
+        case fixed:
+            return fixed
+
+
+def _end(choice: Any, end: str) -> Scalar:
+    if isinstance(choice, Range):
+        return choice.low if end == "low" else choice.high
+    return choice[0 if end == "low" else -1] if isinstance(choice, tuple) else choice
+
+
+def _choice(value: Any, key: str) -> Range | tuple[Scalar, ...] | Scalar:
+    if isinstance(value, list):
+        if not value or not all(isinstance(item, bool | int | float | str) for item in value):
+            raise ValueError(f"{key}: a choice is a list of numbers, texts or truth values, however: {value!r}")
+        return tuple(value)
+    if isinstance(value, dict):
+        low, high, log = value.get("low"), value.get("high"), value.get("log", False)
+        numbers = type(low) in (int, float) and type(high) in (int, float)
+        if set(value) - {"low", "high", "log"} or not numbers or type(log) is not bool:
+            raise ValueError(
+                f"{key}: a range is {{ low, high }} of numbers, with log = true or false, however: {value!r}"
+            )
+        if low > high or (log and low <= 0):
+            raise ValueError(f"{key}: low must not be above high, and above 0 for log = true, however: {value!r}")
+        whole = type(low) is int and type(high) is int
+        return Range(low=low if whole else float(low), high=high if whole else float(high), log=log)
+    if isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"{key}: must be a value, a list or a range, however: {value!r}")
+
+
+def _ended(study: optuna.Study) -> list[Any]:
+    import optuna
+
+    return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+
+
+def with_dataset(search: Search, dataset: str | None) -> Search:
+    """The search on another data set, or itself for None."""
+    return search if dataset is None else replace(search, dataset=dataset)
