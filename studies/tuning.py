@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from studies.config import Arm, StudyConfig, nearest, validated
 from studies.plan import plan
@@ -228,18 +228,21 @@ def _choice(value: Any, key: str) -> Range | tuple[Scalar, ...] | Scalar:
         return tuple(value)
     if isinstance(value, dict):
         low, high, log = value.get("low"), value.get("high"), value.get("log", False)
-        numbers = type(low) in (int, float) and type(high) in (int, float)
-        if set(value) - {"low", "high", "log"} or not numbers or type(log) is not bool:
+        if set(value) - {"low", "high", "log"} or not (_number(low) and _number(high)) or not isinstance(log, bool):
             raise ValueError(
                 f"{key}: a range is {{ low, high }} of numbers, with log = true or false, however: {value!r}"
             )
         if low > high or (log and low <= 0):
             raise ValueError(f"{key}: low must not be above high, and above 0 for log = true, however: {value!r}")
-        whole = type(low) is int and type(high) is int
+        whole = isinstance(low, int) and isinstance(high, int)
         return Range(low=low if whole else float(low), high=high if whole else float(high), log=log)
     if isinstance(value, bool | int | float | str):
         return value
     raise ValueError(f"{key}: must be a value, a list or a range, however: {value!r}")
+
+
+def _number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _ended(study: optuna.Study) -> list[Any]:
