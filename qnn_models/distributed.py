@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -162,11 +163,16 @@ def explained_loss(processes: Processes) -> Iterator[None]:
     except RuntimeError as error:
         if processes.count == 1 or isinstance(error, ProcessLostError) or not _is_transport(error):
             raise
-        raise ProcessLostError(_lost(processes, str(error).strip().splitlines()[0])) from error
+        raise ProcessLostError(_lost(processes, _reason(error))) from error
 
 
 def _is_transport(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
+
+
+def _reason(error: RuntimeError) -> str:
+    """The first sentence, without the place in the transport's source that it starts with."""
+    return re.sub(r"^\[[^\]]*\] *", "", str(error).strip()).splitlines()[0].split(". ")[0]
 
 
 def _lost(processes: Processes, reason: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -167,6 +168,19 @@ def test_a_killed_process_ends_the_run_and_the_same_command_resumes_it(tmp_path:
     assert json.loads(alone.stdout)["test_auc"] == pytest.approx(undisturbed["test_auc"], abs=2e-3)
 
 
+def test_a_process_says_why_it_ends_when_it_is_terminated_within_a_computation() -> None:
+    script = textwrap.dedent("""
+        import os, signal, time
+        from qnn_models.distributed import Processes, _told_when_terminated
+        with _told_when_terminated(Processes(rank=1, count=2)):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+    """)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert "process 1 of 2 lost the others (SIGTERM" in ended.stderr
+
+
 def test_shares_are_consecutive_whole_and_even() -> None:
     for rows in range(8):
         batch = Split(torch.arange(rows).view(-1, 1), torch.zeros(rows))
@@ -189,7 +203,7 @@ def test_only_errors_of_the_transport_are_explained() -> None:
         r"process 1 of 2 lost the others \(gone\); start the same command again",
     )
     with pytest.raises(ProcessLostError, match=explained), explained_loss(several):
-        raise dist.DistNetworkError("gone")
+        raise dist.DistNetworkError("[/a/pair.cc:5] gone. Look into the log.\nstack")
     with pytest.raises(RuntimeError, match=r"^shapes differ$"), explained_loss(several):
         raise RuntimeError("shapes differ")
 
