@@ -37,6 +37,7 @@ _MEANING = {
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Sets to print.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw of rows.")
 @click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: RUN]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def explain(
@@ -48,6 +49,7 @@ def explain(
     top: int,
     seed: int,
     source: Path | None,
+    device: str,
     out: Path | None,
     as_json: bool,
 ) -> None:
@@ -57,6 +59,7 @@ def explain(
     """
     from tqdm import tqdm
 
+    from qnn_models.evaluation import resolve_device
     from qnn_models.explain import contributions, interactions
     from qnn_models.trained import load_trained
 
@@ -64,7 +67,7 @@ def explain(
     ids = split_ids(trained, split=split, source=source, progress=not as_json)
     ids = drawn(ids, rows=rows, seed=seed) if row is None else one_row(ids, row=row)
     found = contributions(
-        trained.model,
+        trained.model.to(resolve_device(device)),
         ids,
         order=order,
         progress=lambda sets: tqdm(sets, desc="sets of fields", disable=None if not as_json else True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import math
 import os
 import warnings
@@ -203,7 +204,13 @@ def _compare(model: CTRModel, run: Callable[[Tensor], Tensor], *, seed: int) -> 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Exporters warn of their own future."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Exporters warn of their own future, and of libraries that no model of ours needs."""
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
