@@ -21,7 +21,7 @@ MISSING_TOKEN = ""
 _SCHEMA_KEY = b"qnn.schema"
 _COUNT = "__count__"
 
-_MERGE_ROWS = 1_000_000
+_MERGE_ROWS = 65_536
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
 
 

@@ -24,14 +24,14 @@ def test_made_up_text_is_like_criteos(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    write_criteo_like(tmp_path / "train.txt", rows=500_000)
+    text = (tmp_path / "train.txt").read_bytes()
     grown = []
-    for rows in (500_000, 2_000_000):
-        folder = tmp_path / str(rows)
-        folder.mkdir()
-        write_criteo_like(folder / "train.txt", rows=rows)
-        figures = measure(folder)
-        assert figures.rows == rows
+    for copies in (2, 8):
+        (tmp_path / "train.txt").write_bytes(text * copies)
+        figures = measure(tmp_path)
+        assert figures.rows == 500_000 * copies
         grown.append(figures.peak_mib - figures.base_mib)
-    # Four times the rows bring more distinct tokens, a byte a row, and nothing else: well below twice the memory.
-    assert grown[1] < 1.5 * grown[0]
+    # The same tokens four times as often: a byte a row more, and what allocators do.
+    assert grown[1] < 1.25 * grown[0]
     assert grown[1] < 1024
