@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,7 +50,7 @@ def probabilities(trained: TrainedModel, rows: Path, *, device: torch.device | N
     device = device or torch.device("cpu")
     model = trained.model.to(device)
     for chunk in read_rows(rows, schema=encoder.schema):
-        ids = encoder.encode_tensor(chunk.frame())
+        ids = torch.from_numpy(np.stack(encoder.encode_columns(chunk.columns), axis=1))
         split = Split(ids, torch.zeros(len(ids)))  # rows to predict on have no labels
         logits = predict_logits(model, slices(split, _BATCH_ROWS), device=device)
         yield pl.Series(COLUMN, logits.sigmoid().numpy())
