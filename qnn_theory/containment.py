@@ -81,14 +81,27 @@ def find_map(source: Format, target: Format, *, tries: int = 2000) -> ParameterM
         target: the other format.
         tries: how many choices of the parameters that the target is not affine in are tried.
     """
-    a, b = _strip_common_activation(normal_form(source.expr), normal_form(target.expr))
+    a, b = normal_form(source.expr), normal_form(target.expr)
     if width(a) != width(b):
         return None
+    slopes: list[tuple[str, str]] = []
+    # F_a ⊆ F_b gives act(F_a) ⊆ act(F_b): a common last activation is left out of the search.
+    while isinstance(a, Activation) and isinstance(b, Activation) and a.kind == b.kind:
+        if a.slope is not None and b.slope is not None:
+            if b.slope in {parameter.name for parameter in parameters(b.of)}:
+                break
+            slopes.append((b.slope, a.slope))
+        a, b = a.of, b.of
     for products in (False, True):
         found = _Search(a, b, products=products, tries=tries).run()
         if found is not None:
-            return found
+            return ParameterMap((*found.assignments, *(_same_slope(*names) for names in slopes)))
     return None
+
+
+def _same_slope(target: str, source: str) -> Assignment:
+    own = Formula(source, lambda values, dim: values[source])
+    return Assignment(Parameter(name=target, role="slope", axes=()), ((Combination(((Fraction(1), own),)),),))
 
 
 def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
@@ -518,13 +531,6 @@ def _vanishes(difference: Any, first_gate: int) -> bool:
 
 def _key(value: Any) -> Any:
     return frozenset((tuple(m), str(c)) for m, c in value.to_dict().items())
-
-
-def _strip_common_activation(a: Expr, b: Expr) -> tuple[Expr, Expr]:
-    """F_a ⊆ F_b gives act(F_a) ⊆ act(F_b): a common last activation is left out of the search."""
-    while isinstance(a, Activation) and isinstance(b, Activation) and a.kind == b.kind and a.kind != "prelu":
-        a, b = a.of, b.of
-    return a, b
 
 
 def _units(expr: Expr) -> dict[str, str]:

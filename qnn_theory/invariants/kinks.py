@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import flint
@@ -16,7 +16,7 @@ from qnn_theory.linear_rules import polynomial_text
 from qnn_theory.normal_form import normal_form
 from qnn_theory.pieces import PRIME, Gates, Polynomial, piece, random_pieces, rational_ring, residue
 from qnn_theory.widths import width
-from qnn_theory.witness import Witness, nested
+from qnn_theory.witness import Entry, Witness, nested
 
 
 def by_kinks(pair: Pair) -> Separation | None:
@@ -115,8 +115,19 @@ def kinks(
         dim: its input width d.
         only: the relus (node of the normal form and coordinate) to look at; all when left out.
     """
+    return _kinks(expr, frozenset(entries.items()), dim, only)
+
+
+@lru_cache(maxsize=4096)
+def _kinks(
+    expr: Expr,
+    entries: frozenset[tuple[Entry, Fraction]],
+    dim: int,
+    only: frozenset[tuple[Activation, int]] | None,
+) -> list[tuple[Polynomial, list[Polynomial]]]:
+    """Cached, because one function of a format is compared with all other formats."""
     plain = normal_form(expr)
-    values = _plain_values(expr, entries, dim)
+    values = _plain_values(expr, dict(entries), dim)
     ring = rational_ring(dim)
     generator = random.Random("kinks")
     found: dict[str, tuple[Polynomial, list[Polynomial]]] = {}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeAlias
 
 from qnn_theory.expr import Expr, uses_activation
@@ -98,14 +99,18 @@ class Pair:
 
     def piece(self, entries: Entries, dim: int) -> list[Polynomial] | None:
         """The piece of the source's function around a fixed positive point."""
-        return piece(
-            self.source.expr, dim=dim, values=nested(self.source.expr, entries, dim=dim), point=generic_point(dim)
-        )
+        return _piece(self.source.expr, frozenset(entries.items()), dim)
 
     def shown(self, entries: Entries, holds: Callable[[Entries], bool], dim: int, outputs: Sequence[int]) -> Witness:
         """The witness, made small if wanted."""
         kept = shrink(entries, holds) if self.minimal else entries
         return witness(self.source.expr, kept, dim=dim, outputs=outputs)
+
+
+@lru_cache(maxsize=4096)
+def _piece(expr: Expr, entries: frozenset[tuple[Entry, Fraction]], dim: int) -> list[Polynomial] | None:
+    """Cached, because one function of a format is compared with all other formats."""
+    return piece(expr, dim=dim, values=nested(expr, dict(entries), dim=dim), point=generic_point(dim))
 
 
 def generic_point(dim: int) -> list[Fraction]:

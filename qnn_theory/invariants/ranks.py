@@ -130,15 +130,9 @@ def _shapes(dim: int, outputs: int) -> tuple[_Shape, ...]:
     if outputs > 1:
         found += [_multiples(dim, 0, outputs // 2), _multiples(dim, outputs // 2, 0)]
     for block in (range(outputs), range(max(outputs // 2, 1)), range(outputs // 2, outputs)):
-        squares = [_monomial(dim, 0, 0), _monomial(dim, 0, 1), _monomial(dim, 1, 1)]
-        found.append(
-            _Shape(
-                "shared forms",
-                f"the matrix of the coefficients of x_1^2, x_1*x_2 and x_2^2 in y_{block[0] + 1}, ..., y_{block[-1] + 1}",
-                tuple(block),
-                lambda f, block=block, squares=squares: [[f[i].get(m, 0) for m in squares] for i in block],  # type: ignore[misc]
-            )
-        )
+        product = _monomial(dim, 0, 1)
+        found.append(_shared(block, [_monomial(dim, 0, 0), product, _monomial(dim, 1, 1)], "x_1^2, x_1*x_2 and x_2^2"))
+        found.append(_shared(block, [_monomial(dim, 0), product, _monomial(dim, 1)], "x_1, x_1*x_2 and x_2"))
     return tuple(found)
 
 
@@ -178,6 +172,16 @@ def _off_diagonal(name: str, output: int, rows: Sequence[int | None], columns: S
         output,
         rows,
         columns,
+    )
+
+
+def _shared(outputs: Sequence[int], monomials: Sequence[tuple[int, ...]], names: str) -> _Shape:
+    """Whether several outputs are combinations of fewer forms: a matrix with a row for each output."""
+    return _Shape(
+        "shared forms",
+        f"the matrix of the coefficients of {names} in y_{outputs[0] + 1}, ..., y_{outputs[-1] + 1}",
+        tuple(outputs),
+        lambda f: [[f[i].get(m, 0) for m in monomials] for i in outputs],
     )
 
 
