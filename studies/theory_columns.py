@@ -22,9 +22,11 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeAlias, TypeVar
 
+from qnn_theory.closed_forms import dimension_formula
 from qnn_theory.cost import D, cost
 from qnn_theory.dimension import effective_dimension
-from qnn_theory.feature_space import feature_space
+from qnn_theory.expr import Activation
+from qnn_theory.feature_space import FeatureSpace, feature_space
 from qnn_theory.formats import Format
 from qnn_theory.quadratic_form import quadratic_forms
 from qnn_theory.smoothness import ANALYTIC, smoothness
@@ -51,12 +53,12 @@ def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], 
     order = smoothness(format, depth=layers).order
     layer = _where_defined(lambda: effective_dimension(format, dim=STACK_DIM))
     forms = _where_defined(lambda: quadratic_forms(format, dim=STACK_DIM))
-    one = _where_defined(lambda: feature_space(format, dim=dim))
-    stack = _where_defined(lambda: feature_space(format, dim=STACK_DIM, depth=layers))
+    piece = _active_piece(format)
+    support, stack = _where_defined(lambda: dimension_formula(piece)), _stack(piece, layers)
     return (
         ("theory_format", format.id),
         ("theory_dim", dim),
-        ("theory_support", one.dimension if one else None),
+        ("theory_support", int(support.subs(D, dim)) if support is not None else None),
         ("theory_degree", stack.degree if stack else None),
         ("theory_support_stack_d8", stack.dimension if stack else None),
         ("theory_layer_parameters", int(cost(format).parameters.subs(D, dim))),
@@ -65,6 +67,21 @@ def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], 
         ("theory_rank_d8", max(forms.ranks) if forms else None),
         ("theory_smoothness", "analytic" if order is ANALYTIC else f"C{order}"),
     )
+
+
+@cache
+def _stack(piece: Format, layers: int) -> FeatureSpace | None:
+    """The feature space of a stack; post-activations share their piece's."""
+    return _where_defined(lambda: feature_space(piece, dim=STACK_DIM, depth=layers))
+
+
+def _active_piece(format: Format) -> Format:
+    """The format where its post-activation is open, which is the format without it: counted once for both."""
+    match format.expr:
+        case Activation(kind="relu" | "relu6" | "prelu", of=inner):
+            return Format(format.id.rpartition("+")[0] or format.id, inner)
+        case _:
+            return format
 
 
 def _where_defined(compute: Callable[[], T]) -> T | None:
