@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import has_torch_function
 
 # 256 rows × 8 256 products (n = 128) × 4 bytes = 8 MiB.
 _CHUNK_ELEMENTS = 1 << 21
@@ -30,7 +31,7 @@ def quadratic_form(v: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     rows, columns = torch.triu_indices(v.shape[-1], v.shape[-1], device=v.device)
     once = torch.where(rows == columns, 0.5, 1.0).to(weight.dtype)  # A_ii + A_ii counts the diagonal twice
     packed = (weight + weight.transpose(1, 2))[:, rows, columns] * once
-    if torch.compiler.is_compiling() or not v.is_floating_point():
+    if torch.compiler.is_compiling() or has_torch_function((v, packed)) or not v.is_floating_point():
         out = (v[:, rows] * v[:, columns]) @ packed.t()
     else:
         out = _PackedProducts.apply(v, packed)

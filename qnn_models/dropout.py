@@ -117,6 +117,13 @@ class Dropout(nn.Module):
             return functional.dropout(torch.ones_like(like), self.p, training=True)
         return _draw(self.source, like, round(self.p * _LANES))
 
+    # NumPy's generator is opaque to torch.compile, which breaks its graph here.
+    @torch.compiler.disable
+    def masks(self, like: Tensor, *, passes: int, chunk_rows: int) -> tuple[Tensor, ...]:
+        """Masks of several passes, drawn in the order of an operation that takes all passes of a chunk of rows at once."""
+        chunks = [[self.mask(chunk) for _ in range(passes)] for chunk in like.split(chunk_rows)]
+        return tuple(torch.cat(parts) for parts in zip(*chunks, strict=True))
+
     def forward(self, x: Tensor) -> Tensor:
         """The input with dropped elements; the input itself when not training or when p is 0."""
         if not self.training or self.p == 0.0:

@@ -57,8 +57,13 @@ def plain_row_gate(
     projected = F.linear(x, weight.flatten(0, 1), bias.flatten())
     if isinstance(norm, nn.BatchNorm1d):
         projected = norm_repeated(norm, projected, passes)
-    active = torch.relu(projected).unflatten(-1, (rows, width))
-    return tuple((active if dropout is None else dropout(active)).sum(1) for _ in range(passes))
+    active = torch.relu(projected)
+    if isinstance(dropout, Dropout) and dropout.training and dropout.p > 0 and x.device.type == "cpu":
+        masks = dropout.masks(active, passes=passes, chunk_rows=_chunk_rows(rows * width))
+        kept = [active * mask for mask in masks]
+    else:
+        kept = [active if dropout is None else dropout(active) for _ in range(passes)]
+    return tuple(gate.unflatten(-1, (rows, width)).sum(1) for gate in kept)
 
 
 def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:

@@ -262,7 +262,10 @@ class _Loop:
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
         self.state = _State(learning_rate=config.learning_rate)
         self.best: dict[str, Tensor] = {}
-        self.loss = self._objective()
+        forward, pair = model.forward, model.forward_pair
+        if config.compile:
+            forward, pair = torch.compile(forward), torch.compile(pair)
+        self.loss = objective(forward, pair, config.loss)
         self.in_memory: dict[str, Split] = {}
         self._seed_dropout()
 
@@ -275,6 +278,10 @@ class _Loop:
             improved = self._validate()
             if folder is not None:
                 self._save(folder, best_changed=improved)
+        return self._end()
+
+    def _end(self) -> TrainResult:
+        """Take the best epoch's weights and score the test split."""
         self.model.load_state_dict(self.best)
         return self._result(evaluate(self.model, self._in_order("test"), processes=self.processes))
 
@@ -314,6 +321,11 @@ class _Loop:
             loss.backward()
             total += loss.detach()
         self.processes.add([total, *(p.grad for p in self.parameters if p.grad is not None)])
+        return total, self._update()
+
+    def _update(self) -> Tensor:
+        """Add the gradient of the L2 term, clip, and change the parameters; returns the norm before clipping."""
+        config = self.config
         if config.embedding_l2:
             for table in self.tables:
                 if table.grad is None:
@@ -321,28 +333,7 @@ class _Loop:
                 table.grad.add_(table.detach(), alpha=config.embedding_l2)
         norm = nn.utils.clip_grad_norm_(self.parameters, config.gradient_clip)
         self.optimizer.step()
-        return total, norm
-
-    def _objective(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """Ids and labels to the mean loss of their rows; 0 for no rows, which have no mean."""
-        name, compiled = self.config.loss, self.config.compile
-        if not is_paired(name):
-            forward = torch.compile(self.model.forward) if compiled else self.model.forward
-
-            def single(ids: Tensor, labels: Tensor) -> Tensor:
-                logits = _single_precision(forward(ids))
-                return bce(logits, labels.to(logits.dtype)) if len(labels) else logits.sum()
-
-            return single
-        pair = torch.compile(self.model.forward_pair) if compiled else self.model.forward_pair
-
-        def paired(ids: Tensor, labels: Tensor) -> Tensor:
-            first, second = (_single_precision(logits) for logits in pair(ids))
-            if not len(labels):
-                return first.sum() + second.sum()
-            return paired_loss(name, first, second, labels.to(first.dtype))
-
-        return paired
+        return norm
 
     def _validate(self) -> bool:
         """Close the epoch: score it, keep it when it is the best, else lower the learning rate. True when it is the best."""
@@ -504,6 +495,30 @@ class _FiniteGuard:
                 )
             state.loss_sum += loss * rows
         self._pending.clear()
+
+
+def objective(
+    forward: Callable[[Tensor], Tensor], pair: Callable[[Tensor], tuple[Tensor, Tensor]], name: LossName
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Ids and labels to the mean loss of their rows; 0 for no rows, which have no mean.
+
+    Args:
+        forward: ids to logits.
+        pair: ids to the logits of two passes; the one that is used by a loss of two passes.
+        name: the loss.
+    """
+
+    def single(ids: Tensor, labels: Tensor) -> Tensor:
+        logits = _single_precision(forward(ids))
+        return bce(logits, labels.to(logits.dtype)) if len(labels) else logits.sum()
+
+    def paired(ids: Tensor, labels: Tensor) -> Tensor:
+        first, second = (_single_precision(logits) for logits in pair(ids))
+        if not len(labels):
+            return first.sum() + second.sum()
+        return paired_loss(name, first, second, labels.to(first.dtype))
+
+    return paired if is_paired(name) else single
 
 
 def _single_precision(logits: Tensor) -> Tensor:

@@ -45,15 +45,12 @@ def test_fused_gate_equals_plain_operations(monkeypatch, passes, p, norm, traini
         inputs = [tensor.detach().clone().requires_grad_() for tensor in tensors]
         parts = own["norm"] if norm else None, own["dropout"] if p else None
         if plain:
-            # A pass per call draws its masks after the other's, as chunks do when there is one chunk.
             out = gate.plain_row_gate(*inputs, *parts, passes=passes)
         else:
             out = (gate.row_gate(*inputs, *parts),) if passes == 1 else gate.row_gate_pair(*inputs, *parts)
         sum((k + 1) * (o**2).sum() for k, o in enumerate(out)).backward()
         results.append([*out, *(i.grad for i in inputs), *own.buffers(), *(q.grad for q in own.parameters())])
     fused, reference = results
-    if passes == 2 and p and training and chunk == 48:
-        return  # two passes over several chunks draw the same bits in another order; one pass is compared above
     for ours, theirs in zip(fused, reference, strict=True):
         torch.testing.assert_close(ours, theirs)
 
