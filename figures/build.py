@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from polars.exceptions import ColumnNotFoundError
 
 import figures
 from figures.contract import FigureSpec, MissingResultsError, TableSpec
@@ -89,6 +90,10 @@ def build(
             built = Built(name=spec.name, files=_make(spec, source, out), missing=None)
         except MissingResultsError as missing:
             built = Built(name=spec.name, files=(), missing=str(missing))
+        except ColumnNotFoundError as missing:
+            column = str(missing).partition(";")[0]
+            reason = f"its results were collected by another version ({column}); `qnn study collect` them again."
+            built = Built(name=spec.name, files=(), missing=reason)
         done.append(built)
         if progress is not None:
             progress(built)

@@ -21,6 +21,7 @@ from figures.contract import FigureSpec
 from figures.format_scores import measured_formats, published_formats
 from figures.layered import Placed, place
 from figures.names import printed
+from figures.outliers import floor_of
 from figures.results import Results
 from figures.seeds import ours_title
 from figures.style import GREY, SEQUENTIAL, TWO_COLUMNS_IN, new_figure, text_on
@@ -29,11 +30,11 @@ from qnn_theory.relations import containment_order
 _LETTER_IN = 0.052
 _LINE_IN = 0.115
 _PAD_IN = 0.04
-_GAP_IN = 0.14
-_LAYER_IN = 0.66
+_GAPS_IN = (0.14, 0.1, 0.07, 0.04, 0.02)
+_LAYER_IN = 0.72
 _BOX_IN = 0.45
 _MARGIN_IN = 0.06
-_HEAD_IN = 0.75
+_HEAD_IN = 0.95
 _FOOT_IN = 0.8
 _LINE_LETTERS = 14
 
@@ -88,7 +89,7 @@ def draw(results: Results) -> Figure:
     alone = [nodes[node] for node in range(len(nodes)) if node not in joined]
     number = {node: index for index, node in enumerate(joined)}
     edges = [(number[lower], number[upper]) for lower, upper in order.edges]
-    placed = place([nodes[node].width_in for node in joined], edges, gap=_GAP_IN)
+    placed = _fitted([nodes[node].width_in for node in joined], edges)
     bottom = _MARGIN_IN + (_FOOT_IN if alone else 0)
     height = bottom + _LAYER_IN * max(placed.layers) + _HEAD_IN
     figure = new_figure(height_in=height)
@@ -114,12 +115,21 @@ def draw(results: Results) -> Figure:
     return figure
 
 
+def _fitted(widths: Sequence[float], edges: Sequence[tuple[int, int]]) -> Placed:
+    """The drawing with the widest gaps that fit the page."""
+    for gap in _GAPS_IN:
+        placed = place(widths, edges, gap=gap)
+        reach = max(abs(x) + width / 2 for x, width in zip(placed.xs, widths, strict=True))
+        if reach <= TWO_COLUMNS_IN / 2 - _MARGIN_IN:
+            break
+    return placed
+
+
 def _colours(values: Sequence[float]) -> _Colours | None:
     """Colours for these values; ones far below the rest share the darkest, so that the rest can be told apart."""
     if not values:
         return None
-    lower, upper = (float(quantile) for quantile in np.quantile(values, (0.25, 0.75)))
-    floor = min(value for value in values if value >= lower - 3 * (upper - lower))
+    floor = floor_of(values)
     scale = ScalarMappable(Normalize(floor, max(values)), matplotlib.colormaps[SEQUENTIAL])
     return _Colours(scale=scale, darkest_is_open=min(values) < floor)
 
@@ -131,7 +141,7 @@ def _ours(results: Results) -> tuple[Mapping[str, float], str]:
     runs = results.runs("formats")
     runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
     measured = measured_formats(runs)
-    return _plain(measured), f"{ours_title(runs, measured['n'].to_list())} | published, Criteo"
+    return _plain(measured), f"{ours_title(runs, measured['n'].to_list())} (published, Criteo, one run each)"
 
 
 def _plain(scores: pl.DataFrame) -> dict[str, float]:
@@ -147,7 +157,8 @@ def _node(members: Sequence[str], ours: Mapping[str, float], paper: Mapping[str,
     names = textwrap.wrap(
         " = ".join(printed(member).replace(" ", "\u00a0") for member in members), _LINE_LETTERS, break_on_hyphens=False
     )
-    numbers = [" | ".join("–" if mean is None else f"{mean:.2f}" for mean in means)] if any(means) else []
+    patterns = ("{:.2f}", "({:.2f})") if ours else ("{:.2f}",)
+    numbers = [pattern.format(mean) for pattern, mean in zip(patterns, means, strict=True) if mean is not None]
     return _Node(lines=(*names, *numbers), value=means[0])
 
 
@@ -190,7 +201,7 @@ def _draw_alone(axes: Axes, nodes: Sequence[_Node], colours: _Colours | None) ->
     left = _MARGIN_IN
     for node in nodes:
         _draw_node(axes, node, (left + node.width_in / 2, _MARGIN_IN + _BOX_IN / 2), colours)
-        left += node.width_in + _GAP_IN
+        left += node.width_in + _GAPS_IN[0]
 
 
 def _draw_node(axes: Axes, node: _Node, centre: tuple[float, float], colours: _Colours | None) -> None:

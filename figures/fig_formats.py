@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,12 +12,11 @@ from matplotlib.lines import Line2D
 from figures.contract import FigureSpec
 from figures.format_scores import measured_formats, published_formats
 from figures.names import printed
+from figures.outliers import floor_of
 from figures.results import Results
 from figures.seeds import ours_title
 from figures.style import BLUE, LIGHT_GREY, VERMILION, new_figure
 
-# How far below the lower quartile a value may lie, in interquartile ranges, before the axis stops short of it.
-_REACH = 3.0
 _STYLES = (("o", BLUE, BLUE, 0.16), ("D", VERMILION, "white", -0.16))
 
 
@@ -62,9 +60,7 @@ def _dumbbells(axes: Axes, frame: pl.DataFrame) -> None:
         .sort("mean", "label")["label"]
         .to_list()
     )
-    lower, upper = (float(np.quantile(frame["mean"].to_numpy(), q)) for q in (0.25, 0.75))
-    ends = (frame["mean"] - frame["half"].fill_null(0.0)).to_numpy()
-    floor = float(ends[ends >= lower - _REACH * (upper - lower)].min())
+    floor = floor_of(frame["mean"] - frame["half"].fill_null(0.0))
     left = floor - 0.06 * (float(frame["mean"].to_numpy().max()) - floor)
     marks = {(row["label"], row["post_activation"]): row for row in frame.iter_rows(named=True)}
     for y, label in enumerate(order):
@@ -82,7 +78,8 @@ def _dumbbells(axes: Axes, frame: pl.DataFrame) -> None:
                     f"◂ {mark['mean']:.2f}",
                     (0, height),
                     xycoords=axes.get_yaxis_transform(),
-                    xytext=(2, 0),
+                    # Two labels of one row stand side by side.
+                    xytext=(2 if mark is pair[0] else 30, 0),
                     textcoords="offset points",
                     color=colour,
                     fontsize=6,

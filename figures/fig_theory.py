@@ -14,6 +14,7 @@ from matplotlib.ticker import NullLocator
 
 from figures.contract import FigureSpec
 from figures.names import printed
+from figures.outliers import floor_of
 from figures.results import Results
 from figures.style import GREY, OURS, PUBLISHED, new_figure
 from studies.config import Correlate, StudyConfig
@@ -31,8 +32,6 @@ _PREDICTORS = {
 _SCATTER = ("theory_support", "theory_rank_d8", "theory_effective_d8", "theory_redundant_share_d8")
 _LOGARITHMIC = ("theory_support", "theory_effective_d8")
 _SIGNIFICANT = 0.05
-# How far below the lower quartile an AUC may lie, in interquartile ranges, before its point is drawn at the edge.
-_REACH = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +141,16 @@ def _draw_correlations(axes: Axes, outcome: _Outcome, found: Mapping[tuple[str, 
 
 def _draw_scatter(axes: Axes, arms: pl.DataFrame, predictor: str, column: str, colour: str, marker: str) -> None:
     points = arms.select("label", x=predictor, y=pl.col(column) * 100).drop_nulls()
-    ordered = points["y"].sort().to_list()
-    lower, upper = ordered[len(ordered) // 4], ordered[-1 - len(ordered) // 4]
-    floor = lower - _REACH * (upper - lower)
+    floor = floor_of(points["y"])
     shown = points.filter(pl.col("y") >= floor)
     face = colour if marker == "o" else "white"
     axes.plot(shown["x"], shown["y"], linestyle="", marker=marker, color=colour, markerfacecolor=face, markersize=3)
-    for row in points.filter(pl.col("y") < floor).iter_rows(named=True):
-        axes.annotate(
-            f"▾ {printed(row['label'])} {row['y']:.2f}",
-            (row["x"], 0.02),
-            xycoords=axes.get_xaxis_transform(),
-            fontsize=6,
-            color=colour,
-        )
+    below = points.filter(pl.col("y") < floor)
+    if len(below) == 1:
+        x, text = below["x"][0], f"▾ {printed(below['label'][0])} {below['y'][0]:.2f}"
+    else:
+        x, text = min(points["x"]), f"▾ {len(below)} below {floor:.1f}" if len(below) else ""
+    axes.annotate(text, (x, 0.02), xycoords=axes.get_xaxis_transform(), fontsize=6, color=colour)
     axes.margins(y=0.16)
     if predictor in _LOGARITHMIC:
         low, high = float(min(points["x"])), float(max(points["x"]))

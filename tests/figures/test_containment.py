@@ -68,12 +68,16 @@ def test_boxes_name_every_class_and_stay_apart(
         figure = fig_containment.draw(Results(results_folder if measured else tmp_path))
         figure.draw_without_rendering()
         axes = figure.axes[0]
+        notes = [
+            text.get_window_extent() for text in axes.texts if "line" in text.get_text() or "Neither" in text.get_text()
+        ]
         boxes = [patch.get_window_extent() for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
     assert len(boxes) == len(small_order.classes)
     written = " ".join(text.get_text() for text in axes.texts)
     assert all(format in written for format in FORMATS)
     assert "T9 = T22" in written
-    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    assert len(notes) == 2
+    assert not any(a.overlaps(b) for a, b in itertools.combinations([*boxes, *notes], 2))
     page = figure.bbox
     assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
     assert ("ours" in written) == measured
