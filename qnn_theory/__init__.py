@@ -5,8 +5,6 @@ Never imports torch.
 
 from qnn_theory.claims import Claim as Claim
 from qnn_theory.claims import claims as claims
-from qnn_theory.claims import Claim as Claim
-from qnn_theory.claims import claims as claims
 from qnn_theory.closed_forms import degree_formula as degree_formula
 from qnn_theory.closed_forms import dimension_formula as dimension_formula
 from qnn_theory.cost import Cost as Cost

@@ -52,7 +52,11 @@ class Separation:
         if self.witness is None:
             return (self.rule, self.finding)
         function = f"{self.source} has {self.witness.function_text}, at {self.witness.parameters_text} (d = {self.witness.dim})"
-        return (function, self.rule, self.finding)
+        dims = ", ".join(map(str, self.dims))
+        scope = f"computed at d = {dims}; the rule and the function, padded with zeros, read the same at every larger d"
+        if not self.closed:
+            scope += "; limits of functions are not excluded"
+        return (function, self.rule, self.finding, scope)
 
 
 class Pair:
