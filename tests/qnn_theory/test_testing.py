@@ -76,7 +76,9 @@ def test_random_expressions_reach_the_whole_grammar(node: str) -> None:
     def reached(expr: object) -> bool:
         return any(type(n).__name__ == node for n in walk(expr))
 
-    assert reached(find(expressions(), reached, settings=settings(max_examples=2000, phases=[Phase.generate], derandomize=True)))
+    assert reached(
+        find(expressions(), reached, settings=settings(max_examples=2000, phases=[Phase.generate], derandomize=True))
+    )
 
 
 def repeats(expr: object) -> bool:
@@ -85,7 +87,9 @@ def repeats(expr: object) -> bool:
 
 
 def test_maps_are_shared() -> None:
-    assert repeats(find(expressions(), repeats, settings=settings(max_examples=4000, phases=[Phase.generate], derandomize=True)))
+    assert repeats(
+        find(expressions(), repeats, settings=settings(max_examples=4000, phases=[Phase.generate], derandomize=True))
+    )
 
 
 @given(expressions(share=False))
