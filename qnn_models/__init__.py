@@ -1,5 +1,6 @@
 """Quadratic neural networks in torch: layers lowered from the registry's expressions, models, data and training."""
 
+from qnn_models.batched import train_many as train_many
 from qnn_models.layer import QuadraticLayer as QuadraticLayer
 from qnn_models.network import CTRModel as CTRModel
 from qnn_models.network import FieldEmbedding as FieldEmbedding
