@@ -6,6 +6,7 @@ One table row per pair, metric and data set:
 ``comparison dataset metric``              number of the study's comparison; where, and by what
 ``label against_label``                    the two arms
 ``option value against_value``             the setting in which they differ, when the comparison is by a setting
+``arm against_arm``                        ids of the two arms
 ``n mean_difference std``                  pairs of runs, and the mean of (arm - the arm it is compared with)
 ``low high``                               95 % Student interval of it
 ``bootstrap_low bootstrap_high``           95 % percentile bootstrap interval of it
@@ -113,6 +114,8 @@ def _tested(comparison: Comparison, metric: str, pairs: list[_Pair], runs: pl.Da
             "option": comparison.option,
             "value": pair.value,
             "against_value": pair.against_value,
+            "arm": pair.arm,
+            "against_arm": pair.against_arm,
             "n": difference.n if difference else 0,
             "mean_difference": difference.mean if difference else None,
             "std": difference.std if difference else None,

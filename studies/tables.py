@@ -14,6 +14,13 @@ from studies.statistics import sign_test
 
 Row = dict[str, object]
 
+_MACHINE = (
+    ("s/epoch", "epoch_seconds", "{:.2f}"),
+    ("MiB", "peak_mib", "{:.0f}"),
+    ("µs/request", "latency_us", "{:.0f}"),
+)
+"""What is worth showing only where runs had the machine to themselves: title, metric, pattern."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -80,10 +87,12 @@ def _columns(config: StudyConfig, summary: pl.DataFrame) -> list[Column]:
         Column(title="train s", show=_mean("train_seconds", "{:.1f}", spread=False)),
         Column(title="ms/step", show=_mean("step_ms", "{:.2f}")),
         Column(title="rows/s", show=_mean("rows_per_second", "{:,.0f}")),
-        Column(title="s/epoch", show=_mean("epoch_seconds", "{:.2f}")),
-        Column(title="MiB", show=_mean("peak_mib", "{:.0f}")),
+        *(
+            Column(title=title, show=_mean(metric, pattern))
+            for title, metric, pattern in _MACHINE
+            if config.one_at_a_time
+        ),
         Column(title="µs/row", show=_mean("inference_us", "{:.2f}", spread=False)),
-        Column(title="µs/request", show=_mean("latency_us", "{:.0f}", spread=False)),
         Column(title=f"published AUC % ({_published_dataset(summary)})", show=_published("published_auc")),
         Column(title="published accuracy %", show=_published("published_test_accuracy")),
     ]
@@ -146,7 +155,10 @@ def _published_dataset(summary: pl.DataFrame) -> str:
 
 
 def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
-    """One paragraph per comparison, data set and metric: how many pairs fell how, and the sign test over the pairs."""
+    """One line per comparison, data set and metric: how many pairs fell how.
+
+    Where every pair has a reference of its own, so that the pairs are separate trials, the sign test over them is added.
+    """
     if comparisons.is_empty():
         return []
     lines = []
@@ -155,12 +167,14 @@ def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
         against = f"{first['option']}={first['against_value']}" if first["option"] else str(first["against_label"])
         counts = group["verdict"].value_counts(sort=True)
         shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.iter_rows())
+        line = f"{first['dataset']}, {first['metric']}, against {against} (paired, Holm at 5 %): {shown}."
         differences = group["mean_difference"].drop_nulls().to_list()
-        ahead = sum((difference > 0) == higher_is_better(first["metric"]) for difference in differences if difference)
-        lines.append(
-            f"{first['dataset']}, {first['metric']}, against {against} (paired, Holm at 5 %): {shown}. "
-            f"On average ahead in {ahead} of {len(differences)}; sign test over the pairs p = {sign_test(differences):.3g}."
-        )
+        if max(group["n"].to_list()) > 1 and group["against_arm"].n_unique() == len(group) > 1:
+            ahead = sum(
+                (difference > 0) == higher_is_better(first["metric"]) for difference in differences if difference
+            )
+            line += f" Ahead on average in {ahead} of {len(differences)}, sign test p = {sign_test(differences):.3g}."
+        lines.append(line)
     return ["\n".join(lines)]
 
 
