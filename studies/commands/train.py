@@ -64,8 +64,8 @@ def train(
         torchrun --nproc-per-node 2 -m studies.cli train --dataset ml-100k --out run
 
     Each takes a GPU where there are GPUs, and --threads CPU threads otherwise, 1 unless told; `torchrun --help` tells how to
-    join machines. batch_size counts the rows of all processes. When a process ends, all do; the same command goes on from --out, with any number of
-    processes, and `torchrun --max-restarts` starts it by itself.
+    join machines. batch_size counts the rows of all processes. When a process ends, all do; the same command goes on from
+    --out, with any number of processes, and `torchrun --max-restarts` starts it by itself.
     """  # noqa: D301  (click's mark of a paragraph that it must not fill)
     import torch
 
