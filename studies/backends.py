@@ -29,7 +29,7 @@ def records(calls: Iterator[Call], *, execute: Execute, backend: Backend, jobs: 
     """
     match backend:
         case "local":
-            return _local(calls, execute, jobs) if jobs > 1 else (execute(call) for call in calls)
+            return _local(calls, execute, jobs) if jobs > 1 else (record for call in calls for record in execute(call))
         case "ray":
             return _on_ray(calls, execute, jobs)
         case _:
@@ -44,26 +44,27 @@ def _local(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Recor
     def feed() -> Iterator[Call]:
         for call in calls:
             call = replace(call, runner_pid=os.getpid())
-            started[call.spec.id] = call
+            started[call.key] = call
             yield call
 
     while True:
         try:
-            for record in _processes(feed(), execute, jobs):
-                started.pop(record.spec.id, None)
-                yield record
+            for records in _processes(feed(), execute, jobs):
+                started.pop(records[0].spec.id, None)
+                yield from records
             return
         except TerminatedWorkerError:
             # The system killed a worker, and with it the pool. Try what was in flight one by one, to find the guilty run.
             for call in list(started.values()):
                 try:
-                    yield from _processes(iter([call]), execute, jobs)
+                    for records in _processes(iter([call]), execute, jobs):
+                        yield from records
                 except TerminatedWorkerError:
-                    yield failed(call, reason=_KILLED)
+                    yield from failed(call, reason=_KILLED)
             started.clear()
 
 
-def _processes(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Record]:
+def _processes(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[tuple[Record, ...]]:
     from joblib import Parallel, delayed
 
     pool = Parallel(n_jobs=jobs, backend="loky", batch_size=1, pre_dispatch=jobs, return_as="generator_unordered")
@@ -80,7 +81,7 @@ def _on_ray(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Reco
     if not ray.is_initialized():
         ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False)
 
-    def carry_out(call: Call) -> Record:
+    def carry_out(call: Call) -> tuple[Record, ...]:
         return execute(call)
 
     # Ray itself starts a run again whose process or node is lost.
@@ -99,10 +100,10 @@ def _on_ray(calls: Iterator[Call], execute: Execute, jobs: int) -> Iterator[Reco
         ready, _ = ray.wait(list(flying), num_returns=1)
         call = flying.pop(ready[0])
         try:
-            yield ray.get(ready[0])
+            yield from ray.get(ready[0])
         except (
             ray.exceptions.RaySystemError,
             ray.exceptions.WorkerCrashedError,
             ray.exceptions.OutOfMemoryError,
         ) as error:
-            yield failed(call, reason=f"{_KILLED} ({type(error).__name__})")
+            yield from failed(call, reason=f"{_KILLED} ({type(error).__name__})")

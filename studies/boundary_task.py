@@ -170,6 +170,11 @@ def prepare(spec: RunSpec) -> None:
     """Nothing is shared: the points are drawn in a millisecond."""
 
 
+def together_key(spec: RunSpec) -> str | None:
+    """Every run is by itself."""
+    return None
+
+
 def run(spec: RunSpec) -> Measured:
     """Train one classifier and measure its surface."""
     options, training = dict(spec.options), BoundaryTraining(**dict(spec.training))  # type: ignore[arg-type]

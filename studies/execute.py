@@ -1,4 +1,4 @@
-"""Carry out one run, whatever comes of it, and give its record back. This is what a worker process calls."""
+"""Carry out runs, whatever comes of them, and give their records back. This is what a worker process calls."""
 
 from __future__ import annotations
 
@@ -7,38 +7,43 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from studies.environment import environment
 from studies.record import Record
 from studies.spec import RunSpec
-from studies.tasks import task_module
+from studies.tasks import Measured, task_module
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One run as it is handed to a worker.
+    """What is handed to a worker: one run, or several of one arm that are trained together.
 
     Attributes:
-        spec: the run.
+        specs: the runs.
+        attempts: which try each of them is, from 1.
         threads: threads that torch computes with.
-        attempt: which try this is, from 1.
         runner_pid: process of the runner that waits for it, when it is the worker's parent; the worker ends with it.
     """
 
-    spec: RunSpec
+    specs: tuple[RunSpec, ...]
+    attempts: tuple[int, ...]
     threads: int = 1
-    attempt: int = 1
     runner_pid: int | None = None
 
+    @property
+    def key(self) -> str:
+        """Id of the first run; no two calls of a study share a run."""
+        return self.specs[0].id
 
-Execute: TypeAlias = Callable[[Call], Record]
+
+Execute: TypeAlias = Callable[[Call], tuple[Record, ...]]
 
 
-def execute(call: Call) -> Record:
-    """Carry out one run. An error becomes a failed record with its reason; it does not stop the study."""
+def execute(call: Call) -> tuple[Record, ...]:
+    """Carry out the runs of a call. An error becomes a failed record with its reason; it does not stop the study."""
     _end_with_runner(call.runner_pid)
     import torch
 
@@ -46,34 +51,53 @@ def execute(call: Call) -> Record:
     started = time.time()
     clock = time.perf_counter()
     try:
-        measured = task_module(call.spec.task).run(call.spec)
+        outcomes = _outcomes(call.specs)
     except Exception as error:
         return failed(call, reason=_reason(error), details=traceback.format_exc(), started=started)
-    return Record(
-        spec=call.spec,
-        status="done",
-        metrics=measured.metrics,
-        series=measured.series,
-        environment=environment(threads=call.threads),
-        attempts=call.attempt,
-        started=started,
-        seconds=time.perf_counter() - clock,
+    common = {
+        "environment": {**environment(threads=call.threads), "together": len(call.specs)},
+        "started": started,
+        "seconds": (time.perf_counter() - clock) / len(call.specs),
+    }
+    return tuple(
+        Record(spec=spec, status="failed", reason=_reason(outcome), attempts=attempt, **common)  # type: ignore[arg-type]
+        if isinstance(outcome, Exception)
+        else Record(
+            spec=spec,
+            status="done",
+            metrics=outcome.metrics,
+            series=outcome.series,
+            attempts=attempt,
+            **common,  # type: ignore[arg-type]
+        )
+        for spec, attempt, outcome in zip(call.specs, call.attempts, outcomes, strict=True)
     )
 
 
-def failed(call: Call, *, reason: str, details: str = "", started: float | None = None) -> Record:
-    """The record of a run that gave no result."""
+def _outcomes(specs: tuple[RunSpec, ...]) -> Sequence[Measured | Exception]:
+    if len(specs) == 1:
+        return [task_module(specs[0].task).run(specs[0])]
+    from studies.train_task import run_together
+
+    return run_together(specs)
+
+
+def failed(call: Call, *, reason: str, details: str = "", started: float | None = None) -> tuple[Record, ...]:
+    """The records of a call that gave no result."""
     now = time.time()
     begun = now if started is None else started
-    return Record(
-        spec=call.spec,
-        status="failed",
-        environment=environment(threads=call.threads),
-        reason=reason,
-        details=details,
-        attempts=call.attempt,
-        started=begun,
-        seconds=now - begun,
+    return tuple(
+        Record(
+            spec=spec,
+            status="failed",
+            environment=environment(threads=call.threads),
+            reason=reason,
+            details=details,
+            attempts=attempt,
+            started=begun,
+            seconds=now - begun,
+        )
+        for spec, attempt in zip(call.specs, call.attempts, strict=True)
     )
 
 

@@ -39,6 +39,7 @@ def run_specs(
     *,
     jobs: int = 1,
     threads: int = 1,
+    together: int = 1,
     backend: Backend = "local",
     retry_failed: bool = False,
     progress: bool = True,
@@ -52,6 +53,8 @@ def run_specs(
         store: where the records are.
         jobs: runs at a time.
         threads: threads per run.
+        together: how many runs of one arm, which differ in their seed alone, are trained as one stack where the task can; pays
+            on a GPU.
         backend: ``local`` or ``ray``.
         retry_failed: whether runs that failed before are tried again.
         progress: whether to show a progress bar with the time left.
@@ -62,7 +65,7 @@ def run_specs(
         ValueError: jobs or threads below 1, or a damaged record.
         KeyboardInterrupt: passed on after the claims were freed; the records so far stay.
     """
-    for name, value in (("jobs", jobs), ("threads", threads)):
+    for name, value in (("jobs", jobs), ("threads", threads), ("together", together)):
         if value < 1:
             raise ValueError(f"A runner needs at least 1 of {name}, however: {name}={value}.")
     unique = {spec.id: spec for spec in specs}
@@ -79,10 +82,11 @@ def run_specs(
     ran = 0
 
     def claimed() -> Iterator[Call]:
-        for spec in waiting:
-            if store.claim(spec.id, attempts_seen=attempts[spec.id]):
-                ours.add(spec.id)
-                yield Call(spec=spec, threads=threads, attempt=attempts[spec.id] + 1)
+        for group in _groups(waiting, together):
+            specs = tuple(spec for spec in group if store.claim(spec.id, attempts_seen=attempts[spec.id]))
+            if specs:
+                ours.update(spec.id for spec in specs)
+                yield Call(specs=specs, attempts=tuple(attempts[spec.id] + 1 for spec in specs), threads=threads)
 
     def settled(spec: RunSpec) -> bool:
         record = store.read(spec.id)
@@ -112,6 +116,22 @@ def run_specs(
     final = [store.read(id) for id in unique]
     failures = sum(record is not None and record.status == "failed" for record in final)
     return Summary(done=len(final) - failures, failed=failures, ran=ran)
+
+
+def _groups(specs: Sequence[RunSpec], together: int) -> Iterator[list[RunSpec]]:
+    """The runs in their order; those that can be trained together in groups of at most so many."""
+    open_groups: dict[str, list[RunSpec]] = {}
+    groups: list[list[RunSpec]] = []
+    for spec in specs:
+        key = task_module(spec.task).together_key(spec) if together > 1 else None
+        group = open_groups.get(key) if key is not None else None
+        if group is None or len(group) == together:
+            group = []
+            groups.append(group)
+            if key is not None:
+                open_groups[key] = group
+        group.append(spec)
+    yield from groups
 
 
 def _prepare(specs: Sequence[RunSpec]) -> None:

@@ -170,6 +170,11 @@ def prepare(spec: RunSpec) -> None:
     """Nothing is shared."""
 
 
+def together_key(spec: RunSpec) -> str | None:
+    """Every run is by itself."""
+    return None
+
+
 def run(spec: RunSpec) -> Measured:
     """Train one epoch in each of the fresh processes, all starting together."""
     processes = shape(spec).processes

@@ -55,6 +55,9 @@ class TaskModule(Protocol):
     def prepare(self, spec: RunSpec) -> None:
         """Do once, before workers start, what all runs share: fetch and encode the data."""
 
+    def together_key(self, spec: RunSpec) -> str | None:
+        """Runs with the same key can be trained together (`studies.train_task.run_together`); None: by itself only."""
+
     def run(self, spec: RunSpec) -> Measured:
         """Carry out one run."""
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache, lru_cache
 from typing import Any
@@ -26,13 +26,14 @@ from typing import Any
 import torch
 
 from qnn_models import registry
+from qnn_models.batched import train_many
 from qnn_models.data.encoded import EncodedDataset, Split
 from qnn_models.data.registry import PLANTED, dataset_names, get_schema, load
 from qnn_models.data.schema import SPLITS
 from qnn_models.network import CTRModel, count_parameters
 from qnn_models.peak_memory import PeakMemory
 from qnn_models.seeds import derive
-from qnn_models.training import TrainConfig, train
+from qnn_models.training import TrainConfig, TrainResult, train
 from qnn_theory.cost import D, cost
 from qnn_theory.widths import check_dim
 from studies.arm_format import arm_format
@@ -52,6 +53,8 @@ __all__ = [
     "protocol_training",
     "relative_cost",
     "run",
+    "run_together",
+    "together_key",
     "training_parameters",
 ]
 
@@ -159,13 +162,44 @@ def build(spec: RunSpec, dataset: EncodedDataset) -> CTRModel:
     return registry.build(spec.model, dataset.layout, **dict(spec.options), seed=derive(spec.root_seed, "start"))
 
 
+def together_key(spec: RunSpec) -> str | None:
+    """Runs of one arm on one split go together, for the models that `qnn_models.batched` can stack."""
+    stackable = spec.model in ("quadratic", "qnn-alpha") and not dict(spec.training)["compile"]
+    return f"{spec.arm}:{spec.split_seed}" if stackable else None
+
+
 def run(spec: RunSpec) -> Measured:
     """Train one model and score it."""
-    dataset = _dataset(spec.dataset, spec.split_seed, spec.train_rows)
-    model = build(spec, dataset)
-    config = TrainConfig(**dict(spec.training), seed=derive(spec.root_seed, "training"))  # type: ignore[arg-type]
+    dataset, model = _loaded(spec)
     with PeakMemory() as memory:
-        result = train(model, dataset, config)
+        result = train(model, dataset, _config(spec))
+    return _measured(model, dataset, result, peak_mib=memory.mib)
+
+
+def run_together(specs: Sequence[RunSpec]) -> list[Measured | Exception]:
+    """Train models that differ in their seed alone as one stack; each gives what it gives by itself, within rounding.
+
+    The memory is that of all of them together.
+    """
+    loaded = [_loaded(spec) for spec in specs]
+    with PeakMemory() as memory:
+        results = train_many([model for _, model in loaded], loaded[0][0], [_config(spec) for spec in specs])
+    return [
+        result if isinstance(result, Exception) else _measured(model, dataset, result, peak_mib=memory.mib)
+        for (dataset, model), result in zip(loaded, results, strict=True)
+    ]
+
+
+def _loaded(spec: RunSpec) -> tuple[EncodedDataset, CTRModel]:
+    dataset = _dataset(spec.dataset, spec.split_seed, spec.train_rows)
+    return dataset, build(spec, dataset)
+
+
+def _config(spec: RunSpec) -> TrainConfig:
+    return TrainConfig(**dict(spec.training), seed=derive(spec.root_seed, "training"))  # type: ignore[arg-type]
+
+
+def _measured(model: CTRModel, dataset: EncodedDataset, result: TrainResult, *, peak_mib: float) -> Measured:
     counts = count_parameters(model)
     device = torch.device(result.device)
     test = dataset.split("test")
@@ -183,7 +217,7 @@ def run(spec: RunSpec) -> Measured:
             "inference_us": result.inference_us_per_row,
             "latency_us": _latency_us(model, test.ids[:1].to(device)),
             "latency_100_us": _latency_us(model, test.ids[:100].to(device)),
-            "peak_mib": memory.mib,
+            "peak_mib": peak_mib,
             "parameters": counts["total"],
             "embedding_parameters": counts["embedding"],
         },

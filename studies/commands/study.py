@@ -103,10 +103,21 @@ def list_studies() -> None:
     "--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True,
     help="Local processes, or the Ray cluster that RAY_ADDRESS names (a local one without it).",
 )  # fmt: skip
+@click.option(
+    "--together", type=int,
+    help="Runs of one arm that are trained as one stack of models. [default: 1; on a GPU 8, where it pays]",
+)  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Try runs that failed once more.")
 @click.pass_context
 def run_study(
-    context: click.Context, /, jobs: int | None, threads: int, backend: Any, retry_failed: bool, **which: Any
+    context: click.Context,
+    /,
+    jobs: int | None,
+    threads: int,
+    together: int | None,
+    backend: Any,
+    retry_failed: bool,
+    **which: Any,
 ) -> None:
     """Do the runs that are missing, then collect. Interrupted and called again, it goes on where it was."""
     from studies.collect import collect
@@ -121,6 +132,7 @@ def run_study(
             opened.store,
             jobs=jobs or default_jobs(opened.config, threads=threads),
             threads=threads,
+            together=together or default_together(opened.config),
             backend=backend,
             retry_failed=retry_failed,
         )
@@ -178,6 +190,13 @@ def collect_study(**which: Any) -> None:
 def default_jobs(config: StudyConfig, *, threads: int) -> int:
     """How many runs at a time: one per processor and thread, or one where runs must have the machine to themselves."""
     return 1 if config.one_at_a_time else max(1, _processors() // threads)
+
+
+def default_together(config: StudyConfig) -> int:
+    """How many runs of one arm to stack: 8 on a GPU, 1 on the CPU and where each run's time and memory are measured."""
+    import torch
+
+    return 8 if torch.cuda.is_available() and not config.one_at_a_time else 1
 
 
 def _processors() -> int:

@@ -32,15 +32,23 @@ class CountedRun:
     failing: tuple[int, ...] = ()
     killed: tuple[int, ...] = ()
 
-    def __call__(self, call: Call) -> Record:
+    def __call__(self, call: Call) -> tuple[Record, ...]:
+        return tuple(
+            record
+            for spec, attempt in zip(call.specs, call.attempts, strict=True)
+            for record in self._one(Call(specs=(spec,), attempts=(attempt,)))
+        )
+
+    def _one(self, call: Call) -> tuple[Record, ...]:
+        (spec,), (attempt,) = call.specs, call.attempts
         with self.log.open("a") as file:
-            file.write(f"{call.spec.seed}\n")
+            file.write(f"{spec.seed}\n")
         time.sleep(self.seconds)
-        if call.spec.seed in self.killed:
+        if spec.seed in self.killed:
             os.kill(os.getpid(), signal.SIGKILL)
-        if call.spec.seed in self.failing:
+        if spec.seed in self.failing:
             return failed(call, reason="ValueError: planned")
-        return Record(spec=call.spec, status="done", metrics={"test_auc": 0.5}, attempts=call.attempt)
+        return (Record(spec=spec, status="done", metrics={"test_auc": 0.5}, attempts=attempt),)
 
     def counts(self) -> dict[int, int]:
         """Seed -> how often it was run."""

@@ -27,7 +27,7 @@ class NodeRun:
     counted: CountedRun
     nodes: Path
 
-    def __call__(self, call: Call) -> Record:
+    def __call__(self, call: Call) -> tuple[Record, ...]:
         with self.nodes.open("a") as file:
             file.write(f"{ray.get_runtime_context().get_node_id()}\n")
         return self.counted(call)

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from studies.config import Arm, StudyConfig
+from studies.execute import Call
+from studies.plan import plan
 from studies.progress import duration, standing
-from studies.record import Store
+from studies.record import Record, Store
 from studies.runner import run_specs
 from tests.studies.fakes import CountedRun, specs
 
@@ -52,7 +55,7 @@ def test_an_error_in_a_run_does_not_stop_the_study(tmp_path: Path) -> None:
 def test_two_runners_share_a_store(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
-        "from studies.record import Store\n"
+        "from studies.record import Record, Store\n"
         "from studies.runner import run_specs\n"
         "from tests.studies.fakes import CountedRun, specs\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
@@ -77,6 +80,23 @@ def test_processes_and_a_run_that_kills_its_own(tmp_path: Path) -> None:
     assert record is not None
     assert "killed by the system" in record.reason
     assert not list((tmp_path / "store").glob("*.claim"))
+
+
+def test_runs_of_one_arm_are_done_together(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    counted = CountedRun(tmp_path / "log")
+
+    def noting(call: Call) -> tuple[Record, ...]:
+        sizes.append(len(call.specs))
+        return counted(call)
+
+    config = StudyConfig(
+        name="c", title="c", task="train", datasets=("planted",), seeds=(0, 1, 2, 3, 4),
+        arms=(Arm(model="quadratic", options={"format": ("T9", "T19")}), Arm(model="lr")),
+    )  # fmt: skip
+    summary = run_specs(plan(config), Store(tmp_path / "store"), execute=noting, together=3, progress=False)
+    assert (summary.done, summary.failed) == (15, 0)
+    assert sorted(sizes) == [1] * 5 + [2, 2, 3, 3]
 
 
 def test_interrupted_runs_are_free_again(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from studies import train_task
 from studies.config import Arm, StudyConfig
 from studies.plan import plan
 from studies.spec import RunSpec
+from studies.tasks import Measured
 
 TIMINGS = {"train_seconds", "epoch_seconds", "inference_us", "latency_us", "latency_100_us", "peak_mib"}
 
@@ -55,6 +56,23 @@ def test_the_history_has_a_row_per_epoch() -> None:
     history = measured.series["history"]
     assert history["epoch"] == [1, 2]
     assert max(history["valid_auc"]) == measured.metrics["valid_auc"]
+
+
+def test_seeds_that_are_trained_together_end_as_alone() -> None:
+    specs = [spec(seed=seed) for seed in range(3)]
+    assert len({train_task.together_key(one) for one in specs}) == 1
+    for one, measured in zip(specs, train_task.run_together(specs), strict=True):
+        assert isinstance(measured, Measured)
+        alone = train_task.run(one)
+        for name in ("test_auc", "test_logloss", "valid_auc"):
+            assert measured.metrics[name] == pytest.approx(alone.metrics[name], abs=1e-4)
+        assert measured.metrics["best_epoch"] == alone.metrics["best_epoch"]
+
+
+def test_what_cannot_be_stacked_is_trained_alone() -> None:
+    config = StudyConfig(name="c", title="c", task="train", datasets=("planted",), arms=(Arm(model="lr"),))
+    assert train_task.together_key(plan(config)[0]) is None
+    assert train_task.together_key(spec()) != train_task.together_key(spec(split_seed=1))
 
 
 def test_the_slow_formats_are_expected_to_be_slow() -> None:
