@@ -221,7 +221,10 @@ def _measured(model: CTRModel, dataset: EncodedDataset, result: TrainResult, *, 
             "parameters": counts["total"],
             "embedding_parameters": counts["embedding"],
         },
-        series={"history": {key: [epoch[key] for epoch in history] for key in history[0]}},
+        series={
+            "history": {key: [epoch[key] for epoch in history] for key in history[0]},
+            "content_hash": dataset.content_hash,
+        },
     )
 
 

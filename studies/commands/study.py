@@ -62,7 +62,7 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and the options that say which study is meant, and where."""
     for decorate in (
         click.argument("config"),
-        click.option("--dataset", help="Run it on this data set instead."),
+        click.option("--dataset", help="Run it on this data set instead: a name, or a TOML schema of your own files."),
         click.option("--seeds", type=int, help="Number of repetitions, instead of the study's own."),
         click.option("--quick", is_flag=True, help="The shortened study; its results are kept apart, in RESULTS/quick."),
         click.option("--store", type=click.Path(path_type=Path), help="Folder of the records. [default: RESULTS/records]"),
