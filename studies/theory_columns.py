@@ -80,8 +80,8 @@ def _active_piece(format: Format) -> Format:
     match format.expr:
         case Activation(kind="relu" | "relu6" | "prelu", of=inner):
             return Format(format.id.rpartition("+")[0] or format.id, inner)
-        case _:
-            return format
+        case expr:  # without source and note, so that both are one key of the cache
+            return Format(format.id, expr)
 
 
 def _where_defined(compute: Callable[[], T]) -> T | None:
