@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from qnn_theory.claims import Claim, claims
 
 from figures.build import Built, build, discover
 from figures.contract import FigureSpec, MissingResultsError
@@ -25,6 +24,7 @@ from figures.seeds import ours_title
 from figures.style import PNG_DPI, TWO_COLUMNS_IN
 from figures.theory import DIM, smoothness_text, theory_table
 from qnn_theory import Format, get_format
+from qnn_theory.claims import Claim, claims
 from qnn_theory.report import format_card
 from qnn_theory.text import to_text
 from studies.environment import environment
