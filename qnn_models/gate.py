@@ -104,8 +104,8 @@ class _MaskedSum(torch.autograd.Function):
         sums = _Sums(z.shape[0], z.shape[1], z, rows, dropout, passes, keep=ctx.needs_input_grad[0])
         for start, stop in _chunks(z.shape[0], z.shape[1]):
             sums.add(torch.relu(z[start:stop]), start, stop)
-        ctx.sums, ctx.rows = sums, rows
-        return tuple(sums.gates)
+        ctx.sums = sums
+        return sums.finish()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -133,7 +133,7 @@ class _Gate(torch.autograd.Function):
             sums.add(z.clamp_min_(0), start, stop)
         ctx.save_for_backward(x, matrix)
         ctx.sums = sums
-        return tuple(sums.gates)
+        return sums.finish()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -177,6 +177,12 @@ class _Sums:
                 self.gates[index][start:stop].mul_(self.scale)
             if self.active:
                 torch.gt(kept, 0, out=self.active[index][start:stop])
+
+    def finish(self) -> tuple[Tensor, ...]:
+        """The gates. They are let go of here: kept, they would hold the graph that holds them, until a collection."""
+        gates, self.gates = tuple(self.gates), []
+        self._masks = None
+        return gates
 
     def spread(self, grads: tuple[Tensor, ...], start: int, stop: int, *, out: Tensor, buffer: Tensor) -> None:
         """Gradient of a chunk of z from the gradients of the gates."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -91,3 +93,19 @@ def test_a_byte_is_kept_where_plain_operations_keep_floats() -> None:
         out = gate.row_gate(x, weight, bias, None, modules["dropout"])
     assert sum(kept) <= 1.1 * x.numel() * 4
     assert out.grad_fn.sums.active[0].element_size() == 1
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_step_leaves_no_memory_to_the_garbage_collector(norm: bool) -> None:
+    inputs, modules = problem(50, norm, 0.1)
+    gc.collect()
+    gc.disable()
+    try:
+        out = gate.row_gate(*inputs, modules["norm"] if norm else None, modules["dropout"])
+        kept = weakref.ref(out.grad_fn.sums.active[0])
+        assert kept() is not None
+        out.sum().backward()
+        del out
+        assert kept() is None
+    finally:
+        gc.enable()
