@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from figures.contract import FigureSpec
 from figures.labels import place_labels
-from figures.names import printed
+from figures.names import printed, short_count
 from figures.outliers import floor_of
 from figures.results import Results, published_runs
 from figures.seeds import ours_title, over_seeds
@@ -124,7 +124,7 @@ def _scatter(axes: Axes, frame: pl.DataFrame) -> None:
             zorder=2,
         )
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 50 * low else (1.0,)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _count(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
     floor, top = floor_of(frame["mean"]), frame["mean"].to_numpy().max()
@@ -152,13 +152,6 @@ def _name_points(axes: Axes, frame: pl.DataFrame) -> None:
         fontsize=6.5,
         color=BLACK,
     )
-
-
-def _count(value: float) -> str:
-    for unit, name in ((1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:g} {name}"
-    return f"{value:g}"
 
 
 FIGURE = FigureSpec(

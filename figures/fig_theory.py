@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from figures.contract import FigureSpec
-from figures.names import printed
+from figures.names import printed, short_count
 from figures.outliers import floor_of
 from figures.results import Results
 from figures.style import GREY, OURS, PUBLISHED, new_figure
@@ -155,8 +155,9 @@ def _draw_scatter(axes: Axes, arms: pl.DataFrame, predictor: str, column: str, c
     if predictor in _LOGARITHMIC:
         low, high = float(min(points["x"])), float(max(points["x"]))
         axes.set_xscale("log")
-        ticks = [tick for power in range(8) for tick in (10**power, 3 * 10**power) if low / 2 < tick < high * 2]
-        axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        steps = (1, 3) if high < 30 * low else (1,)  # more labels than that would run into each other
+        ticks = [step * 10**power for power in range(10) for step in steps if low / 2 < step * 10**power < high * 2]
+        axes.set_xticks(ticks, [short_count(tick) for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(0.8 * low, 1.25 * high)
 

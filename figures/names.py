@@ -56,3 +56,11 @@ def joined(ids: Sequence[str], *, width: int) -> str:
 def _two(piece: str) -> str:
     start, _, end = piece.partition("–")
     return f"{start}, {end}" if end and int(end[1:]) == int(start[1:]) + 1 else piece
+
+
+def short_count(value: float) -> str:
+    """A large number in thousands or millions: ``20 k``, ``3 M``."""
+    for unit, name in ((1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g} {name}"
+    return f"{value:g}"
