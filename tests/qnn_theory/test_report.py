@@ -114,7 +114,7 @@ def test_a_format_of_ones_own_has_a_card() -> None:
 def test_smooth_activations_have_no_monomials() -> None:
     card = format_card("T19~gelu")
     assert card.data["support"] is None
-    assert "polynomial on no region" in render(card)
+    assert "polynomial on no region" in " ".join(render(card).split())  # wherever the line is broken
 
 
 def test_activations_attached_to_an_id() -> None:
