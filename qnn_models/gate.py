@@ -21,8 +21,10 @@ from torch.overrides import has_torch_function
 from qnn_models.batch_norm import SynchronisedBatchNorm1d
 from qnn_models.dropout import Dropout
 
-# Half a megabyte of float32 for one chunk of projections: a few such buffers fit the second-level cache of a core.
-_CHUNK_ELEMENTS = 1 << 17
+# A chunk of projections is a megabyte of float32, a few of which fit the caches of a core, but never fewer rows than a
+# matrix product needs to run at full speed.
+_CHUNK_ELEMENTS = 1 << 18
+_CHUNK_ROWS = 256
 
 
 def row_gate(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dropout: nn.Module | None) -> Tensor:
@@ -197,7 +199,7 @@ class _Sums:
 
 
 def _chunk_rows(channels: int) -> int:
-    return max(1, _CHUNK_ELEMENTS // channels)
+    return max(_CHUNK_ROWS, _CHUNK_ELEMENTS // channels)
 
 
 def _chunks(batch: int, channels: int) -> list[tuple[int, int]]:

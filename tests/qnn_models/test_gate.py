@@ -38,6 +38,7 @@ def problem(batch: int, norm: bool, p: float, dtype: torch.dtype = torch.float64
 @pytest.mark.parametrize("chunk", [12 * 4, 1 << 17])
 def test_fused_gate_equals_plain_operations(monkeypatch, passes, p, norm, training, chunk) -> None:
     monkeypatch.setattr(gate, "_CHUNK_ELEMENTS", chunk)
+    monkeypatch.setattr(gate, "_CHUNK_ROWS", 1)
     tensors, modules = problem(10, norm, p)
     modules.train(training)
     results = []
