@@ -39,10 +39,7 @@ def reproduce(context: click.Context, quick: bool, results: Path, jobs: int | No
     for name in STUDIES:
         click.echo(f"== study {name}{' (quick)' if quick else ''}")
         try:
-            context.invoke(
-                run_study, config=name, dataset=None, seeds=None, quick=quick, store=None, results=results, jobs=jobs,
-                threads=1, backend="local", retry_failed=False,
-            )  # fmt: skip
+            context.invoke(run_study, config=name, quick=quick, results=results, jobs=jobs)
         except click.exceptions.Exit as stop:
             if stop.exit_code == _INTERRUPTED:
                 raise
@@ -51,9 +48,9 @@ def reproduce(context: click.Context, quick: bool, results: Path, jobs: int | No
     folder = results / "quick" if quick else results
     if quick:  # what the theory alone feeds takes longer than a quick study
         drawn = tuple(spec.name for spec in discover() if spec.studies and set(spec.studies) <= set(STUDIES))
-        context.invoke(figures, names=drawn, results=results, quick=True, out=None, only_list=False)
+        context.invoke(figures, names=drawn, results=results, quick=True)
     else:
-        context.invoke(report, results=results, quick=False, out=None)
+        context.invoke(report, results=results)
     click.echo(f"done in {(time.monotonic() - started) / 60:.1f} min; everything is in {folder}")
     if failed:
         raise click.ClickException(f"Some runs failed in: {', '.join(failed)}; `qnn study status` tells why.")

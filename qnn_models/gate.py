@@ -79,6 +79,12 @@ def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:
     return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
 
 
+def fold_norm(norm: nn.BatchNorm1d, matrix: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
+    """The affine map (matrix, vector) followed by BatchNorm in evaluation mode, as one affine map."""
+    scale = norm.weight * torch.rsqrt(cast(Tensor, norm.running_var) + norm.eps)
+    return matrix * scale.unsqueeze(1), (vector - cast(Tensor, norm.running_mean)) * scale + norm.bias
+
+
 def _gates(
     x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dropout: nn.Module | None, *, passes: int
 ) -> tuple[Tensor, ...]:
@@ -92,9 +98,7 @@ def _gates(
         if norm.training:
             normed = norm_repeated(norm, F.linear(x, matrix, vector), passes)
             return _MaskedSum.apply(normed, rows, drops, passes)
-        scale = norm.weight * torch.rsqrt(cast(Tensor, norm.running_var) + norm.eps)
-        matrix = matrix * scale.unsqueeze(1)
-        vector = (vector - cast(Tensor, norm.running_mean)) * scale + norm.bias
+        matrix, vector = fold_norm(norm, matrix, vector)
     return _Gate.apply(x, matrix, vector, rows, drops, passes)
 
 

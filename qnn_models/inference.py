@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from qnn_models.gate import fold_norm
 from qnn_models.layer import QuadraticLayer
 from qnn_models.network import FieldEmbedding, QNNAlphaNetwork
 from qnn_theory.expr import Activation, HeadMajor, RowSum, Slice, Sum, walk
@@ -157,9 +158,8 @@ def _serve(layer: QuadraticLayer, weights: WeightType) -> ServedGate:
         weight, bias = layer.get_parameter(f"W{suffix}").detach(), layer.get_parameter(f"b{suffix}").detach()
         norm = getattr(layer, f"norm_{index}", None)
         if norm is not None:
-            scale = (norm.weight * torch.rsqrt(norm.running_var + norm.eps)).view_as(bias)
-            bias = (bias - norm.running_mean.view_as(bias)) * scale + norm.bias.view_as(bias)
-            weight = weight * scale.unsqueeze(-1)
+            matrix, vector = fold_norm(norm, weight.flatten(0, 1), bias.flatten())
+            weight, bias = matrix.view_as(weight), vector.view_as(bias)
         blocks.append(weight)
         biases.append(bias)
     order = next((b for name, b in layer.named_buffers() if name.startswith("head_major")), None)

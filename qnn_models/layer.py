@@ -132,14 +132,6 @@ class QuadraticLayer(nn.Module):
         super().__setstate__(state)
         self._lower()
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> QuadraticLayer:
-        import copy
-
-        twin = self.__class__.__new__(self.__class__)
-        memo[id(self)] = twin
-        twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
-        return twin
-
 
 def _fan_in(parameter: Parameter, declared: tuple[Parameter, ...], dim: int) -> int:
     """Input width of a bilinear map, for its weight and for its bias; 0 where it does not matter."""

@@ -36,7 +36,7 @@ from qnn_theory.expr import (
     Sum,
     bias_name,
     children,
-    walk,
+    has_parameters,
 )
 from qnn_theory.rewrite import factor_row_sums
 from qnn_theory.widths import head_major_order, parameters, width
@@ -171,7 +171,7 @@ def _two_passes(graph: fx.Graph) -> fx.Graph:
 
 
 def _visit(build: _Builder, expr: Expr, rows: int | None, shared: dict[str, fx.Node]) -> _Value:
-    if rows is not None and not _has_parameters(expr):
+    if rows is not None and not has_parameters(expr):
         return _visit(build, expr, None, shared)
     if (expr, rows) not in build.known:
         build.known[expr, rows] = _lower_node(build, expr, rows, shared)
@@ -344,10 +344,6 @@ def _fold(call: Callable[..., fx.Node], operation: Callable[..., Any], values: l
     for value in values[1:]:
         node = call(operation, node, value.node)
     return _Value(node, by_row=values[0].by_row)
-
-
-def _has_parameters(expr: Expr) -> bool:
-    return any(isinstance(node, Affine | Bilinear | Scale) for node in walk(expr))
 
 
 def _item(parts: tuple[torch.Tensor, ...], index: int) -> torch.Tensor:

@@ -34,7 +34,7 @@ from qnn_theory.expr import (
     Slice,
     Sum,
     children,
-    walk,
+    has_parameters,
 )
 from qnn_theory.formats import Format, get_format
 from qnn_theory.rewrite import factor_row_sums
@@ -230,7 +230,7 @@ def _values(root: Expr) -> dict[_Value, None]:
 
 
 def _context(node: Expr, rows: int | None) -> int | None:
-    return rows if any(isinstance(part, Affine | Bilinear | Scale) for part in walk(node)) else None
+    return rows if has_parameters(node) else None
 
 
 def _inner_context(node: Expr, rows: int | None) -> int | None:

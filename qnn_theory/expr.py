@@ -245,6 +245,11 @@ def uses_activation(expr: Expr) -> bool:
     return any(isinstance(node, Activation) for node in walk(expr))
 
 
+def has_parameters(expr: Expr) -> bool:
+    """Whether the expression owns parameters that a row sum copies, so that it differs from row to row."""
+    return any(isinstance(node, Affine | Bilinear | Scale) for node in walk(expr))
+
+
 def bias_name(name: str) -> str:
     """Name of the bias that belongs to a weight: ``W_a`` owns ``b_a``, ``A`` owns ``b_A``."""
     return "b" + name[1:] if name.startswith("W") else f"b_{name}"

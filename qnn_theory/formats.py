@@ -7,6 +7,7 @@ where the two differ (`note` says how). Biases are part of every affine map, as 
 from __future__ import annotations
 
 import difflib
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -28,6 +29,8 @@ from qnn_theory.expr import (
     x,
     x0,
 )
+from qnn_theory.latex import to_latex
+from qnn_theory.rewrite import replace
 from qnn_theory.widths import check_expr
 
 HeadLayout: TypeAlias = Literal["aligned", "released"]
@@ -64,8 +67,6 @@ class Format:
     @property
     def latex(self) -> str:
         """The formula in LaTeX, in the paper's notation (biases belong to the maps and are not printed)."""
-        from qnn_theory.latex import to_latex
-
         return to_latex(self.expr)
 
 
@@ -131,9 +132,7 @@ def with_post_activation(format: Format, kind: ActivationKind | None) -> Format:
 
 def with_mid_activation(format: Format, kind: ActivationKind) -> Format:
     """The format with every activation inside it replaced by another kind (figure 5's question, for any format)."""
-    from qnn_theory.rewrite import replace
-
-    counter = iter(range(1, 1000))
+    counter = itertools.count(1)
 
     def swap(node: Expr) -> Expr:
         if not isinstance(node, Activation):

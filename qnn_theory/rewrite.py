@@ -22,7 +22,7 @@ from qnn_theory.expr import (
     Scale,
     Slice,
     Sum,
-    walk,
+    has_parameters,
 )
 
 
@@ -51,8 +51,8 @@ def factor_row_sums(expr: Expr) -> Expr:
     def rule(node: Expr) -> Expr:
         match node:
             case RowSum(rows=rows, of=Product(factors=factors)):
-                constant = tuple(f for f in factors if not _depends_on_row(f))
-                varying = tuple(f for f in factors if _depends_on_row(f))
+                constant = tuple(f for f in factors if not has_parameters(f))
+                varying = tuple(f for f in factors if has_parameters(f))
                 if not constant or not varying:
                     return node
                 inner = varying[0] if len(varying) == 1 else Product(factors=varying)
@@ -61,7 +61,3 @@ def factor_row_sums(expr: Expr) -> Expr:
                 return node
 
     return replace(expr, rule)
-
-
-def _depends_on_row(expr: Expr) -> bool:
-    return any(isinstance(node, Affine | Bilinear | Scale) for node in walk(expr))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +11,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from qnn_models.bench.baseline import PlainTrainer, columns
-from qnn_models.bench.shapes import CRITEO, ML_100K, SHAPES, MadeUpDataset, Shape
+from qnn_models.bench.baseline import columns
+from qnn_models.bench.shapes import CRITEO, ML_100K, SHAPES, Shape
+from qnn_models.bench.sides import Stretch, ours, plain, seconds
 from qnn_models.evaluation import evaluate, slices
 from qnn_models.inference import WeightType, for_inference
 from qnn_models.metrics import auc
-from qnn_models.training import TrainConfig, train
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,36 +38,13 @@ class Case:
     repeats: int = 7
 
 
-def _seconds(work: Callable[[], object], device: str) -> float:
-    start = time.perf_counter()
-    work()
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
 def _training(shape: Shape, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
-    dataset = MadeUpDataset(shape)
-    config = TrainConfig(
-        loss="self_ensemble", batch_size=shape.batch_size, embedding_l2=shape.embedding_l2, max_epochs=1
-    )
-    model = shape.ours()
-    trainer = PlainTrainer(shape.plain().to(device), embedding_l2=shape.embedding_l2)
-    split = dataset.split("train")
-    ids, labels = split.ids.to(device), split.labels.to(device)
     rows = shape.steps * shape.batch_size
 
-    def ours() -> float:
-        return rows / train(model, dataset, config, device=device).history[0].train_seconds
+    def speed(stretch: Stretch) -> float:
+        return rows / stretch()
 
-    def plain() -> float:
-        def epoch() -> None:
-            for batch in torch.randperm(rows, device=device).split(shape.batch_size):
-                trainer.step(ids[batch], labels[batch])
-
-        return rows / _seconds(epoch, device)
-
-    return ours, plain
+    return partial(speed, ours(shape, device)), partial(speed, plain(shape, device))
 
 
 def _peak_memory(shape: Shape, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
@@ -76,23 +52,23 @@ def _peak_memory(shape: Shape, device: str) -> tuple[Callable[[], float], Callab
         command = [sys.executable, "-m", "qnn_models.bench.peak", side, shape.name, device]
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    return partial(peak, "ours"), partial(peak, "plain")
+    return partial(peak, "ours"), partial(peak, "baseline")
 
 
 def _latency(
     shape: Shape, batch: int, weights: WeightType, device: str
 ) -> tuple[Callable[[], float], Callable[[], float]]:
     served = for_inference(shape.ours().eval(), weights=weights).to(device)
-    plain = shape.plain().eval().to(device)
+    network = shape.plain().eval().to(device)
     ids = shape.split(batch).ids.to(device)
     calls = max(1, 256 // batch)
 
     def timed(work: Callable[[], Tensor]) -> float:
         with torch.inference_mode():
-            return _seconds(lambda: [work() for _ in range(calls)], device) / calls * 1e6
+            return seconds(lambda: [work() for _ in range(calls)], device) / calls * 1e6
 
     def plain_once() -> Tensor:
-        return plain(columns(ids, shape.layout.lengths))
+        return network(columns(ids, shape.layout.lengths))
 
     return partial(timed, lambda: served(ids).sigmoid()), partial(timed, plain_once)
 
@@ -102,16 +78,16 @@ def _evaluation(shape: Shape, device: str) -> tuple[Callable[[], float], Callabl
 
     rows = 20 * shape.batch_size if shape is ML_100K else 2 * shape.batch_size
     split = shape.split(rows, "evaluation")
-    model, plain = shape.ours().to(device), shape.plain().eval().to(device)
+    model, network = shape.ours().to(device), shape.plain().eval().to(device)
 
-    def ours() -> float:
-        return rows / _seconds(lambda: evaluate(model, slices(split, shape.batch_size)), device)
+    def our_speed() -> float:
+        return rows / seconds(lambda: evaluate(model, slices(split, shape.batch_size)), device)
 
-    def theirs() -> float:
+    def plain_speed() -> float:
         def work() -> None:
             with torch.no_grad():
                 parts = [
-                    plain(columns(part.ids.to(device), shape.layout.lengths)).cpu().numpy().reshape(-1)
+                    network(columns(part.ids.to(device), shape.layout.lengths)).cpu().numpy().reshape(-1)
                     for part in slices(split, shape.batch_size)
                 ]
             scores = torch.cat([torch.from_numpy(part) for part in parts]).double().numpy()
@@ -119,9 +95,9 @@ def _evaluation(shape: Shape, device: str) -> tuple[Callable[[], float], Callabl
             roc_auc_score(truth, scores)
             log_loss(truth, scores)
 
-        return rows / _seconds(work, device)
+        return rows / seconds(work, device)
 
-    return ours, theirs
+    return our_speed, plain_speed
 
 
 def _auc(device: str) -> tuple[Callable[[], float], Callable[[], float]]:
@@ -132,8 +108,8 @@ def _auc(device: str) -> tuple[Callable[[], float], Callable[[], float]]:
     labels = (torch.rand(4_600_000, generator=generator) < torch.sigmoid(scores)).float()
     arrays = labels.numpy(), scores.numpy()
     return (
-        lambda: _seconds(lambda: auc(labels, scores), "cpu") * 1e3,
-        lambda: _seconds(lambda: roc_auc_score(*arrays), "cpu") * 1e3,
+        lambda: seconds(lambda: auc(labels, scores), "cpu") * 1e3,
+        lambda: seconds(lambda: roc_auc_score(*arrays), "cpu") * 1e3,
     )
 
 

@@ -7,33 +7,16 @@ from collections.abc import Callable
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from qnn_models.bench.baseline import PlainTrainer
-from qnn_models.bench.shapes import SHAPES, MadeUpDataset
-from qnn_models.training import TrainConfig, train
+from qnn_models.bench.shapes import SHAPES
+from qnn_models.bench.sides import SIDES
 
 _SHOWN = 14
 
 
 def shares(shape_name: str, *, device: str = "cpu") -> str:
     """A table of the largest shares of self time in a training step of each side."""
-    shape = SHAPES[shape_name]
-    dataset = MadeUpDataset(shape)
-    model, trainer = shape.ours(), PlainTrainer(shape.plain().to(device), embedding_l2=shape.embedding_l2)
-    config = TrainConfig(
-        loss="self_ensemble", batch_size=shape.batch_size, embedding_l2=shape.embedding_l2, max_epochs=1
-    )
-    split = dataset.split("train")
-    ids, labels = split.ids.to(device), split.labels.to(device)
-
-    def plain() -> None:
-        for start in range(0, len(labels), shape.batch_size):
-            trainer.step(ids[start : start + shape.batch_size], labels[start : start + shape.batch_size])
-
-    sides: dict[str, Callable[[], object]] = {
-        "ours": lambda: train(model, dataset, config, device=device),
-        "baseline": plain,
-    }
-    return "\n\n".join(f"{shape_name}, {name}\n{_profiled(work, device)}" for name, work in sides.items())
+    made = {name: side(SHAPES[shape_name], device) for name, side in SIDES.items()}
+    return "\n\n".join(f"{shape_name}, {name}\n{_profiled(work, device)}" for name, work in made.items())
 
 
 def _profiled(work: Callable[[], object], device: str) -> str:

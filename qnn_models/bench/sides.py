@@ -1,0 +1,49 @@
+"""One stretch of training, ours and the baseline's: what is timed, profiled and whose memory is measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+
+from qnn_models.bench.baseline import PlainTrainer
+from qnn_models.bench.shapes import MadeUpDataset, Shape
+from qnn_models.training import TrainConfig, train
+
+Stretch: TypeAlias = Callable[[], float]
+
+
+def seconds(work: Callable[[], object], device: str) -> float:
+    """Wall-clock time of some work, until the device has done it."""
+    start = time.perf_counter()
+    work()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def ours(shape: Shape, device: str) -> Stretch:
+    """`shape.steps` steps of our training; a call does them and gives their seconds."""
+    dataset, model = MadeUpDataset(shape), shape.ours()
+    config = TrainConfig(
+        loss="self_ensemble", batch_size=shape.batch_size, embedding_l2=shape.embedding_l2, max_epochs=1
+    )
+    return lambda: train(model, dataset, config, device=device).history[0].train_seconds
+
+
+def plain(shape: Shape, device: str) -> Stretch:
+    """The same steps of the baseline."""
+    trainer = PlainTrainer(shape.plain().to(device), embedding_l2=shape.embedding_l2)
+    split = MadeUpDataset(shape).split("train")
+    ids, labels = split.ids.to(device), split.labels.to(device)
+
+    def epoch() -> None:
+        for batch in torch.randperm(len(labels), device=device).split(shape.batch_size):
+            trainer.step(ids[batch], labels[batch])
+
+    return lambda: seconds(epoch, device)
+
+
+SIDES: dict[str, Callable[[Shape, str], Stretch]] = {"ours": ours, "baseline": plain}
