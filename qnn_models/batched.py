@@ -241,7 +241,9 @@ class _Objective(nn.Module):
 
     def forward(self, ids: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=self.autocast):
-            return objective(self.model.forward, self.model.forward_pair, self.name)(ids, labels)
+            return objective(self.model.forward, self.model.forward_pair, self.model.regularisation, self.name)(
+                ids, labels
+            )
 
 
 class _PlainOperations(TorchFunctionMode):

@@ -169,6 +169,14 @@ class CTRModel(nn.Module, ABC):
         """Logits of two stochastic passes over one batch; the embedding is looked up once."""
         return self.score_pair(self.embed(ids))
 
+    def regularisation(self, ids: Tensor) -> Tensor | None:
+        """What training adds to the mean loss of these rows: a number, or None for a model that has no term of its own.
+
+        The term of a batch must be the mean over its rows, or not depend on them, so that the terms of its chunks, and of its
+        shares among processes, add up to it when they are weighted by their rows. For no rows it is finite, and its gradient
+        reaches the same parameters.
+        """
+
 
 class QuadraticNetwork(CTRModel):
     """Embedding → L layers of one format → ``Linear(d, 1)``: the network of the paper's format study (table 1).

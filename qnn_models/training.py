@@ -265,7 +265,7 @@ class _Loop:
         forward, pair = model.forward, model.forward_pair
         if config.compile:
             forward, pair = torch.compile(forward), torch.compile(pair)
-        self.loss = objective(forward, pair, config.loss)
+        self.loss = objective(forward, pair, model.regularisation, config.loss)
         self.in_memory: dict[str, Split] = {}
         self._seed_dropout()
 
@@ -498,13 +498,17 @@ class _FiniteGuard:
 
 
 def objective(
-    forward: Callable[[Tensor], Tensor], pair: Callable[[Tensor], tuple[Tensor, Tensor]], name: LossName
+    forward: Callable[[Tensor], Tensor],
+    pair: Callable[[Tensor], tuple[Tensor, Tensor]],
+    regularisation: Callable[[Tensor], Tensor | None],
+    name: LossName,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """Ids and labels to the mean loss of their rows; 0 for no rows, which have no mean.
+    """Ids and labels to the mean loss of their rows (0 for no rows, which have no mean) plus the model's own term.
 
     Args:
         forward: ids to logits.
         pair: ids to the logits of two passes; the one that is used by a loss of two passes.
+        regularisation: ids to the model's own term, or to None.
         name: the loss.
     """
 
@@ -518,7 +522,13 @@ def objective(
             return first.sum() + second.sum()
         return paired_loss(name, first, second, labels.to(first.dtype))
 
-    return paired if is_paired(name) else single
+    loss = paired if is_paired(name) else single
+
+    def regularised(ids: Tensor, labels: Tensor) -> Tensor:
+        term = regularisation(ids)
+        return loss(ids, labels) if term is None else loss(ids, labels) + term
+
+    return regularised
 
 
 def _single_precision(logits: Tensor) -> Tensor:
