@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from qnn_models.distributed import Processes
+from qnn_models.graph_break import uncompiled
 
 __all__ = ["SynchronisedBatchNorm1d", "synchronised"]
 
@@ -30,7 +31,7 @@ class SynchronisedBatchNorm1d(nn.BatchNorm1d):
         return self.repeated(x, 1) if self.training else super().forward(x)
 
     # An exchange between processes is no operation that torch.compile knows; its graph breaks here.
-    @torch.compiler.disable
+    @uncompiled
     def repeated(self, x: Tensor, passes: int) -> Tensor:
         """Normalise a batch that several passes share: the running statistics move as far as that many passes move them."""
         wide = x if x.element_size() >= 4 else x.float()

@@ -8,12 +8,12 @@ output's mean is the input exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from qnn_models.graph_break import uncompiled
 
 __all__ = ["Dropout", "dropout_state", "load_dropout_state", "seed_dropout"]
 
@@ -31,6 +31,8 @@ class MaskSource:
     def __init__(self, seed: int | None = None) -> None:
         self._bits = np.random.SFC64(int(torch.randint(2**63 - 1, ())) if seed is None else seed)
 
+    # NumPy's generator is opaque to torch.compile, which breaks its graph here.
+    @uncompiled
     def mask(self, like: Tensor, dropped: int) -> Tensor:
         """Zeros where an element is dropped and ``1 / keep`` elsewhere, in the shape and type of `like`.
 
@@ -58,10 +60,6 @@ class MaskSource:
         current = self._bits.state
         current["state"]["state"] = np.array(state, dtype=np.uint64)
         self._bits.state = current
-
-
-# NumPy's generator is opaque to torch.compile, which breaks its graph here.
-_draw: Callable[[MaskSource, Tensor, int], Tensor] = torch.compiler.disable(MaskSource.mask)
 
 
 class Dropout(nn.Module):
@@ -115,10 +113,10 @@ class Dropout(nn.Module):
         """A fresh mask of 0 and ``1 / keep``, shaped and typed like `like`, for callers that fuse the product."""
         if like.device.type != "cpu":
             return functional.dropout(torch.ones_like(like), self.p, training=True)
-        return _draw(self.source, like, round(self.p * _LANES))
+        return self.source.mask(like, round(self.p * _LANES))
 
     # NumPy's generator is opaque to torch.compile, which breaks its graph here.
-    @torch.compiler.disable
+    @uncompiled
     def masks(self, like: Tensor, *, passes: int, chunk_rows: int) -> tuple[Tensor, ...]:
         """Masks of several passes, drawn in the order of an operation that takes all passes of a chunk of rows at once."""
         chunks = [[self.mask(chunk) for _ in range(passes)] for chunk in like.split(chunk_rows)]
