@@ -9,7 +9,6 @@ import click
 
 # What the main job runs, in this order. Every other study is one `qnn study run NAME` away.
 STUDIES = ("formats", "boundaries")
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -33,6 +32,7 @@ def reproduce(context: click.Context, quick: bool, results: Path, jobs: int | No
     from figures.build import discover
     from figures.commands import figures, report
     from studies.commands.study import run_study
+    from studies.termination import INTERRUPTED, TERMINATED
 
     started = time.monotonic()
     failed = []
@@ -41,7 +41,7 @@ def reproduce(context: click.Context, quick: bool, results: Path, jobs: int | No
         try:
             context.invoke(run_study, config=name, quick=quick, results=results, jobs=jobs)
         except click.exceptions.Exit as stop:
-            if stop.exit_code == _INTERRUPTED:
+            if stop.exit_code in (INTERRUPTED, TERMINATED):
                 raise
             failed.append(name)  # its other runs are collected, and what can be drawn is drawn
     click.echo("== figures")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -123,20 +121,21 @@ def run_study(
     from studies.collect import collect
     from studies.runner import run_specs
     from studies.tables import study_table
+    from studies.termination import INTERRUPTED, TERMINATED, Terminated, terminated_like_ctrl_c
 
     opened = open_study(**which)
-    _stop_like_ctrl_c(signal.SIGTERM)
     try:
-        summary = run_specs(
-            opened.specs,
-            opened.store,
-            jobs=jobs or default_jobs(opened.config, threads=threads),
-            threads=threads,
-            together=together or default_together(opened.config),
-            backend=backend,
-            retry_failed=retry_failed,
-        )
-    except KeyboardInterrupt:
+        with terminated_like_ctrl_c():
+            summary = run_specs(
+                opened.specs,
+                opened.store,
+                jobs=jobs or default_jobs(opened.config, threads=threads),
+                threads=threads,
+                together=together or default_together(opened.config),
+                backend=backend,
+                retry_failed=retry_failed,
+            )
+    except KeyboardInterrupt as stop:
         from studies.progress import standing
 
         so_far = standing(opened.specs, opened.store)
@@ -145,7 +144,7 @@ def run_study(
             f"Give the same command again to go on.",
             err=True,
         )
-        context.exit(130)
+        context.exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
     collected = collect(opened.config, opened.store, opened.results, quick=opened.quick)
     click.echo(study_table(opened.config, collected))
     click.echo("\n".join(f"wrote {path}" for path in collected.paths))
@@ -202,10 +201,3 @@ def default_together(config: StudyConfig) -> int:
 def _processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _stop_like_ctrl_c(number: signal.Signals) -> None:
-    def stop(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(number, stop)

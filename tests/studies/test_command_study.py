@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -98,6 +99,42 @@ def test_interrupted_then_killed_then_finished_is_as_undisturbed(tmp_path: Path)
     assert len(list((disturbed / "records").glob("*.json"))) == 9
     for name in ("tiny.csv", "tiny_history.csv"):
         assert_frame_equal(without_timings(disturbed / name), without_timings(quiet / name), check_exact=True)
+
+
+def test_sigterm_ends_the_runner_and_its_workers_and_keeps_what_is_done(tmp_path: Path) -> None:
+    config, records = tmp_path / "tiny.toml", tmp_path / "quick" / "records"
+    config.write_text(STUDY.replace("seeds = 3", "seeds = 100"))
+    terminated = started("study", "run", str(config), "--quick", "--results", str(tmp_path), "--jobs", "2")
+    try:
+        wait_for_records(records, 1, terminated)
+        terminated.terminate()
+        output = terminated.communicate(timeout=30)[0]  # ends when the workers, which share its output, have ended too
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(terminated.pid, signal.SIGKILL)
+    assert terminated.returncode == 143, output
+    assert f"Interrupted: {len(list(records.glob('*.json')))} of 300 runs are done" in output
+    assert "Traceback" not in output
+    assert not list(records.glob("*.claim"))
+
+
+def test_sigterm_that_python_drops_ends_the_process_too() -> None:
+    code = (
+        "import signal, time\n"
+        "from studies import termination\n"
+        "termination.GRACE_SECONDS = 1\n"
+        "class Dying:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "with termination.terminated_like_ctrl_c():\n"
+        "    Dying()\n"
+        "    print('goes on', flush=True)\n"
+        "    time.sleep(30)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert "Exception ignored" in ended.stderr
+    assert ended.stdout == "goes on\n"
+    assert ended.returncode == -signal.SIGALRM
 
 
 def test_quick_runs_stay_apart_and_status_tells(tmp_path: Path) -> None:
