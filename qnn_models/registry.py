@@ -30,6 +30,9 @@ _MODELS = {
     "finalmlp": "baselines.finalmlp:FinalMLP",
     "final": "baselines.final:FINAL",
     "ecn": "baselines.dcnv3:DCNv3",
+    "cl4ctr": "baselines.cl4ctr:CL4CTR",
+    "eulernet": "baselines.eulernet:EulerNet",
+    "rfm": "baselines.rfm:RFM",
     "qnn-alpha-mlp": "baselines.qnn_alpha_mlp:QNNAlphaMLP",
 }
 _NOT_OPTIONS = ("layout", "seed")

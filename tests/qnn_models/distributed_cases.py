@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 
 from qnn_models import training
+from qnn_models.baselines.cl4ctr import CL4CTR
 from qnn_models.checkpoint import write_checkpoint
 from qnn_models.data.encoded import Split
 from qnn_models.data.planted import Planted, planted_dataset
 from qnn_models.distributed import ALONE, Processes, launched
-from qnn_models.network import QNNAlphaNetwork
+from qnn_models.network import CTRModel, QNNAlphaNetwork
 from qnn_models.training import TrainConfig, TrainResult, train
 
 CONFIG = TrainConfig(batch_size=128, max_epochs=3, loss="self_ensemble", embedding_l2=1e-3, learning_rate=1e-2)
@@ -28,6 +29,7 @@ CASES: dict[str, tuple[float, bool, TrainConfig]] = {
     "streamed": (0.0, False, replace(CONFIG, memory_gib=1e-9)),
     "streamed_norm": (0.0, True, replace(CONFIG, memory_gib=1e-9)),
     "stalls": (0.0, False, replace(CONFIG, learning_rate=0.3, max_epochs=12)),
+    "own_term": (0.0, False, replace(CONFIG, batch_size=299, chunk_rows=100)),
     "dropout": (0.2, True, CONFIG),
 }
 
@@ -54,15 +56,18 @@ def planted() -> Planted:
     return planted_dataset(rows=(600, 300, 300), vocabulary_sizes=(5, 5, 5), pairs=[(0, 1)])
 
 
-def model(case: str, *, seed: int = 0) -> QNNAlphaNetwork:
+def model(case: str, *, seed: int = 0) -> CTRModel:
     dropout, batch_norm, _ = CASES[case]
-    built = QNNAlphaNetwork(
-        planted().dataset.layout, embedding_dim=4, layers=2, rows=2, dropout=dropout, batch_norm=batch_norm, seed=seed
-    )
-    return built.double()
+    layout = planted().dataset.layout
+    if case == "own_term":
+        options = {"embedding_dim": 4, "hidden_units": 8, "hidden_layers": 1, "encoder_layers": 1, "encoder_units": 4}
+        return CL4CTR(layout, **options, mask=0.0, dropout=dropout, seed=seed).double()  # type: ignore[arg-type]
+    return QNNAlphaNetwork(
+        layout, embedding_dim=4, layers=2, rows=2, dropout=dropout, batch_norm=batch_norm, seed=seed
+    ).double()
 
 
-def run(case: str, *, processes: Processes = ALONE, seed: int = 0) -> tuple[TrainResult, QNNAlphaNetwork]:
+def run(case: str, *, processes: Processes = ALONE, seed: int = 0) -> tuple[TrainResult, CTRModel]:
     trained = model(case, seed=seed)
     data = UnevenBatches(planted()) if case.startswith("streamed") else planted().dataset
     return train(trained, data, CASES[case][2], device="cpu", processes=processes), trained
@@ -91,7 +96,7 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     with launched() as processes:
 
-        def keep(name: str, result: TrainResult, trained: QNNAlphaNetwork) -> None:
+        def keep(name: str, result: TrainResult, trained: CTRModel) -> None:
             path = folder / f"{name}-{processes.rank}.safetensors"
             write_checkpoint(path, trained.state_dict(), json.loads(json.dumps(asdict(result))))
 

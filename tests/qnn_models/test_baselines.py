@@ -1,5 +1,6 @@
 """One battery for every registered model, and each baseline's formula against loops that share no code with it."""
 
+import cmath
 import itertools
 import math
 from collections.abc import Iterator
@@ -11,13 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.baselines.autoint import FieldAttention
+from qnn_models.baselines.cl4ctr import ContrastiveModule, EncoderLayer, feature_alignment, field_uniformity
 from qnn_models.baselines.dcn import VectorCross
 from qnn_models.baselines.dcnv3 import MaskedCross
 from qnn_models.baselines.edcn import ParallelLayer, Regulation
+from qnn_models.baselines.eulernet import EulerLayer
 from qnn_models.baselines.factorization_machine import pair_sum
 from qnn_models.baselines.finalmlp import BilinearFusion, FeatureGate
 from qnn_models.baselines.masknet import FieldNorm, MaskBlock
 from qnn_models.baselines.parts import MLP, Deep, start_values
+from qnn_models.baselines.rfm import Amplifier, RotaryAttention
 from qnn_models.baselines.xdeepfm import CompressedInteractions
 from qnn_models.data.planted import Planted, planted_dataset
 from qnn_models.dropout import Dropout, seed_dropout
@@ -114,6 +118,35 @@ CASES: dict[str, list[Case]] = {
         Case({"layers": 2}, N * E + 2 * (D * D // 2 + 2 * D) + D + 1),
         Case({"layers": 2, "growth": "both"}, N * E + 2 * (2 * (D * D // 2 + 2 * D) + D + 1)),
     ],
+    "cl4ctr": [
+        Case(
+            SMALL | {"encoder_layers": 2, "encoder_units": 5, "alpha": 0.1},
+            N * E + mlp(D) + 2 * (4 * E * E + (E + 1) * 5 + 6 * E + 2 * 2 * E) + 2 * (D + 1) * E,
+        )
+    ],
+    "eulernet": [
+        Case({"layers": 1}, N * E + F + F * F + 2 * D + (D + 1) * D + 4 * E + D + 1),
+        Case(
+            {"layers": 2, "neurons": 5},
+            N * E + F + (F * 5 + 5 * 5) + 2 * 2 * 5 * E + (D + 1) * 5 * E + (5 * E + 1) * 5 * E + 2 * 4 * E + 5 * E + 1,
+        ),
+    ],
+    "rfm": [
+        Case(
+            {"attention_units": 12, "heads": 2, "hidden_units": 40, "hidden_layers": 2, "group": 8},
+            N * E
+            + (3 * F + 1) * (E * 12 + 12 * 12)
+            + 2 * (6 + 24)
+            + (E + 1) * 12
+            + 4 * 12
+            + mlp(F * 12, hidden=40)
+            + 2 * 4 * 8,
+        ),
+        Case(
+            {"attention_layers": 1, "attention_units": 8, "hidden_layers": 0},
+            N * E + (3 * F + 1) * E * 8 + 8 + 16 + (E + 1) * 8 + 32 + F * 8 + 1,
+        ),
+    ],
     "qnn-alpha-mlp": [Case(SMALL | {"layers": 2, "rows": 3}, N * E + qnn(2, 3, norm=True) + mlp(D))],
 }
 BATTERY = [pytest.param(name, case, id=f"{name}-{i}") for name, cases in CASES.items() for i, case in enumerate(cases)]
@@ -158,7 +191,8 @@ def test_every_parameter_gets_a_finite_gradient_that_is_not_zero(name: str, case
     model = make(name, case).double().train()
     scale_up(model)
     first, second = model.forward_pair(IDS)
-    (first.square().sum() + (second - 1).square().sum()).backward()
+    own = model.regularisation(IDS)
+    (first.square().sum() + (second - 1).square().sum() + (0 if own is None else own)).backward()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
         assert torch.isfinite(parameter.grad).all(), parameter_name
@@ -386,6 +420,158 @@ def test_inner_products_of_pnn_are_those_of_all_pairs() -> None:
     torch.testing.assert_close(signals[:, D:], expected)
 
 
+def fields_of(*sizes: int) -> list[Tensor]:
+    return [vectors(size, 3, seed=seed) for seed, size in enumerate(sizes)]
+
+
+def test_alignment_and_uniformity_are_means_over_pairs() -> None:
+    fields = fields_of(4, 1, 3)
+    within = [((a - b) ** 2).sum().item() for field in fields for a in field for b in field]
+    assert feature_alignment(fields).item() == pytest.approx(sum(within) / len(within))
+    between = [
+        (a @ b / (a @ a * (b @ b)).sqrt()).item() for f, g in itertools.permutations(fields, 2) for a in f for b in g
+    ]
+    assert field_uniformity(fields).item() == pytest.approx(sum(between) / len(between))
+
+
+def test_a_single_field_and_a_field_without_features_have_no_pairs() -> None:
+    assert field_uniformity(fields_of(4)).item() == pytest.approx(0, abs=1e-12)
+    assert feature_alignment(fields_of(1, 0)).item() == 0
+    assert field_uniformity([*fields_of(4), vectors(0, 3)]).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_encoder_layer_is_attention_and_two_maps() -> None:
+    module, v = drawn(EncoderLayer(3, units=5, dropout=0.0)), vectors(2, 4, 3)
+
+    def normal(x: Tensor, norm: nn.LayerNorm) -> Tensor:
+        return (x - x.mean()) / torch.sqrt(((x - x.mean()) ** 2).mean() + 1e-5) * norm.weight + norm.bias
+
+    for row, actual in zip(v, module(v), strict=True):
+        for field in range(4):
+            q = module.query.weight @ row[field]
+            weights = [math.exp((q @ (module.key.weight @ other)).item() / math.sqrt(3)) for other in row]
+            attended = sum(w / sum(weights) * (module.value.weight @ x) for w, x in zip(weights, row, strict=True))
+            y = normal(row[field] + module.out.weight @ attended, module.attention_norm)
+            hidden = torch.relu(module.lower.weight @ y + module.lower.bias)
+            expected = normal(y + module.upper.weight @ hidden + module.upper.bias, module.norm)
+            torch.testing.assert_close(actual[field], expected)
+
+
+def test_contrast_is_the_mean_distance_of_two_views() -> None:
+    module, v = drawn(ContrastiveModule(4, 3, layers=1, units=5, mask=0.5, dropout=0.0)), vectors(5, 4, 3)
+    seed_dropout(module, 3)
+    module.train()
+    actual = module(v)
+    seed_dropout(module, 3)
+    total = 0.0
+    views = [module.encoder(v * module.mask.mask(v)) for _ in range(2)]
+    for first, second in zip(*views, strict=True):
+        h, k = (
+            projection.weight @ view.flatten() + projection.bias
+            for projection, view in zip(module.projections, (first, second), strict=True)
+        )
+        total += sum((a - b) ** 2 for a, b in zip(h.tolist(), k.tolist(), strict=True))
+    assert not torch.equal(*views)
+    assert actual.item() == pytest.approx(total / 5)
+    assert module(v[:0]).item() == 0
+
+
+def test_the_terms_of_cl4ctr_are_weighted_and_leave_padding_out() -> None:
+    def terms(alpha: float, beta: float) -> Tensor:
+        model = build("cl4ctr", Fields(), embedding_dim=E, alpha=alpha, beta=beta, seed=0, **SMALL).double().eval()
+        with torch.no_grad():
+            model.embedding.weight.copy_(vectors(N, E))
+            model.embedding.weight[[0, 5, 12, 16]] = 100.0  # of padding
+        model.requires_grad_(True)
+        found = model.regularisation(IDS[:0] if alpha == 0 else IDS)
+        assert found is not None
+        found.backward()
+        if alpha == 0:
+            grad = model.embedding.weight.grad
+            assert not grad[[0, 5, 12, 16]].any()
+            assert grad[1].any()
+        return found.detach()
+
+    table = vectors(N, E)
+    fields = [table[1:5], table[6:12], table[13:16], table[17:19]]
+    shaped = feature_alignment(fields) + field_uniformity(fields)
+    torch.testing.assert_close(terms(0.0, 0.3), 0.3 * shaped)
+    contrast = terms(1.0, 0.0)
+    assert contrast > 0
+    torch.testing.assert_close(terms(2.0, 0.3), 2 * contrast + 0.3 * shaped)
+
+
+def test_euler_layer_multiplies_complex_powers() -> None:
+    layer, real, imaginary = drawn(EulerLayer(3, 2, 4, dropout=0.0)), vectors(2, 3, 4), vectors(2, 3, 4, seed=1)
+    products = torch.complex(*layer.products(real, imaginary))
+    for row, k, c in itertools.product(range(2), range(2), range(4)):
+        expected = cmath.exp(complex(layer.log_modulus[k, c].item(), layer.angle[k, c].item()))
+        for j in range(3):
+            expected *= complex(real[row, j, c].item(), imaginary[row, j, c].item()) ** layer.orders[j, k].item()
+        assert products[row, k, c].item() == pytest.approx(expected)
+    for part, product, norm, actual in zip(
+        (real, imaginary), (products.real, products.imag), layer.norms, layer((real, imaginary)), strict=True
+    ):
+        for row in range(2):
+            mapped = torch.relu(layer.linear.weight @ part[row].flatten() + layer.linear.bias)
+            y = product[row] + mapped.view(2, 4)
+            for k in range(2):
+                normal = (y[k] - y[k].mean()) / torch.sqrt(y[k].var(unbiased=False) + 1e-5)
+                torch.testing.assert_close(actual[row, k], normal * norm.weight + norm.bias)
+
+
+def test_neurons_of_an_euler_layer_start_as_fields() -> None:
+    layer = EulerLayer(3, 5, 4, dropout=0.0)
+    start_values(layer, 0)
+    real, imaginary = vectors(2, 3, 4).float(), vectors(2, 3, 4, seed=1).float()
+    products, z = torch.complex(*layer.products(real, imaginary)), torch.complex(real, imaginary)
+    torch.testing.assert_close(products, z[:, [0, 1, 2, 0, 1]], rtol=0.1, atol=0.1)
+    assert not torch.equal(products[:, 0], products[:, 3])
+
+
+def test_rotary_attention_weighs_by_the_cosine_of_differences() -> None:
+    module, v = drawn(RotaryAttention(3, 4, units=6, heads=2, dropout=0.0)), vectors(2, 3, 4)
+    q, k, value = (torch.stack([v[:, i] @ maps[i] for i in range(3)], dim=1) for maps in module.projections)
+    for row, i in itertools.product(range(2), range(3)):
+        out = []
+        for head in range(2):
+            part = slice(3 * head, 3 * head + 3)
+            total = torch.zeros(3, dtype=torch.float64)
+            for j in range(3):
+                # Re(e^(iq) · conj e^(ik)) is the cosine of the angle between the two.
+                pairs = zip(q[row, i, part].tolist(), k[row, j, part].tolist(), strict=True)
+                cosines = [(cmath.exp(1j * a) * cmath.exp(-1j * b)).real for a, b in pairs]
+                score = sum(w * c for w, c in zip(module.weight.tolist(), cosines, strict=True))
+                total += value[row, j, part] / (1 + math.exp(-score))
+            out.append(total)
+        y = torch.cat(out) + module.residual.weight @ v[row, i]
+        normal = (y - y.mean()) / torch.sqrt(y.var(unbiased=False) + 1e-5)
+        torch.testing.assert_close(module(v)[row, i], normal * module.norm.weight + module.norm.bias)
+
+
+def test_the_angles_of_rotary_attention_are_a_product_of_rotations() -> None:
+    module, v = drawn(RotaryAttention(3, 4, units=6, heads=1, dropout=0.0)), vectors(1, 3, 4)
+    module.norm = nn.Identity()
+    module.residual = nn.Linear(4, 6, bias=False).double()
+    nn.init.zeros_(module.residual.weight)
+    q, k, value = (torch.einsum("bfi,fiu->bfu", v, maps) for maps in module.projections)
+    orders = torch.sigmoid(module.similarity(q, k))[0]
+    turned = module(v)[0]
+    for i, u in itertools.product(range(3), range(6)):
+        expected = math.prod((cmath.exp(1j * orders[i, j].item() * value[0, j, u].item()) for j in range(3)), start=1)
+        assert cmath.exp(1j * turned[i, u].item()) == pytest.approx(expected)
+
+
+def test_amplifier_maps_both_parts_alike_and_normalises_groups() -> None:
+    module, z = drawn(Amplifier(3, units=4, group=2, dropout=0.0)), (vectors(2, 3), vectors(2, 3, seed=1))
+    for part, norm, actual in zip(z, module.norms, module(z), strict=True):
+        for row in range(2):
+            y = torch.relu(module.linear.weight @ part[row] + module.linear.bias)
+            for group in (slice(0, 2), slice(2, 4)):
+                normal = (y[group] - y[group].mean()) / torch.sqrt(y[group].var(unbiased=False) + 1e-5)
+                torch.testing.assert_close(actual[row, group], normal * norm.weight + norm.bias)
+
+
 # Wrong inputs.
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -403,6 +589,12 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("finalmlp", {"hidden_layers": 0}, "however: 0"),
     ("final", {"blocks": 3}, "blocks=3"),
     ("ecn", {"growth": "cubic"}, "'cubic'"),
+    ("cl4ctr", {"alpha": -1.0}, "alpha=-1.0"),
+    ("cl4ctr", {"encoder_layers": 0}, "encoder_layers=0"),
+    ("eulernet", {"neurons": 0}, "neurons=0"),
+    ("rfm", {"attention_layers": 0}, "attention_layers=0"),
+    ("rfm", {"heads": 3}, "heads=3, attention_units=32"),
+    ("rfm", {"group": 7}, "group=7, hidden_units=128"),
     ("dnn", {"hidden": 3}, "however: 'hidden'; the nearest is 'hidden_units'"),
     ("lr", {"embedding_dim": 3}, r"options \(none\), however: 'embedding_dim'; leave it out"),
 ]

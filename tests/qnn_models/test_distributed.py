@@ -238,15 +238,22 @@ def test_synchronised_norm_of_one_process_is_batch_norm(shape: tuple[int, ...]) 
 
 @pytest.mark.parametrize("name", model_names())
 def test_every_model_takes_a_batch_without_rows(name: str) -> None:
-    model = build(name, cases.planted().dataset.layout, seed=0)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            module.eval()  # no process at all having rows, there are no statistics
-    ids = torch.empty(0, 3, dtype=torch.int32)
-    first, second = model.forward_pair(ids)
-    (first.sum() + second.sum() + model(ids).sum()).backward()
-    assert first.shape == second.shape == (0,)
-    assert all(not parameter.grad.any() for parameter in model.parameters() if parameter.grad is not None)
+    def gradients(rows: int) -> dict[str, Tensor]:
+        model = build(name, cases.planted().dataset.layout, seed=0)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.eval()  # no process at all having rows, there are no statistics
+        ids = torch.ones(rows, 3, dtype=torch.int32)
+        first, second = model.forward_pair(ids)
+        assert first.shape == second.shape == (rows,)
+        own = model.regularisation(ids)
+        loss = first.sum() + second.sum() + model(ids).sum()
+        (loss if own is None else loss + rows * own).backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+    none = gradients(0)
+    assert none.keys() == gradients(2).keys(), "all processes exchange the same gradients"
+    assert not any(gradient.any() for gradient in none.values())
 
 
 def test_the_classes_of_the_norms_come_back() -> None:

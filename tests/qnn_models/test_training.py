@@ -17,9 +17,10 @@ from qnn_models.data.encoded import Split
 from qnn_models.data.planted import Planted, planted_dataset
 from qnn_models.distributed import Processes
 from qnn_models.evaluation import Evaluation, predict_logits, resolve_device, slices
+from qnn_models.losses import LossName
 from qnn_models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwork
 from qnn_models.seeds import derive
-from qnn_models.training import TrainConfig, TrainResult, train
+from qnn_models.training import TrainConfig, TrainResult, objective, train
 
 SMALL = TrainConfig(batch_size=128, max_epochs=3, loss="self_ensemble", embedding_l2=1e-3, learning_rate=1e-2)
 
@@ -203,6 +204,39 @@ def test_chunks_add_up_to_the_whole_batch(planted: Planted, loss: str) -> None:
     assert a.test_auc == pytest.approx(b.test_auc, abs=1e-9)
     for left, right in zip(whole.parameters(), chunked.parameters(), strict=True):
         torch.testing.assert_close(left, right)
+
+
+class WithOwnTerm(QNNAlphaNetwork):
+    """Adds the mean of its rows' squared first coordinates, and ten times the square of a parameter."""
+
+    def regularisation(self, ids: Tensor) -> Tensor:
+        return self.embed(ids)[:, 0, 0].square().mean() + 10 * self.embedding.weight[3, 1].square()
+
+
+@pytest.mark.parametrize("loss", ["bce", "self_ensemble"])
+def test_a_models_own_term_is_part_of_what_training_minimises(planted: Planted, loss: LossName) -> None:
+    options = {"embedding_dim": 4, "layers": 1, "rows": 2, "dropout": 0.0, "batch_norm": False, "seed": 0}
+    plain, whole, chunked = (
+        kind(planted.dataset.layout, **options).double()  # type: ignore[arg-type]
+        for kind in (QNNAlphaNetwork, WithOwnTerm, WithOwnTerm)
+    )
+    with torch.no_grad():
+        for model in (plain, whole, chunked):
+            model.embedding.weight += 0.5
+    split = planted.dataset.split("train")
+    ids, labels = split.ids, split.labels.double()
+    bare = objective(plain.forward, plain.forward_pair, plain.regularisation, loss)(ids, labels)
+    found = objective(whole.forward, whole.forward_pair, whole.regularisation, loss)(ids, labels)
+    table = whole.embedding.weight.detach()
+    firsts = [table[int(row[0]), 0].item() ** 2 for row in ids]
+    assert found.item() - bare.item() == pytest.approx(sum(firsts) / len(firsts) + 10 * table[3, 1].item() ** 2)
+
+    config = replace(SMALL, loss=loss, max_epochs=2)
+    result = train(whole, planted.dataset, config, device="cpu")
+    assert result.history[0].train_loss > train(plain, planted.dataset, config, device="cpu").history[0].train_loss
+    train(chunked, planted.dataset, replace(config, chunk_rows=50), device="cpu")
+    for left, right in zip(whole.parameters(), chunked.parameters(), strict=True):
+        torch.testing.assert_close(left, right, rtol=1e-9, atol=1e-9)
 
 
 def test_chunks_and_batch_norm_exclude_each_other(planted: Planted) -> None:
