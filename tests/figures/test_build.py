@@ -105,6 +105,20 @@ def test_table_is_whole_latex(spec: TableSpec, built: Path) -> None:
     assert {len(re.split(r"(?<!\\)&", line)) for line in cells} == {len(columns.group(1))}
 
 
+def test_published_heads_stand_beside_the_released_layout_alone(built: Path) -> None:
+    lines = (built / "table_heads.tex").read_text(encoding="utf-8").splitlines()
+    rows = [
+        [cell.strip() for cell in line.removesuffix(r" \\").split("&")] for line in lines if line.startswith("ML-100K")
+    ]
+    published = {(heads, layout): cells[-4:] for _, _, heads, layout, *cells in rows}
+    assert [published[heads, "released"] for heads in ("1", "2", "4")] == [
+        ["ML-1M", "90.82", "0.2965", "0.27"],
+        ["ML-1M", "90.87", "0.2960", "0.26"],
+        ["ML-1M", "90.88", "0.2960", "0.24"],
+    ]
+    assert [published[heads, "aligned"] for heads in ("1", "2", "4")] == [["--"] * 4] * 3
+
+
 def test_missing_study_is_named_and_the_others_are_drawn(results_folder: Path, tmp_path: Path) -> None:
     partial = tmp_path / "results"
     partial.mkdir()

@@ -63,3 +63,13 @@ def test_what_the_paper_has_not_is_empty() -> None:
     config = load_config("formats")
     spec = next(spec for spec in plan(config) if spec.label == "T27")
     assert not {key for key in published_columns(config, spec) if key.startswith("published_auc")}
+
+
+def test_the_numbers_of_the_heads_are_those_of_the_released_layout() -> None:
+    config = load_config("heads")
+    found = {spec: published_columns(config, spec) for spec in plan(config)}
+    heads = {spec: columns for spec, columns in found.items() if spec.model == "qnn-alpha"}
+    assert {spec.option("head_layout") for spec in heads} == {"aligned", "released"}
+    for spec, columns in heads.items():
+        assert ("published_auc" in columns) == (spec.option("head_layout") == "released")
+    assert all("published_auc" in columns for spec, columns in found.items() if spec not in heads)
