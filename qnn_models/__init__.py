@@ -1,9 +1,9 @@
 """Quadratic neural networks in torch: layers lowered from the registry's expressions, models, data and training."""
 
 from qnn_models.batched import train_many as train_many
+from qnn_models.embedding import FieldEmbedding as FieldEmbedding
 from qnn_models.layer import QuadraticLayer as QuadraticLayer
 from qnn_models.network import CTRModel as CTRModel
-from qnn_models.network import FieldEmbedding as FieldEmbedding
 from qnn_models.network import QNNAlphaNetwork as QNNAlphaNetwork
 from qnn_models.network import QuadraticNetwork as QuadraticNetwork
 from qnn_models.qnn_alpha import QNNAlpha as QNNAlpha

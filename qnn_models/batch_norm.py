@@ -1,6 +1,10 @@
-"""BatchNorm whose statistics are those of the rows of all processes together, on any device.
+"""BatchNorm of an affine map folded into the map, BatchNorm for two passes at once, and BatchNorm over several processes.
 
-``torch.nn.SyncBatchNorm`` needs CUDA; this one is plain tensor operations around two sums over the processes.
+The outputs ``z = W x + b`` of an affine map have the means ``W μ + b`` and the variances ``diag(W C Wᵀ)``, where μ and C are mean
+and covariance of x. So the batch's statistics of all M·d channels of a gate cost a product of d × d, and normalising them is
+a change of W and b: no walk over the channels themselves, neither forward nor backward.
+
+``torch.nn.SyncBatchNorm`` needs CUDA; `SynchronisedBatchNorm1d` is plain tensor operations around two sums over the processes.
 """
 
 from __future__ import annotations
@@ -11,13 +15,65 @@ from typing import Any, cast
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from qnn_models.distributed import Processes
 from qnn_models.graph_break import uncompiled
 
-__all__ = ["SynchronisedBatchNorm1d", "synchronised"]
+__all__ = ["SynchronisedBatchNorm1d", "batch_moments", "fold_norm", "norm_repeated", "running_moments", "synchronised"]
+
+
+def fold_norm(
+    norm: nn.BatchNorm1d, matrix: Tensor, vector: Tensor, mean: Tensor, variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The affine map (matrix, vector) followed by BatchNorm with these moments of its outputs, as one affine map."""
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return matrix * scale.unsqueeze(1), (vector - mean) * scale + norm.bias
+
+
+def running_moments(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Mean and variance as BatchNorm uses them in evaluation."""
+    return cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+
+
+def batch_moments(
+    norm: nn.BatchNorm1d, x: Tensor, matrix: Tensor, vector: Tensor, passes: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance of ``matrix x + vector`` over the batch; running statistics move as far as that many passes move them.
+
+    Args:
+        norm: BatchNorm in training mode.
+        x: shape ``(batch, in)``.
+        matrix: shape ``(channels, in)``.
+        vector: shape ``(channels,)``.
+        passes: passes that share the batch.
+
+    Returns:
+        Two tensors of shape ``(channels,)``; the variance is the biased one that BatchNorm divides by.
+
+    Raises:
+        ValueError: fewer than two rows, which have no variance.
+    """
+    mean, covariance, count = _Moments.apply(x, isinstance(norm, SynchronisedBatchNorm1d))
+    if count < 2:
+        raise ValueError(f"BatchNorm needs at least 2 rows to train, however: {int(count)}; use a larger batch.")
+    mean, variance = torch.mv(matrix, mean) + vector, ((matrix @ covariance) * matrix).sum(1)
+    _move(norm, mean.detach(), variance.detach() * (count / (count - 1)), passes)
+    return mean, variance
+
+
+def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:
+    """BatchNorm of a batch that several passes share: the running statistics move as far as that many passes move them."""
+    if not norm.training:
+        return norm(x)
+    if isinstance(norm, SynchronisedBatchNorm1d):
+        return norm.repeated(x, passes)
+    cast(Tensor, norm.num_batches_tracked).add_(passes)
+    return F.batch_norm(
+        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, _momentum(norm, passes), norm.eps
+    )
 
 
 class SynchronisedBatchNorm1d(nn.BatchNorm1d):
@@ -41,15 +97,19 @@ class SynchronisedBatchNorm1d(nn.BatchNorm1d):
         mean, count = totals[:-1] / totals[-1], totals[-1].detach()
         centred = wide - mean.view(by_channel)
         variance = cast(Tensor, _Total.apply(centred.square().sum(over))) / count
-        self._move(mean.detach(), variance.detach() * count / (count - 1), passes)
+        _move(self, mean.detach(), variance.detach() * count / (count - 1), passes)
         scale = torch.rsqrt(variance + self.eps) * self.weight
         return (centred * scale.view(by_channel) + self.bias.view(by_channel)).to(x.dtype)
 
-    def _move(self, mean: Tensor, variance: Tensor, passes: int) -> None:
-        cast(Tensor, self.num_batches_tracked).add_(passes)
-        momentum = 1 - (1 - (self.momentum or 0.0)) ** passes
-        cast(Tensor, self.running_mean).lerp_(mean, momentum)
-        cast(Tensor, self.running_var).lerp_(variance, momentum)
+
+def _momentum(norm: nn.BatchNorm1d, passes: int) -> float:
+    return 1 - (1 - (norm.momentum or 0.0)) ** passes
+
+
+def _move(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, passes: int) -> None:
+    cast(Tensor, norm.num_batches_tracked).add_(passes)
+    cast(Tensor, norm.running_mean).lerp_(mean, _momentum(norm, passes))
+    cast(Tensor, norm.running_var).lerp_(variance, _momentum(norm, passes))
 
 
 @contextmanager
@@ -74,6 +134,35 @@ def synchronised(model: nn.Module, processes: Processes) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.__class__ = nn.BatchNorm1d
+
+
+class _Moments(torch.autograd.Function):
+    """Mean, biased covariance and number of the rows of a batch, or of the batches of all processes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shared: bool) -> tuple[Tensor, Tensor, Tensor]:
+        totals = torch.cat([x.sum(0), x.new_tensor([x.shape[0]])])
+        if shared:
+            dist.all_reduce(totals)
+        mean, count = totals[:-1] / totals[-1], totals[-1]
+        centred = x - mean
+        products = centred.t() @ centred
+        if shared:
+            dist.all_reduce(products)
+        ctx.save_for_backward(centred, count)
+        ctx.shared = shared
+        ctx.mark_non_differentiable(count)
+        return mean, products / count, count
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_mean: Tensor, grad_covariance: Tensor, _: Tensor) -> tuple[Tensor, None]:
+        centred, count = ctx.saved_tensors
+        # The mean's part in the covariance has no gradient, as centred rows sum to zero.
+        grads = torch.cat([grad_mean.unsqueeze(0), grad_covariance + grad_covariance.t()])
+        if ctx.shared:  # the loss is a sum over the processes
+            dist.all_reduce(grads)
+        return torch.addmm(grads[0] / count, centred, grads[1:] / count), None
 
 
 class _Total(torch.autograd.Function):

@@ -262,34 +262,24 @@ class _ManyDropout(Dropout):
 
     def mask(self, like: Tensor) -> Tensor:
         """A fresh mask for each model."""
-        return self.masks(like, passes=1, chunk_rows=like.shape[0])[0]
-
-    def masks(self, like: Tensor, *, passes: int, chunk_rows: int) -> tuple[Tensor, ...]:
-        """Masks of several passes for each model."""
-        return _Masks.apply(like.detach(), self, passes, chunk_rows)
+        return _Masks.apply(like.detach(), self)
 
 
 class _Masks(torch.autograd.Function):
     """The masks of `_ManyDropout`; `vmap` hands it the stacked tensor of all models."""
 
     @staticmethod
-    def forward(like: Tensor, dropout: _ManyDropout, passes: int, chunk_rows: int) -> tuple[Tensor, ...]:
+    def forward(like: Tensor, dropout: _ManyDropout) -> Tensor:
         raise RuntimeError("Masks of many models are drawn inside vmap, however: called outside of it.")
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.mark_non_differentiable(*output)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.mark_non_differentiable(output)
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: tuple[int | None, ...], like: Tensor, dropout: _ManyDropout, passes: int, chunk_rows: int
-    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    def vmap(info: Any, in_dims: tuple[int | None, ...], like: Tensor, dropout: _ManyDropout) -> tuple[Tensor, int]:
         by_model = like.movedim(in_dims[0] or 0, 0)
-        drawn = [
-            own.masks(part, passes=passes, chunk_rows=chunk_rows)
-            for own, part in zip(dropout.own, by_model, strict=True)
-        ]
-        return tuple(torch.stack(masks) for masks in zip(*drawn, strict=True)), (0,) * passes
+        return torch.stack([own.mask(part) for own, part in zip(dropout.own, by_model, strict=True)]), 0
 
 
 def _plain_twin(models: Sequence[CTRModel]) -> CTRModel:

@@ -1,12 +1,15 @@
-"""Dropout with cheap, honest masks: the distribution of `torch.nn.Dropout`, an own generator, a seventh of the time.
+"""Dropout with cheap, honest masks: the distribution of `torch.nn.Dropout`, an own generator, a tenth of the time.
 
 On the CPU, torch draws one double-precision uniform number per element, on one thread. Here one 64-bit word decides
 four elements: each takes 16 bits and is dropped when they fall below ``round(p * 65536)``. The drop probability is thus
 p rounded to a multiple of 2^-16, and survivors are scaled by the inverse of the keep probability as realised, so the
-output's mean is the input exactly.
+output's mean is the input exactly. The words are hashes of their places in a stream, so that the backward pass draws a mask
+anew instead of keeping it.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,11 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qnn_models.graph_break import uncompiled
+from qnn_models.loops import loops_serve
 
 __all__ = ["Dropout", "dropout_state", "load_dropout_state", "seed_dropout"]
 
 _LANES = 2**16
 _LANES_PER_WORD = 4
+_WORDS = 2**64
 
 
 class MaskSource:
@@ -29,37 +34,15 @@ class MaskSource:
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        self._bits = np.random.SFC64(int(torch.randint(2**63 - 1, ())) if seed is None else seed)
+        self.position = (int(torch.randint(2**63 - 1, ())) if seed is None else seed) % _WORDS
 
-    # NumPy's generator is opaque to torch.compile, which breaks its graph here.
-    @uncompiled
-    def mask(self, like: Tensor, dropped: int) -> Tensor:
-        """Zeros where an element is dropped and ``1 / keep`` elsewhere, in the shape and type of `like`.
+    def take(self, elements: int) -> np.uint64:
+        """The position of the bits of so many elements; the stream goes on after them."""
+        from qnn_models.kernels import GOLDEN
 
-        Args:
-            like: a tensor on the CPU.
-            dropped: how many of the 65536 values of an element's 16 bits drop it.
-        """
-        mask = torch.empty_like(like, requires_grad=False, memory_format=torch.contiguous_format)
-        self.keep(mask, dropped=dropped)
-        return mask.mul_(_LANES / (_LANES - dropped))
-
-    def keep(self, out: Tensor, *, dropped: int) -> None:
-        """Write 1 where an element is kept and 0 where it is dropped."""
-        words = self._bits.random_raw(-(-out.numel() // _LANES_PER_WORD))
-        lanes = torch.from_numpy(words.view(np.int16)[: out.numel()]).view(out.shape)
-        # Writing the comparison as floats in one pass is 5 times faster than multiplying by a tensor of bools.
-        torch.ge(lanes, dropped - _LANES // 2, out=out)
-
-    def state(self) -> list[int]:
-        """The stream's position: four 64-bit words."""
-        return [int(word) for word in self._bits.state["state"]["state"]]
-
-    def load_state(self, state: list[int]) -> None:
-        """Go to a position that `state` returned."""
-        current = self._bits.state
-        current["state"]["state"] = np.array(state, dtype=np.uint64)
-        self._bits.state = current
+        taken = np.uint64(self.position)
+        self.position = (self.position + GOLDEN * -(-elements // _LANES_PER_WORD)) % _WORDS
+        return taken
 
 
 class Dropout(nn.Module):
@@ -94,9 +77,10 @@ class Dropout(nn.Module):
         """What survivors are multiplied with: the inverse of the keep probability as realised."""
         return 1 / (1 - self.realised_p)
 
-    def keep(self, out: Tensor) -> None:
-        """Fill a CPU tensor with 1 where an element is kept and 0 where it is dropped, for callers that fuse the rest."""
-        self.source.keep(out, dropped=round(self.p * _LANES))
+    @property
+    def threshold(self) -> np.int16:
+        """Elements whose 16 bits are below it, as a signed number, are dropped."""
+        return np.int16(round(self.p * _LANES) - _LANES // 2)
 
     @property
     def source(self) -> MaskSource:
@@ -109,18 +93,14 @@ class Dropout(nn.Module):
     def source(self, source: MaskSource) -> None:
         self._source = source
 
+    # Loops of numba are opaque to torch.compile, which breaks its graph here.
+    @uncompiled
     def mask(self, like: Tensor) -> Tensor:
-        """A fresh mask of 0 and ``1 / keep``, shaped and typed like `like`, for callers that fuse the product."""
+        """A fresh mask of 0 and ``1 / keep``, shaped and typed like `like`, for callers that multiply with it."""
         if like.device.type != "cpu":
             return functional.dropout(torch.ones_like(like), self.p, training=True)
-        return self.source.mask(like, round(self.p * _LANES))
-
-    # NumPy's generator is opaque to torch.compile, which breaks its graph here.
-    @uncompiled
-    def masks(self, like: Tensor, *, passes: int, chunk_rows: int) -> tuple[Tensor, ...]:
-        """Masks of several passes, drawn in the order of an operation that takes all passes of a chunk of rows at once."""
-        chunks = [[self.mask(chunk) for _ in range(passes)] for chunk in like.split(chunk_rows)]
-        return tuple(torch.cat(parts) for parts in zip(*chunks, strict=True))
+        ones = torch.ones(like.numel(), dtype=torch.float64 if like.dtype == torch.float64 else torch.float32)
+        return _dropped(ones, self.source.take(like.numel()), self, out=ones).to(like.dtype).view(like.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """The input with dropped elements; the input itself when not training or when p is 0."""
@@ -128,11 +108,35 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return functional.dropout(x, self.p, training=True)
-        return x * self.mask(x)
+        return _Drop.apply(x, self) if loops_serve(x) else x * self.mask(x)
 
     def extra_repr(self) -> str:
         """What `repr` shows."""
         return f"p={self.p}"
+
+
+class _Drop(torch.autograd.Function):
+    """Dropout that keeps nothing: the backward pass draws the mask from the same place of the stream."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dropout: Dropout) -> Tensor:
+        ctx.dropout, ctx.position = dropout, dropout.source.take(x.numel())
+        return _dropped(x, ctx.position, dropout)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _dropped(grad, ctx.position, ctx.dropout), None
+
+
+def _dropped(x: Tensor, position: np.uint64, dropout: Dropout, *, out: Tensor | None = None) -> Tensor:
+    from qnn_models import kernels
+
+    x = x.detach().contiguous()
+    out = torch.empty_like(x) if out is None else out
+    source, target = x.view(-1).numpy(), out.view(-1).numpy()
+    kernels.drop(position, dropout.threshold, source.dtype.type(dropout.keep_scale), source, target)
+    return out
 
 
 def seed_dropout(model: nn.Module, seed: int) -> None:
@@ -151,10 +155,10 @@ def dropout_state(model: nn.Module) -> dict[str, list[int]]:
     """Positions of the streams a model's dropout layers draw from, as JSON-able numbers.
 
     Returns:
-        ``{"sources": four words per stream, flattened, in order of first use by `model.modules()`}`` and, for each CUDA
+        ``{"sources": one word per stream, in order of first use by `model.modules()`}`` and, for each CUDA
         device that holds parameters, ``"cuda:N"`` with the bytes of its generator's state.
     """
-    state = {"sources": [word for source in _sources(model) for word in source.state()]}
+    state = {"sources": [source.position for source in _sources(model)]}
     for device in _cuda_devices(model):
         state[str(device)] = torch.cuda.get_rng_state(device).tolist()
     return state
@@ -167,13 +171,13 @@ def load_dropout_state(model: nn.Module, state: dict[str, list[int]]) -> None:
         ValueError: the model shares its streams differently from the one that was saved.
     """
     sources, words = _sources(model), state["sources"]
-    if len(words) != 4 * len(sources):
+    if len(words) != len(sources):
         raise ValueError(
-            f"A dropout state holds 4 words per stream and the model has {len(sources)} streams, however: "
+            f"A dropout state holds a word per stream and the model has {len(sources)} streams, however: "
             f"{len(words)} words; call seed_dropout on the model first, as it was done before saving."
         )
-    for index, source in enumerate(sources):
-        source.load_state(words[4 * index : 4 * index + 4])
+    for source, word in zip(sources, words, strict=True):
+        source.position = word
     for device in _cuda_devices(model):
         if str(device) in state:
             torch.cuda.set_rng_state(torch.tensor(state[str(device)], dtype=torch.uint8), device)

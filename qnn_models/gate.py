@@ -1,30 +1,35 @@
-"""The gate ``g = Σ_m dropout(relu(norm(W_m x + b_m)))`` of QNN-α as one operation that stays in cache.
+"""The gate ``g = Σ_m dropout(relu(norm(W_m x + b_m)))`` of QNN-α, and its layer ``dropout(π(x) ⊙ g + x)``, as one operation each.
 
 Written with plain torch operations the gate walks ten times over an array of ``batch × M × width`` numbers and keeps most of
-them for the backward pass. Here the batch is cut into chunks that fit the cache, and what the backward pass needs of an
-element is one byte: whether it passed both ReLU and dropout. With BatchNorm, whose statistics need the whole batch, the
-projections are kept as well.
+them for the backward pass. Here BatchNorm is folded into the weights before the product, also while training
+(`batch_norm.batch_moments`); the batch is cut into chunks that fit the cache; one loop takes a chunk through ReLU, dropout, sum,
+product and residual; and what the backward pass needs of an element is one bit for each pass: whether it passed both ReLU and
+dropout.
 
-`row_gate` is the whole interface. It computes what `plain_row_gate` computes, draws the same dropout masks, and falls back to it
-on other devices, inside `torch.compile` and `torch.export`, and under a mode that watches each torch function.
+`row_gate` and `gated_layer` are the interface, with a `_pair` of each. They compute what `plain_row_gate` and `plain_gated_layer`
+compute, draw the same dropout masks, and fall back to them where such loops do not serve (`qnn_models.loops`).
 """
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.overrides import has_torch_function
 
-from qnn_models.batch_norm import SynchronisedBatchNorm1d
+from qnn_models.batch_norm import batch_moments, fold_norm, norm_repeated, running_moments
 from qnn_models.dropout import Dropout
+from qnn_models.loops import loops_serve
 
-# A chunk of projections is a megabyte of float32, a few of which fit the caches of a core, but never fewer rows than a
+# A chunk of projections is two megabytes of float32, which stay in the cache that the cores share, but never fewer rows than a
 # matrix product needs to run at full speed.
-_CHUNK_ELEMENTS = 1 << 18
-_CHUNK_ROWS = 256
+_CHUNK_ELEMENTS = 1 << 19
+_CHUNK_ROWS = 1024
+_held = threading.local()
 
 
 def row_gate(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dropout: nn.Module | None) -> Tensor:
@@ -40,166 +45,209 @@ def row_gate(x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dr
     Returns:
         Shape ``(batch, width)``.
     """
-    return _gates(x, weight, bias, norm, dropout, passes=1)[0]
+    return _fused(x, weight, bias, norm, dropout, None, passes=1)[0]
 
 
 def row_gate_pair(
     x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dropout: nn.Module | None
 ) -> tuple[Tensor, Tensor]:
     """Two passes that differ in their dropout masks only: projections and statistics are computed once."""
-    first, second = _gates(x, weight, bias, norm, dropout, passes=2)
+    first, second = _fused(x, weight, bias, norm, dropout, None, passes=2)
+    return first, second
+
+
+def gated_layer(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    norm: nn.Module | None,
+    dropout: nn.Module | None,
+    order: Tensor | None,
+    residual: bool,
+    after: nn.Module | None,
+) -> Tensor:
+    """``after(π(x) ⊙ g + x)`` with g as in `row_gate`.
+
+    Args:
+        x: shape ``(batch, width)``.
+        weight: shape ``(rows, width, width)``.
+        bias: as there.
+        norm: as there.
+        dropout: as there.
+        order: π as positions of x's columns, or None for the identity.
+        residual: whether x is added.
+        after: dropout on the result, or None.
+
+    Returns:
+        Shape ``(batch, width)``.
+    """
+    return _fused(x, weight, bias, norm, dropout, _Product(order, residual, after), passes=1)[0]
+
+
+def gated_layer_pair(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    norm: nn.Module | None,
+    dropout: nn.Module | None,
+    order: Tensor | None,
+    residual: bool,
+    after: nn.Module | None,
+) -> tuple[Tensor, Tensor]:
+    """Two passes over one input."""
+    first, second = _fused(x, weight, bias, norm, dropout, _Product(order, residual, after), passes=2)
     return first, second
 
 
 def plain_row_gate(
     x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dropout: nn.Module | None, *, passes: int = 1
 ) -> tuple[Tensor, ...]:
-    """The same with one torch operation after the other; ``passes`` gates that differ in their masks."""
+    """`row_gate` with one torch operation after the other; ``passes`` gates that differ in their masks."""
     rows, width, _ = weight.shape
     projected = F.linear(x, weight.flatten(0, 1), bias.flatten())
     if isinstance(norm, nn.BatchNorm1d):
         projected = norm_repeated(norm, projected, passes)
     active = torch.relu(projected)
-    if isinstance(dropout, Dropout) and dropout.training and dropout.p > 0 and x.device.type == "cpu":
-        masks = dropout.masks(active, passes=passes, chunk_rows=_chunk_rows(rows * width))
-        kept = [active * mask for mask in masks]
-    else:
-        kept = [active if dropout is None else dropout(active) for _ in range(passes)]
+    kept = [active if dropout is None else dropout(active) for _ in range(passes)]
     return tuple(gate.unflatten(-1, (rows, width)).sum(1) for gate in kept)
 
 
-def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:
-    """BatchNorm of a batch that several passes share: the running statistics move as far as that many passes move them."""
-    if not norm.training:
-        return norm(x)
-    if isinstance(norm, SynchronisedBatchNorm1d):
-        return norm.repeated(x, passes)
-    cast(Tensor, norm.num_batches_tracked).add_(passes)
-    momentum = 1 - (1 - (norm.momentum or 0.0)) ** passes
-    return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
-
-
-def fold_norm(norm: nn.BatchNorm1d, matrix: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
-    """The affine map (matrix, vector) followed by BatchNorm in evaluation mode, as one affine map."""
-    scale = norm.weight * torch.rsqrt(cast(Tensor, norm.running_var) + norm.eps)
-    return matrix * scale.unsqueeze(1), (vector - cast(Tensor, norm.running_mean)) * scale + norm.bias
-
-
-def _gates(
-    x: Tensor, weight: Tensor, bias: Tensor, norm: nn.Module | None, dropout: nn.Module | None, *, passes: int
+def plain_gated_layer(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    norm: nn.Module | None,
+    dropout: nn.Module | None,
+    order: Tensor | None,
+    residual: bool,
+    after: nn.Module | None,
+    *,
+    passes: int = 1,
 ) -> tuple[Tensor, ...]:
-    watched = torch.compiler.is_compiling() or has_torch_function((x, weight, bias))
-    if x.device.type != "cpu" or watched or torch.is_autocast_enabled("cpu"):
-        return plain_row_gate(x, weight, bias, norm, dropout, passes=passes)
-    rows, width, inner = weight.shape
-    matrix, vector = weight.reshape(rows * width, inner), bias.reshape(rows * width)
-    drops = dropout if isinstance(dropout, Dropout) and dropout.training and dropout.p > 0 else None
+    """`gated_layer` with one torch operation after the other."""
+    factor = x if order is None else x.index_select(1, order)
+    products = [factor * gate for gate in plain_row_gate(x, weight, bias, norm, dropout, passes=passes)]
+    sums = [product + x if residual else product for product in products]
+    return tuple(sums if after is None else [after(y) for y in sums])
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """What a layer does with its gate; see `gated_layer`."""
+
+    order: Tensor | None
+    residual: bool
+    after: nn.Module | None
+
+
+def _fused(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    norm: nn.Module | None,
+    dropout: nn.Module | None,
+    product: _Product | None,
+    *,
+    passes: int,
+) -> tuple[Tensor, ...]:
+    if not loops_serve(x, weight, bias):
+        if product is None:
+            return plain_row_gate(x, weight, bias, norm, dropout, passes=passes)
+        order, residual, after = product.order, product.residual, product.after
+        return plain_gated_layer(x, weight, bias, norm, dropout, order, residual, after, passes=passes)
+    rows = weight.shape[0]
+    matrix, vector = weight.flatten(0, 1), bias.flatten()
     if isinstance(norm, nn.BatchNorm1d):
-        if norm.training:
-            normed = norm_repeated(norm, F.linear(x, matrix, vector), passes)
-            return _MaskedSum.apply(normed, rows, drops, passes)
-        matrix, vector = fold_norm(norm, matrix, vector)
-    return _Gate.apply(x, matrix, vector, rows, drops, passes)
+        moments = batch_moments(norm, x, matrix, vector, passes) if norm.training else running_moments(norm)
+        matrix, vector = fold_norm(norm, matrix, vector, *moments)
+    drops = _acting(dropout), None if product is None else _acting(product.after)
+    distinct = passes if drops != (None, None) else 1  # without dropout all passes are the same one
+    outputs: tuple[Tensor, ...] = _Fused.apply(x, matrix, vector, rows, product, drops, distinct)
+    return outputs * (passes // distinct)
 
 
-class _MaskedSum(torch.autograd.Function):
-    """``Σ_m mask ⊙ relu(z_m)`` for each pass; keeps one byte an element and a pass."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, rows: int, dropout: Dropout | None, passes: int) -> tuple[Tensor, ...]:
-        sums = _Sums(z.shape[0], z.shape[1], z, rows, dropout, passes, keep=ctx.needs_input_grad[0])
-        for start, stop in _chunks(z.shape[0], z.shape[1]):
-            sums.add(torch.relu(z[start:stop]), start, stop)
-        ctx.sums = sums
-        return sums.finish()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        batch, channels = ctx.sums.active[0].shape
-        grad_z = grads[0].new_empty(batch, channels)
-        buffer = torch.empty_like(grad_z[: _chunk_rows(channels)])
-        for start, stop in _chunks(batch, channels):
-            ctx.sums.spread(grads, start, stop, out=grad_z[start:stop], buffer=buffer)
-        return grad_z, None, None, None
+def _acting(dropout: nn.Module | None) -> Dropout | None:
+    return dropout if isinstance(dropout, Dropout) and dropout.training and dropout.p > 0 else None
 
 
-class _Gate(torch.autograd.Function):
-    """``Σ_m mask ⊙ relu(W_m x + b_m)`` for each pass, projections recomputed chunk by chunk and never kept."""
+class _Fused(torch.autograd.Function):
+    """The gate, or the layer, of each pass; projections are computed chunk by chunk and never kept."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, matrix: Tensor, vector: Tensor, rows: int, dropout: Dropout | None, passes: int
+        ctx: Any,
+        x: Tensor,
+        matrix: Tensor,
+        vector: Tensor,
+        rows: int,
+        product: _Product | None,
+        drops: tuple[Dropout | None, Dropout | None],
+        passes: int,
     ) -> tuple[Tensor, ...]:
+        from qnn_models import kernels
+
         batch, channels = x.shape[0], matrix.shape[0]
-        sums = _Sums(batch, channels, x, rows, dropout, passes, keep=any(ctx.needs_input_grad[:3]))
-        buffer = x.new_empty(min(batch, _chunk_rows(channels)), channels)
+        width, learning = channels // rows, any(ctx.needs_input_grad[:3])
+        out = x.new_empty(passes, batch, width)
+        gates = out if product is None else x.new_empty(passes, batch if learning else 1, width)
+        active = torch.empty(batch, -(-rows * passes // 8), width, dtype=torch.uint8) if learning else None
+        # One pass's bits lie after the other's, gate before layer, as plain operations draw them.
+        gate_drop = _drawn(drops[0], passes, batch * channels, x)
+        after_drop = _drawn(drops[1], passes, batch * width, x)
+        bias, flags, source = (
+            vector.detach().numpy(),
+            None if active is None else active.numpy(),
+            x.detach().contiguous(),
+        )
+        order = None if product is None or product.order is None else product.order.numpy()
+        ctx.fixed = order, product is not None and product.residual, *after_drop
+        ctx.scale = gate_drop[-1]
+        layer = (None if product is None else source.numpy(), *ctx.fixed, None if product is None else out.numpy())
+        buffer = _buffer(x, min(batch, _chunk_rows(channels)), channels)
         for start, stop in _chunks(batch, channels):
-            z = torch.addmm(vector, x[start:stop], matrix.t(), out=buffer[: stop - start])
-            sums.add(z.clamp_min_(0), start, stop)
-        ctx.save_for_backward(x, matrix)
-        ctx.sums = sums
-        return sums.finish()
+            z = torch.mm(source[start:stop], matrix.t(), out=buffer[: stop - start])
+            kernels.gated_rows(z.numpy(), bias, start, *gate_drop, gates.numpy(), flags, *layer)
+        if active is not None:
+            ctx.save_for_backward(source, matrix, active, *([] if product is None else [gates]))
+        return out.unbind(0)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, matrix = ctx.saved_tensors
+        from qnn_models import kernels
+
+        x, matrix, active, *gates = ctx.saved_tensors
         batch, channels = x.shape[0], matrix.shape[0]
         grad_x, grad_matrix, grad_vector = torch.empty_like(x), torch.zeros_like(matrix), matrix.new_zeros(channels)
-        buffers = [x.new_empty(min(batch, _chunk_rows(channels)), channels) for _ in range(2)]
+        by_pass = tuple(grad.contiguous().numpy() for grad in grads)
+        layer = (gates[0].numpy(), x.numpy(), *ctx.fixed, grad_x.numpy()) if gates else (None, None, *ctx.fixed, None)
+        buffer = _buffer(x, min(batch, _chunk_rows(channels)), channels)
         for start, stop in _chunks(batch, channels):
-            grad_z = buffers[0][: stop - start]
-            ctx.sums.spread(grads, start, stop, out=grad_z, buffer=buffers[1])
-            torch.mm(grad_z, matrix, out=grad_x[start:stop])
+            # Each chunk has a sum of its own, as thousands of terms added up one by one would lose digits.
+            grad_z, of_chunk = buffer[: stop - start], matrix.new_zeros(channels)
+            kernels.gated_gradient(by_pass, active.numpy(), start, ctx.scale, grad_z.numpy(), of_chunk.numpy(), *layer)
+            torch.addmm(grad_x[start:stop], grad_z, matrix, beta=len(gates), out=grad_x[start:stop])
             grad_matrix.addmm_(grad_z.t(), x[start:stop])
-            grad_vector.add_(grad_z.sum(0))
-        return grad_x, grad_matrix, grad_vector, None, None, None
+            grad_vector.add_(of_chunk)
+        return grad_x, grad_matrix, grad_vector, None, None, None, None
 
 
-class _Sums:
-    """The gates of all passes as they are summed, and the bytes that say which elements were active."""
+def _drawn(dropout: Dropout | None, passes: int, elements: int, like: Tensor) -> tuple[Any, ...]:
+    """Where each pass's bits lie in the stream, threshold and scale, as `kernels.gated_rows` takes them."""
+    one = like.detach().numpy().dtype.type(1)
+    if dropout is None:
+        return None, np.int16(0), one
+    positions = np.array([dropout.source.take(elements) for _ in range(passes)], np.uint64)
+    return positions, dropout.threshold, one * dropout.keep_scale
 
-    def __init__(
-        self, batch: int, channels: int, like: Tensor, rows: int, dropout: Dropout | None, passes: int, *, keep: bool
-    ) -> None:
-        self.rows, self.dropout, self.scale = rows, dropout, 1.0 if dropout is None else dropout.keep_scale
-        self.passes = passes if dropout is not None else 1  # without dropout all passes are the same one
-        self.gates = [like.new_empty(batch, channels // rows) for _ in range(self.passes)]
-        self.active = [torch.empty(batch, channels, dtype=torch.bool) for _ in range(self.passes if keep else 0)]
-        self._masks = like.new_empty(min(batch, _chunk_rows(channels)), channels) if dropout is not None else None
-        self.gates *= passes // self.passes
 
-    def add(self, positive: Tensor, start: int, stop: int) -> None:
-        """Take a chunk of ``relu(z)``, shape ``(stop - start, channels)``, which may be overwritten."""
-        for index in range(self.passes):
-            kept = positive
-            if self.dropout is not None and self._masks is not None:
-                kept = self._masks[: stop - start]
-                self.dropout.keep(kept)
-                kept.mul_(positive)
-            torch.sum(kept.unflatten(1, (self.rows, -1)), 1, out=self.gates[index][start:stop])
-            if self.dropout is not None:
-                self.gates[index][start:stop].mul_(self.scale)
-            if self.active:
-                torch.gt(kept, 0, out=self.active[index][start:stop])
-
-    def finish(self) -> tuple[Tensor, ...]:
-        """The gates. They are let go of here: kept, they would hold the graph that holds them, until a collection."""
-        gates, self.gates = tuple(self.gates), []
-        self._masks = None
-        return gates
-
-    def spread(self, grads: tuple[Tensor, ...], start: int, stop: int, *, out: Tensor, buffer: Tensor) -> None:
-        """Gradient of a chunk of z from the gradients of the gates."""
-        used = grads if self.passes > 1 else (sum(grads[1:], grads[0]),)
-        for index, grad in enumerate(used):
-            target = out if index == 0 else buffer[: stop - start]
-            target.copy_(self.active[index][start:stop])
-            by_row = target.unflatten(1, (self.rows, -1))
-            by_row.mul_((grad[start:stop] * self.scale).unsqueeze(1))
-            if index:
-                out.add_(target)
+def _buffer(like: Tensor, rows: int, channels: int) -> Tensor:
+    """Memory for a chunk of projections. It is kept from call to call, as fresh memory costs more than what is done in it."""
+    held = cast(dict[torch.dtype, Tensor], _held.__dict__)
+    if like.dtype not in held or held[like.dtype].numel() < rows * channels:
+        with torch.inference_mode(False):  # memory born in inference mode could not be written to outside of it
+            held[like.dtype] = torch.empty(rows * channels, dtype=like.dtype)
+    return held[like.dtype][: rows * channels].view(rows, channels)
 
 
 def _chunk_rows(channels: int) -> int:

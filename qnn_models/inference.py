@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qnn_models.gate import fold_norm
+from qnn_models.batch_norm import fold_norm, running_moments
+from qnn_models.embedding import FieldEmbedding
 from qnn_models.layer import QuadraticLayer
-from qnn_models.network import FieldEmbedding, QNNAlphaNetwork
+from qnn_models.network import QNNAlphaNetwork
 from qnn_theory.expr import Activation, HeadMajor, RowSum, Slice, Sum, walk
 
 WeightType: TypeAlias = Literal["float32", "bfloat16", "int8"]
@@ -158,7 +159,7 @@ def _serve(layer: QuadraticLayer, weights: WeightType) -> ServedGate:
         weight, bias = layer.get_parameter(f"W{suffix}").detach(), layer.get_parameter(f"b{suffix}").detach()
         norm = getattr(layer, f"norm_{index}", None)
         if norm is not None:
-            matrix, vector = fold_norm(norm, weight.flatten(0, 1), bias.flatten())
+            matrix, vector = fold_norm(norm, weight.flatten(0, 1), bias.flatten(), *running_moments(norm))
             weight, bias = matrix.view_as(weight), vector.view_as(bias)
         blocks.append(weight)
         biases.append(bias)

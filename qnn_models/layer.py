@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qnn_models.dropout import Dropout
 from qnn_models.initialization import initialize
-from qnn_models.lower import lower
+from qnn_models.lower import AFTER, lower
 from qnn_theory.expr import ActivationKind, FirstInput, walk
 from qnn_theory.formats import Format, get_format, with_post_activation
 from qnn_theory.widths import Parameter, check_dim, parameters, width
@@ -30,6 +30,7 @@ class QuadraticLayer(nn.Module):
         gate_norm: BatchNorm on the channels of each mid-activation, before it (QNN-α's released runs).
         post_norm: BatchNorm before the post-activation (five arms of the released format study).
         gate_dropout: dropout probability after each mid-activation.
+        dropout: dropout probability on the result.
         seed: seed of the start values; drawn from torch's global generator when left out.
         device: where the parameters live.
         dtype: their type.
@@ -52,6 +53,7 @@ class QuadraticLayer(nn.Module):
         gate_norm: bool = False,
         post_norm: bool = False,
         gate_dropout: float = 0.0,
+        dropout: float = 0.0,
         seed: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -67,14 +69,19 @@ class QuadraticLayer(nn.Module):
             self.register_parameter(
                 parameter.name, nn.Parameter(torch.empty(parameter.shape(dim), device=device, dtype=dtype))
             )
-        self._options = {"mid_norm": gate_norm, "mid_dropout": gate_dropout > 0, "post_norm": post_norm}
+        self._options = {
+            "mid_norm": gate_norm,
+            "mid_dropout": gate_dropout > 0,
+            "post_norm": post_norm,
+            "dropout": dropout > 0,
+        }
         self._lower()
         for name, order in self._lowered.orders.items():
             self.register_buffer(name, torch.tensor(order, device=device), persistent=False)
         for name, channels in self._lowered.norms.items():
             self.add_module(name, nn.BatchNorm1d(channels, device=device, dtype=dtype))
         for name in self._lowered.dropouts:
-            self.add_module(name, Dropout(gate_dropout))
+            self.add_module(name, Dropout(dropout if name == AFTER else gate_dropout))
         self.reset_parameters(seed)
 
     def reset_parameters(self, seed: int | None = None) -> None:

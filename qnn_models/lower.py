@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
+from qnn_models.batch_norm import norm_repeated
 from qnn_models.bilinear import quadratic_form
-from qnn_models.gate import norm_repeated, row_gate, row_gate_pair
+from qnn_models.gate import gated_layer, gated_layer_pair, row_gate, row_gate_pair
 from qnn_theory.expr import (
     Activation,
     ActivationKind,
@@ -41,6 +42,12 @@ from qnn_theory.expr import (
 from qnn_theory.rewrite import factor_row_sums
 from qnn_theory.widths import head_major_order, parameters, width
 
+# Name of the dropout on a layer's result.
+AFTER = "dropout_after"
+
+# Operations that share work between two passes.
+_PAIRS: dict[Any, Callable[..., Any]] = {row_gate: row_gate_pair, gated_layer: gated_layer_pair}
+
 ACTIVATIONS: dict[ActivationKind, Callable[..., Any]] = {
     "relu": torch.relu,
     "relu6": F.relu6,
@@ -63,7 +70,7 @@ class Lowered:
             first dropout; None where there is no dropout inside the layer.
         source: the generated Python source of `code`, to read.
         norms: channels (rows included) of each BatchNorm that the code calls, by sub-module name.
-        dropouts: names of the dropout sub-modules that the code calls.
+        dropouts: names of the dropout sub-modules that the code calls; `AFTER` is the one on the result.
         orders: index buffers that the code reads from `module`, by name.
     """
 
@@ -106,7 +113,13 @@ class _Builder:
 
 
 def lower(
-    expr: Expr, dim: int, *, mid_norm: bool = False, mid_dropout: bool = False, post_norm: bool = False
+    expr: Expr,
+    dim: int,
+    *,
+    mid_norm: bool = False,
+    mid_dropout: bool = False,
+    post_norm: bool = False,
+    dropout: bool = False,
 ) -> Lowered:
     """Lower an expression at input width `dim`.
 
@@ -118,6 +131,7 @@ def lower(
         mid_norm: BatchNorm on the channels of each mid-activation, before it.
         mid_dropout: dropout after each mid-activation.
         post_norm: BatchNorm before the post-activation.
+        dropout: dropout on the result.
 
     Returns:
         The code and the sub-modules it calls, to be run by `layer.QuadraticLayer`.
@@ -129,7 +143,12 @@ def lower(
     shared = {parameter.name: build.graph.get_attr(parameter.name) for parameter in parameters(expr)}
     build.known[Input(), None] = _Value(x, by_row=False)
     build.known[FirstInput(), None] = _Value(x0, by_row=False)
-    build.graph.output(_visit(build, expr, None, shared).node)
+    result = _visit(build, expr, None, shared).node
+    if dropout:
+        build.dropouts.append(AFTER)
+        result = build.graph.call_module(AFTER, (result,))
+    build.graph.output(result)
+    _fuse_layer(build.graph)
     root = _attribute_root(tuple(shared), build)
     single = fx.GraphModule(root, build.graph)
     pair = fx.GraphModule(root, _two_passes(build.graph)) if build.dropouts else None
@@ -141,6 +160,33 @@ def lower(
         dropouts=tuple(build.dropouts),
         orders=build.orders,
     )
+
+
+def _fuse_layer(graph: fx.Graph) -> None:
+    """``dropout(π(x) ⊙ row_gate(x) + x)`` at the root, each part but the gate optional, becomes the one operation of `gate`."""
+    (x, *_), (output,) = graph.nodes, graph.find_nodes(op="output")
+    (result,) = output.args
+    node, order, residual, after = result, None, False, None
+    if node.op == "call_module" and node.target == AFTER:
+        after, node = AFTER, node.args[0]
+    if node.target is torch.add and node.args[1] is x:
+        residual, node = True, node.args[0]
+    if node.target is not torch.mul:
+        return
+    factor, gate = node.args
+    if factor.target == "index_select" and factor.args[0] is x:
+        order = factor.args[2]
+    elif factor is not x:
+        return
+    if gate.target is not row_gate or gate.args[0] is not x:
+        return
+    with graph.inserting_before(output):
+        dropout = None if after is None else graph.get_attr(after)
+        fused = graph.call_function(gated_layer, (*gate.args, order, residual, dropout))
+    result.replace_all_uses_with(fused)
+    for node in reversed(graph.nodes):
+        if not node.users and node.op not in ("placeholder", "output"):
+            graph.erase_node(node)
 
 
 def _two_passes(graph: fx.Graph) -> fx.Graph:
@@ -158,8 +204,8 @@ def _two_passes(graph: fx.Graph) -> fx.Graph:
                 result.node_copy(node, lambda n: copies[n][0]),
                 result.node_copy(node, lambda n: copies[n][1]),
             )
-        elif node.target is row_gate:
-            both = result.call_function(row_gate_pair, fx.node.map_arg(node.args, lambda n: copies[n][0]))
+        elif node.target in _PAIRS:
+            both = result.call_function(_PAIRS[node.target], fx.node.map_arg(node.args, lambda n: copies[n][0]))
             copies[node] = (result.call_function(_item, (both, 0)), result.call_function(_item, (both, 1)))
         elif node.op == "call_module":  # a shared norm sees the same batch in both passes
             shared = result.call_function(norm_repeated, (result.get_attr(node.target), copies[node.args[0]][0]))

@@ -16,8 +16,8 @@ Values: TypeAlias = ArrayLike | Tensor
 def auc(labels: Values, scores: Values) -> float:
     """Area under the ROC curve: the probability that a positive scores above a negative, ties counting one half.
 
-    Exact: the Mann-Whitney statistic 2U is counted in integers and divided once. Sorting each class by itself and
-    looking the positives up among the negatives is several times faster than tracing the curve.
+    Exact: the Mann-Whitney statistic 2U is counted in integers and divided once. Sorting each class by itself and walking
+    through both side by side is several times faster than tracing the curve.
 
     Args:
         labels: zeros and ones, shape (rows,).
@@ -26,6 +26,8 @@ def auc(labels: Values, scores: Values) -> float:
     Raises:
         ValueError: the shapes differ, a label is not 0 or 1, a score is NaN, or only one class is present.
     """
+    from qnn_models.kernels import count_wins
+
     positive, values = _checked(labels, scores)
     above, below = values[positive], values[~positive]
     if not len(above) or not len(below):
@@ -36,11 +38,7 @@ def auc(labels: Values, scores: Values) -> float:
         )
     above.sort()
     below.sort()
-    smaller = np.searchsorted(below, above, side="left")
-    tied = below[np.minimum(smaller, len(below) - 1)] == above
-    ties = np.searchsorted(below, above[tied], side="right") - smaller[tied]
-    doubled = 2 * int(smaller.sum(dtype=np.int64)) + int(ties.sum(dtype=np.int64))
-    return doubled / (2 * len(above) * len(below))
+    return count_wins(above, below) / (2 * len(above) * len(below))
 
 
 def log_loss(labels: Values, logits: Values) -> float:

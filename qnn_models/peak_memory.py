@@ -6,6 +6,8 @@ import contextlib
 from pathlib import Path
 from types import TracebackType
 
+from qnn_models.allocator import release_freed_memory
+
 
 class PeakMemory:
     """``with PeakMemory() as memory: work()``, then ``memory.mib``.
@@ -21,6 +23,7 @@ class PeakMemory:
     def __enter__(self) -> PeakMemory:
         import torch
 
+        release_freed_memory()
         if torch.cuda.is_available():
             torch.cuda.reset_peak_memory_stats()
         elif _reset_mark():
@@ -30,12 +33,15 @@ class PeakMemory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self.mib = self.read()
+
+    def read(self) -> float:
+        """The peak until now, in MiB."""
         import torch
 
         if torch.cuda.is_available():
-            self.mib = torch.cuda.max_memory_allocated() / 2**20
-        elif self._before is not None:
-            self.mib = _status_mib("VmHWM") - self._before
+            return torch.cuda.max_memory_allocated() / 2**20
+        return float("nan") if self._before is None else _status_mib("VmHWM") - self._before
 
 
 def _reset_mark() -> bool:

@@ -6,7 +6,6 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from qnn_models.dropout import Dropout
 from qnn_models.layer import QuadraticLayer
 from qnn_models.seeds import derive
 from qnn_theory.expr import ActivationKind
@@ -51,7 +50,6 @@ class QuadraticStack(nn.Module):
         if layers < 1:
             raise ValueError(f"A stack has at least 1 layer, however: layers={layers}.")
         self.layers = nn.ModuleList()
-        self.dropouts = nn.ModuleList()
         width = dim
         for index in range(layers):
             layer = QuadraticLayer(
@@ -61,25 +59,24 @@ class QuadraticStack(nn.Module):
                 gate_norm=gate_norm,
                 gate_dropout=gate_dropout,
                 post_norm=post_norm,
+                dropout=dropout,
                 seed=None if seed is None else derive(seed, "layer", index),
             )
             self.layers.append(layer)
-            self.dropouts.append(Dropout(dropout) if dropout > 0 else nn.Identity())
             width = layer.out_dim
         self.dim, self.out_dim = dim, width
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply all layers; ``(batch, dim) -> (batch, out_dim)``."""
         y = x
-        for layer, dropout in zip(self.layers, self.dropouts, strict=True):
-            y = dropout(layer(y, x))
+        for layer in self.layers:
+            y = layer(y, x)
         return y
 
     def forward_pair(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Two stochastic passes; what the first dropout does not reach is computed once."""
-        head, *rest = zip(self.layers, self.dropouts, strict=True)
-        shared_layer, dropout = cast(QuadraticLayer, head[0]), head[1]
-        first, second = (dropout(y) for y in shared_layer.forward_pair(x, x))
-        for layer, dropout in rest:
-            first, second = dropout(layer(first, x)), dropout(layer(second, x))
+        head, *rest = self.layers
+        first, second = cast(QuadraticLayer, head).forward_pair(x, x)
+        for layer in rest:
+            first, second = layer(first, x), layer(second, x)
         return first, second

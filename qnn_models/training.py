@@ -28,6 +28,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from qnn_models.allocator import keep_freed_memory
 from qnn_models.batch_norm import synchronised
 from qnn_models.checkpoint import (
     load_model_state,
@@ -39,9 +40,10 @@ from qnn_models.checkpoint import (
 from qnn_models.data.encoded import Split
 from qnn_models.distributed import ALONE, Processes, explained_loss
 from qnn_models.dropout import dropout_state, load_dropout_state, seed_dropout
+from qnn_models.embedding import FieldEmbedding
 from qnn_models.evaluation import Evaluation, evaluate, resolve_device, slices
 from qnn_models.losses import LossName, bce, check_loss_name, is_paired, paired_loss
-from qnn_models.network import CTRModel, FieldEmbedding
+from qnn_models.network import CTRModel
 from qnn_models.seeds import derive
 
 __all__ = ["Dataset", "EpochRecord", "TrainConfig", "TrainResult", "train"]
@@ -572,6 +574,7 @@ def _without_single_rows(batches: Iterator[Split]) -> Iterator[Split]:
 def _backend(config: TrainConfig, device: torch.device) -> Iterator[None]:
     """Torch's global switches as this training needs them, and as they were afterwards."""
     if device.type != "cuda":
+        keep_freed_memory()
         yield
         return
     deterministic, matmul = torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()

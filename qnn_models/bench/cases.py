@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +11,8 @@ from torch import Tensor
 
 from qnn_models.bench.baseline import columns
 from qnn_models.bench.shapes import CRITEO, ML_100K, SHAPES, Shape
-from qnn_models.bench.sides import Stretch, ours, plain, seconds
+from qnn_models.bench.sides import seconds
+from qnn_models.bench.worker import Worker
 from qnn_models.evaluation import evaluate, slices
 from qnn_models.inference import WeightType, for_inference
 from qnn_models.metrics import auc
@@ -41,16 +40,15 @@ class Case:
 def _training(shape: Shape, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
     rows = shape.steps * shape.batch_size
 
-    def speed(stretch: Stretch) -> float:
-        return rows / stretch()
+    def speed(worker: Worker) -> float:
+        return rows / worker().seconds
 
-    return partial(speed, ours(shape, device)), partial(speed, plain(shape, device))
+    return partial(speed, Worker("ours", shape.name, device)), partial(speed, Worker("baseline", shape.name, device))
 
 
 def _peak_memory(shape: Shape, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
     def peak(side: str) -> float:
-        command = [sys.executable, "-m", "qnn_models.bench.peak", side, shape.name, device]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return Worker(side, shape.name, device)().mib
 
     return partial(peak, "ours"), partial(peak, "baseline")
 

@@ -18,7 +18,7 @@ CONFIG = TrainConfig(batch_size=128, max_epochs=3, loss="self_ensemble", learnin
 THREE = [
     replace(CONFIG, seed=0),
     replace(CONFIG, seed=1, learning_rate=3e-2, max_epochs=8, embedding_l2=1e-3, patience=1),
-    replace(CONFIG, seed=2, learning_rate=0.3, max_epochs=8, gradient_clip=0.1, learning_rate_decay=0.5),
+    replace(CONFIG, seed=2, learning_rate=0.3, max_epochs=5, gradient_clip=0.1, learning_rate_decay=0.5),
 ]
 
 

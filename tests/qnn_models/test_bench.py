@@ -8,6 +8,7 @@ import torch
 from qnn_models.bench.baseline import PlainTrainer, columns
 from qnn_models.bench.cases import all_cases
 from qnn_models.bench.shapes import CRITEO, ML_100K
+from qnn_models.bench.worker import Worker
 from qnn_models.losses import paired_loss
 
 
@@ -68,3 +69,10 @@ def test_criteo_has_the_papers_size() -> None:
 def test_cases_have_distinct_names() -> None:
     names = [case.name for case in all_cases()]
     assert len(set(names)) == len(names)
+
+
+def test_a_worker_trains_in_its_own_process_and_tells_seconds_and_memory() -> None:
+    worker = Worker("ours", "ml-100k", "cpu")
+    first, second = worker(), worker()
+    assert 0 < second.seconds < 60
+    assert 1 < first.mib <= second.mib < 4096

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, fx, nn
@@ -63,13 +64,13 @@ def test_an_uncompiled_function_is_left_out_of_the_graphs_and_called_each_time()
 
 def test_compiled_dropout_draws_the_masks_of_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     traced = []
-    keep = MaskSource.keep
+    take = MaskSource.take
 
-    def noted(source: MaskSource, out: Tensor, *, dropped: int) -> None:
+    def noted(source: MaskSource, elements: int) -> np.uint64:
         traced.append(torch.compiler.is_compiling())
-        keep(source, out, dropped=dropped)
+        return take(source, elements)
 
-    monkeypatch.setattr(MaskSource, "keep", noted)
+    monkeypatch.setattr(MaskSource, "take", noted)
     model = nn.Sequential(nn.Linear(5, 7), Dropout(0.4), nn.Linear(7, 3), Dropout(0.2))
     graphs, x = Graphs(), torch.rand(6, 5)
     seed_dropout(model, 1)

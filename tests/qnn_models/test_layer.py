@@ -153,7 +153,7 @@ def test_initialisation_depends_on_seed_and_name_only() -> None:
 def test_projections_of_one_input_are_one_matrix_product() -> None:
     assert QuadraticLayer("T8", dim=4).source_code.count("linear(") == 1
     assert QuadraticLayer("T20", dim=4).source_code.count("linear(") == 1
-    assert QuadraticLayer("QNN-alpha", dim=4).source_code.count("row_gate(") == 1
+    assert QuadraticLayer("QNN-alpha", dim=4).source_code.count("gated_layer(") == 1
 
 
 def test_constant_factors_leave_the_row_sum() -> None:
