@@ -124,22 +124,38 @@ class FieldEmbedding(nn.Module):
         return f"fields={self.num_fields}, ids={sum(self.vocabulary_sizes)}, dim={self.dim}"
 
 
+def looked_up(weight: Tensor, ids: Tensor, columns: Tensor, starts: Tensor) -> Tensor:
+    """Rows of the table, sequences averaged, without a gradient: ``(batch, columns) -> (batch, fields, dim)``.
+
+    Args:
+        weight: the table.
+        ids: contiguous.
+        columns: the table's row for id 0 of each column.
+        starts: first column of each field, and the number of columns.
+
+    Raises:
+        IndexError: an id that the table does not have.
+    """
+    from qnn_models import kernels
+
+    out = weight.new_empty(ids.shape[0], len(starts) - 1, weight.shape[1])
+    wrong = kernels.look_up(weight.detach().numpy(), ids.numpy(), columns.numpy(), starts.numpy(), out.numpy())
+    if wrong >= 0:
+        row, column = divmod(wrong, ids.shape[1])
+        raise IndexError(
+            f"Ids are rows of the embedding table, however: id {int(ids[row, column])} in column {column} of row {row} of a "
+            "batch; encode the rows with the data set's own encoder."
+        )
+    return out
+
+
 class _Lookup(torch.autograd.Function):
     """Rows of the table, sequences averaged, in one walk over the ids."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, ids: Tensor, columns: Tensor, starts: Tensor) -> Tensor:
-        from qnn_models import kernels
-
         ids = ids.contiguous()
-        out = weight.new_empty(ids.shape[0], len(starts) - 1, weight.shape[1])
-        wrong = kernels.look_up(weight.detach().numpy(), ids.numpy(), columns.numpy(), starts.numpy(), out.numpy())
-        if wrong >= 0:
-            row, column = divmod(wrong, ids.shape[1])
-            raise IndexError(
-                f"Ids are rows of the embedding table, however: id {int(ids[row, column])} in column {column} of row {row} of a "
-                "batch; encode the rows with the data set's own encoder."
-            )
+        out = looked_up(weight, ids, columns, starts)
         ctx.save_for_backward(ids, columns, starts)
         ctx.size = weight.shape[0]
         return out

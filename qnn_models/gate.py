@@ -131,6 +131,29 @@ def plain_gated_layer(
     return tuple(sums if after is None else [after(y) for y in sums])
 
 
+def finish_rows(
+    z: Tensor, bias: Tensor, rows: int, x: Tensor, order: Tensor | None, residual: bool, *, out: Tensor
+) -> None:
+    """``out = π(x) ⊙ Σ_m relu(z_m + b_m) + x`` without gradients, for callers that have the products of the weights.
+
+    Args:
+        z: shape ``(batch, rows * width)``; overwritten.
+        bias: shape ``(rows * width,)``.
+        rows: number of rows M.
+        x: shape ``(batch, width)``, contiguous.
+        order: as of `gated_layer`.
+        residual: as there.
+        out: shape ``(batch, width)``, contiguous.
+    """
+    from qnn_models import kernels
+
+    gates = z.new_empty(1, 1, bias.shape[0] // rows).numpy()
+    nothing = _drawn(None, 1, 0, z)
+    positions = None if order is None else order.numpy()
+    parts = x.numpy(), positions, residual, *nothing, out.unsqueeze(0).numpy()
+    kernels.gated_rows(z.numpy(), bias.numpy(), 0, *nothing, gates, None, *parts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Product:
     """What a layer does with its gate; see `gated_layer`."""

@@ -1,7 +1,12 @@
-"""QNN-α for serving: BatchNorm folded, dropout gone, weights in float32, bfloat16 or int8, batches cut to fit the cache."""
+"""QNN-α for serving: BatchNorm folded, dropout gone, weights in float32, bfloat16 or int8, batches cut to fit the cache.
+
+On a CPU the compiled loops of `qnn_models.kernels` do all but the matrix products; a few rows of a small model they score whole,
+as a dozen calls of torch would take longer than the arithmetic.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias, cast, get_args
 
 import torch
@@ -9,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from qnn_models.batch_norm import fold_norm, running_moments
-from qnn_models.embedding import FieldEmbedding
+from qnn_models.embedding import FieldEmbedding, looked_up
+from qnn_models.gate import finish_rows
 from qnn_models.layer import QuadraticLayer
+from qnn_models.loops import loops_serve, loops_serve_ids
 from qnn_models.network import QNNAlphaNetwork
 from qnn_theory.expr import Activation, HeadMajor, RowSum, Slice, Sum, walk
 
@@ -19,6 +26,9 @@ WeightType: TypeAlias = Literal["float32", "bfloat16", "int8"]
 # The projections of one chunk: 256 rows of Criteo's 3 120 channels are 3 MiB, which stays in the cache.
 _CHUNK_ELEMENTS = 1 << 20
 
+# Multiplications, embedding aside, up to which a batch is scored by one loop, in which one core does a few a nanosecond.
+_LEAN_PRODUCTS = 1 << 20
+
 
 class ServedQNNAlpha(nn.Module):
     """A trained QNN-α as straight-line inference code; made by `for_inference`.
@@ -26,15 +36,53 @@ class ServedQNNAlpha(nn.Module):
     **Shape:** ids ``(batch, columns)`` -> logits ``(batch,)``.
     """
 
+    stacked: Tensor | None
+    biases: Tensor | None
+    head_row: Tensor
+
     def __init__(self, embedding: FieldEmbedding, gates: list[ServedGate], head: nn.Linear) -> None:
         super().__init__()
         self.embedding = embedding
         self.gates = nn.ModuleList(gates)
         self.head = head
+        self.lean_rows = 0
+        if gates[0].weights == "float32":
+            self.lean_rows = _LEAN_PRODUCTS // sum(gate.weight.numel() for gate in gates)
+        for name, parts in (("stacked", [gate.weight for gate in gates]), ("biases", [gate.bias for gate in gates])):
+            self.register_buffer(name, torch.stack(parts) if self.lean_rows else None, persistent=False)
+        self.register_buffer("head_row", torch.cat([head.weight[0], head.bias]), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits ``(batch,)``."""
+        """Logits ``(batch,)``.
+
+        Raises:
+            IndexError: an id that the table does not have.
+        """
+        # In this order: in a compiled program the batch is free in size.
+        served = self.stacked is not None and loops_serve(self.stacked) and loops_serve_ids(ids)
+        if served and ids.shape[0] <= self.lean_rows:
+            return self._score_rows(ids)
         return self.score(self.embedding(ids))
+
+    def _score_rows(self, ids: Tensor) -> Tensor:
+        from qnn_models import kernels
+
+        assert self.stacked is not None
+        assert self.biases is not None
+        embedding, gate = self.embedding, cast(ServedGate, self.gates[0])
+        x = looked_up(embedding.weight, ids.contiguous(), embedding.columns, embedding.starts)
+        out = x.new_empty(x.shape[0])
+        kernels.score_rows(
+            x.view(x.shape[0], -1).numpy(),
+            self.stacked.numpy(),
+            self.biases.numpy(),
+            None if gate.order is None else gate.order.numpy(),
+            gate.rectified,
+            gate.residual,
+            self.head_row.numpy(),
+            out.numpy(),
+        )
+        return out
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)`` from embedded fields ``(batch, fields, embedding_dim)``."""
@@ -93,30 +141,32 @@ class ServedGate(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, dim) -> (batch, dim)``."""
+        project = self._projection(x.shape[0])
+        if not loops_serve(x, self.bias) or not self.rectified:
+            z = (project(x) + self.bias).unflatten(1, (self.rows, -1))
+            gate = (z.relu() if self.rectified else z).sum(1)
+            product = (x if self.order is None else x.index_select(1, self.order)) * gate
+            return product + x if self.residual else product
+        x, out = x.contiguous(), torch.empty_like(x)
         step = max(1, _CHUNK_ELEMENTS // self.weight.shape[0])
-        if torch.compiler.is_compiling() or x.shape[0] <= step:  # in this order: a compiled batch is free in size
-            gate = self._gate(x)
-        else:
-            gate = torch.cat([self._gate(part) for part in x.split(step)])
-        product = (x if self.order is None else x.index_select(1, self.order)) * gate
-        return product + x if self.residual else product
+        for start in range(0, x.shape[0], step):
+            part, target = x[start : start + step], out[start : start + step]
+            finish_rows(project(part), self.bias, self.rows, part, self.order, self.residual, out=target)
+        return out
 
-    def _gate(self, x: Tensor) -> Tensor:
-        z = self._project(x)
-        if self.rectified:
-            z = z.relu_()
-        return z.unflatten(1, (self.rows, -1)).sum(1)
-
-    def _project(self, x: Tensor) -> Tensor:
+    def _projection(self, batch: int) -> Callable[[Tensor], Tensor]:
+        """Products of some of a batch's rows with the weights, without the bias: ``(n, dim) -> (n, rows * width)``."""
+        scale, weight = self.scale, self.weight
         if self.weights == "float32":
-            return F.linear(x, self.weight, self.bias)
-        if self.scale is None:
-            return F.linear(x.bfloat16(), self.weight).float().add_(self.bias)
-        if self.kernel_fits and not torch.compiler.is_compiling() and x.shape[0] <= 32:
-            # Reads a byte a weight; for larger batches the products dominate and bfloat16 is the faster way.
-            narrow = torch.ops.aten._weight_int8pack_mm(x.bfloat16(), self.weight, self.unit)
-            return narrow.float().mul_(self.scale).add_(self.bias)
-        return F.linear(x, self.weight.float()).mul_(self.scale).add_(self.bias)
+            return lambda x: F.linear(x, weight)
+        if scale is None:
+            return lambda x: F.linear(x.bfloat16(), weight).float()
+        if self.kernel_fits and not torch.compiler.is_compiling() and batch <= 32:
+            # Reads a byte a weight; for larger batches the products dominate and float32 is the faster way.
+            packed = torch.ops.aten._weight_int8pack_mm
+            return lambda x: packed(x.bfloat16(), weight, self.unit).float().mul_(scale)
+        dense = weight.float().mul_(scale.unsqueeze(1))
+        return lambda x: F.linear(x, dense)
 
 
 def for_inference(model: QNNAlphaNetwork, *, weights: WeightType = "float32") -> ServedQNNAlpha:

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["GOLDEN", "count_wins", "drop", "gated_gradient", "gated_rows", "look_up", "look_up_gradient"]
+__all__ = ["GOLDEN", "count_wins", "drop", "gated_gradient", "gated_rows", "look_up", "look_up_gradient", "score_rows"]
 
 GOLDEN = 0x9E3779B97F4A7C15
 """What lies between two words of a stream: 2^64 divided by the golden ratio."""
@@ -333,3 +333,48 @@ def count_wins(above: Floats, below: Floats) -> int:
             not_larger += 1
         total += smaller + not_larger
     return total
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+def score_rows(
+    x: Floats,
+    weight: Floats,
+    bias: Floats,
+    order: NDArray[np.int64] | None,
+    rectified: bool,
+    residual: bool,
+    head: Floats,
+    out: Floats,
+) -> None:
+    """Logits of some rows without a matrix product: for few of them its call costs more than its work.
+
+    Args:
+        x: embedded fields, shape (batch, dim); overwritten.
+        weight: of all layers, shape (L, M * dim, dim).
+        bias: shape (L, M * dim).
+        order: π as positions of x, or None.
+        rectified: whether the gates have their ReLU.
+        residual: whether each layer adds its input.
+        head: weight of the head and, last, its bias, shape (dim + 1,).
+        out: written, shape (batch,).
+    """
+    layers, channels, dim = weight.shape
+    zero = x.dtype.type(0)
+    gate = np.empty(dim, x.dtype)
+    y = np.empty(dim, x.dtype)
+    for b in range(x.shape[0]):
+        row = x[b]
+        for layer in range(layers):
+            gate[:] = zero
+            for c in range(channels):
+                values, total = weight[layer, c], zero
+                for k in range(dim):
+                    total += values[k] * row[k]
+                total += bias[layer, c]
+                gate[c % dim] += zero if rectified and total <= zero else total
+            _gated_row(row, gate, order, residual, y)
+            row[:] = y
+        total = head[dim]
+        for k in range(dim):
+            total += head[k] * row[k]
+        out[b] = total
