@@ -130,8 +130,8 @@ def assert_separated(
     target: str | Format,
     *,
     restarts: int = 3,
-    steps: int = 60,
-    tolerance: float = 1e-4,
+    steps: int = 600,
+    tolerance: float = 1e-7,
     seed: int = 0,
 ) -> None:
     """Assert that some function of `source` is none of `target`: it has a certificate, and training finds no counter-example.
@@ -139,6 +139,10 @@ def assert_separated(
     The module of `source` at the witness is compared with the exact value of the witness; then a module of `target` is fitted to
     it from several starts. Where the separation does not survive limits (`Separation.closed` is False) a fit may come as close as
     it likes, so it is left out.
+
+    A function that is not there can still be approximated: T29 comes as close to the witness of T28 as a millionth of its
+    variance and stays there, however long it is trained. One that is there is reached below 1e-8 in 600 steps. The tolerance
+    lies between the two.
 
     Args:
         source: the format that has the function.
@@ -180,7 +184,7 @@ def assert_separated(
         )
 
 
-def fit(layer: QuadraticLayer, points: Tensor, goal: Tensor, *, seed: int = 0, steps: int = 60) -> float:
+def fit(layer: QuadraticLayer, points: Tensor, goal: Tensor, *, seed: int = 0, steps: int = 600) -> float:
     """Fit a layer to given outputs by L-BFGS from a random start.
 
     Args:

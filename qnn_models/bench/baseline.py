@@ -1,17 +1,25 @@
 """The yardstick: QNN-α built from plain `nn.Module`s in the manner of the reference implementation (li2025qnn-code).
 
-One `nn.Embedding` a field, a dictionary of columns per batch, `nn.Dropout`, an einsum over the rows, two full passes for the
-self-ensemble loss, unfused dense Adam, and the embedding's L2 term as part of the loss. Written from the paper's description;
-it computes the same function as `QNNAlphaNetwork`, which the tests check.
+Rows that a `DataLoader` collates one by one in a process of its own, as in FuxiCTR (zhu2021open), one `nn.Embedding` a field, a
+dictionary of columns per batch, `nn.Dropout`, an einsum over the rows, two full passes for the self-ensemble loss, unfused dense
+Adam, and the embedding's L2 term as part of the loss. Written from the paper's description; it computes the same function as
+`QNNAlphaNetwork`, which the tests check.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from qnn_models.data.encoded import Split
 
 
 class PlainGate(nn.Module):
@@ -94,6 +102,36 @@ def columns(ids: Tensor, lengths: Sequence[int]) -> dict[str, Tensor]:
     return result
 
 
+class RowDataset(Dataset[NDArray[Any]]):
+    """The rows of a split, label last, one at a time."""
+
+    def __init__(self, split: Split) -> None:
+        self.rows = np.column_stack([split.ids.numpy(), split.labels.numpy()])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        return self.rows[index]
+
+
+def row_loader(split: Split, lengths: Sequence[int], *, batch_size: int, shuffle: bool) -> DataLoader[Any]:
+    """Batches as ``(dictionary of columns, labels)``, collated from single rows by one process beside this one."""
+    return DataLoader(
+        RowDataset(split),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        collate_fn=partial(_collate, tuple(lengths)),
+        num_workers=1,
+        persistent_workers=True,  # its start is no part of an epoch
+    )
+
+
+def _collate(lengths: Sequence[int], rows: list[NDArray[Any]]) -> tuple[dict[str, Tensor], Tensor]:
+    batch = default_collate(rows)
+    return columns(batch[:, :-1], lengths), batch[:, -1].float()
+
+
 class PlainTrainer:
     """One training step at a time, in the reference's order of operations.
 
@@ -122,11 +160,10 @@ class PlainTrainer:
         )
         self.optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=False, foreach=False)
 
-    def step(self, ids: Tensor, labels: Tensor) -> float:
+    def step(self, batch: dict[str, Tensor], labels: Tensor) -> float:
         """One step; returns the loss."""
         self.model.train()
         self.optimizer.zero_grad()
-        batch = columns(ids, self.model.lengths)
         target = labels.view(-1, 1)
         first = self.model(batch)
         if self.self_ensemble:

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from qnn_models.bench.baseline import columns
+from qnn_models.bench.baseline import columns, row_loader
 from qnn_models.bench.shapes import CRITEO, ML_100K, SHAPES, Shape
 from qnn_models.bench.sides import seconds
 from qnn_models.bench.worker import Worker
@@ -77,19 +78,20 @@ def _evaluation(shape: Shape, device: str) -> tuple[Callable[[], float], Callabl
     rows = 20 * shape.batch_size if shape is ML_100K else 2 * shape.batch_size
     split = shape.split(rows, "evaluation")
     model, network = shape.ours().to(device), shape.plain().eval().to(device)
+    loader = row_loader(split, shape.layout.lengths, batch_size=shape.batch_size, shuffle=False)
 
     def our_speed() -> float:
         return rows / seconds(lambda: evaluate(model, slices(split, shape.batch_size)), device)
 
     def plain_speed() -> float:
         def work() -> None:
+            parts, labels = [], []
             with torch.no_grad():
-                parts = [
-                    network(columns(part.ids.to(device), shape.layout.lengths)).cpu().numpy().reshape(-1)
-                    for part in slices(split, shape.batch_size)
-                ]
-            scores = torch.cat([torch.from_numpy(part) for part in parts]).double().numpy()
-            truth = split.labels.double().numpy()
+                for batch, truth in loader:
+                    predicted = network({name: column.to(device) for name, column in batch.items()})
+                    parts.append(predicted.cpu().numpy().reshape(-1))
+                    labels.append(truth.numpy())
+            scores, truth = np.concatenate(parts, dtype=np.float64), np.concatenate(labels, dtype=np.float64)
             roc_auc_score(truth, scores)
             log_loss(truth, scores)
 
@@ -114,14 +116,14 @@ def _auc(device: str) -> tuple[Callable[[], float], Callable[[], float]]:
 def all_cases() -> tuple[Case, ...]:
     """The cases, in the order of the report."""
     training = [
-        Case("training, ml-100k", "samples/s", partial(_training, ML_100K), 3.0, repeats=9),
+        Case("training, ml-100k", "samples/s", partial(_training, ML_100K), 3.0, repeats=7),
         Case("training, criteo", "samples/s", partial(_training, CRITEO), 1.7, repeats=3),
         Case("peak memory, ml-100k", "MiB", partial(_peak_memory, ML_100K), None, repeats=1),
         Case("peak memory, criteo", "MiB", partial(_peak_memory, CRITEO), 3.0, repeats=1),
     ]
     targets: dict[tuple[str, int, WeightType], float] = {
         ("ml-100k", 1, "float32"): 4.0,
-        ("criteo", 10_000, "float32"): 1.5,
+        ("criteo", 10_000, "bfloat16"): 1.5,
         ("criteo", 1, "int8"): 2.5,
         ("criteo", 1, "bfloat16"): 2.5,
     }

@@ -116,7 +116,7 @@ ML_100K = Shape(
     rows=4,
     batch_norm=True,
     embedding_l2=0.01,
-    steps=4,
+    steps=14,
 )
 
 # 39 fields and 910 747 ids as in the released Criteo runs; how the ids are spread over the fields does not matter here.

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import torch
 
-from qnn_models.bench.baseline import PlainTrainer
+from qnn_models.bench.baseline import PlainTrainer, row_loader
 from qnn_models.bench.shapes import MadeUpDataset, Shape
 from qnn_models.training import TrainConfig, train
 
@@ -37,11 +37,11 @@ def plain(shape: Shape, device: str) -> Stretch:
     """The same steps of the baseline."""
     trainer = PlainTrainer(shape.plain().to(device), embedding_l2=shape.embedding_l2)
     split = MadeUpDataset(shape).split("train")
-    ids, labels = split.ids.to(device), split.labels.to(device)
+    loader = row_loader(split, shape.layout.lengths, batch_size=shape.batch_size, shuffle=True)
 
     def epoch() -> None:
-        for batch in torch.randperm(len(labels), device=device).split(shape.batch_size):
-            trainer.step(ids[batch], labels[batch])
+        for batch, labels in loader:
+            trainer.step({name: column.to(device) for name, column in batch.items()}, labels.to(device))
 
     return lambda: seconds(epoch, device)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from qnn_models.bench.baseline import PlainTrainer, columns
+from qnn_models.bench.baseline import PlainTrainer, columns, row_loader
 from qnn_models.bench.cases import all_cases
 from qnn_models.bench.shapes import CRITEO, ML_100K
 from qnn_models.bench.worker import Worker
@@ -52,12 +52,25 @@ def test_a_step_minimises_the_same_loss() -> None:
     first, second = ours(split.ids), ours(split.ids)
     loss = paired_loss("self_ensemble", first, second, split.labels)
     trainer = PlainTrainer(plain, embedding_l2=0.0)
-    assert trainer.step(split.ids, split.labels) == pytest.approx(loss.item(), rel=1e-4)
+    assert trainer.step(columns(split.ids, ML_100K.layout.lengths), split.labels) == pytest.approx(
+        loss.item(), rel=1e-4
+    )
     loss.backward()
     weight = ours.core.stack.layers[0].get_parameter("W").grad
     norm = torch.nn.utils.get_total_norm([p.grad for p in ours.parameters()])
     clip = min(1.0, 10 / norm.item())
     torch.testing.assert_close(plain.gates[0].linear.weight.grad, weight.flatten(0, 1) * clip, rtol=1e-2, atol=1e-5)
+
+
+def test_the_loader_gives_every_row_once() -> None:
+    split = ML_100K.split(300)
+    loader = row_loader(split, ML_100K.layout.lengths, batch_size=128, shuffle=False)
+    batches = list(loader)
+    assert [len(labels) for _, labels in batches] == [128, 128, 44]
+    expected = columns(split.ids, ML_100K.layout.lengths)
+    for name, column in expected.items():
+        assert torch.equal(torch.cat([batch[name] for batch, _ in batches]).long(), column.long())
+    assert torch.equal(torch.cat([labels for _, labels in batches]), split.labels)
 
 
 def test_criteo_has_the_papers_size() -> None:
