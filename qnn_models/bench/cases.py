@@ -125,7 +125,6 @@ def all_cases() -> tuple[Case, ...]:
         ("ml-100k", 1, "float32"): 4.0,
         ("criteo", 10_000, "bfloat16"): 1.5,
         ("criteo", 1, "int8"): 2.5,
-        ("criteo", 1, "bfloat16"): 2.5,
     }
     kinds: tuple[WeightType, ...] = ("float32", "bfloat16", "int8")
     latency = [

@@ -26,6 +26,8 @@ def seconds(work: Callable[[], object], device: str) -> float:
 
 def ours(shape: Shape, device: str) -> Stretch:
     """`shape.steps` steps of our training; a call does them and gives their seconds."""
+    import qnn_models.kernels  # noqa: F401  a library's own memory is no part of a training's, on either side
+
     dataset, model = MadeUpDataset(shape), shape.ours()
     config = TrainConfig(
         loss="self_ensemble", batch_size=shape.batch_size, embedding_l2=shape.embedding_l2, max_epochs=1
