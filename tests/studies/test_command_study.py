@@ -108,7 +108,7 @@ def test_sigterm_ends_the_runner_and_its_workers_and_keeps_what_is_done(tmp_path
     try:
         wait_for_records(records, 1, terminated)
         terminated.terminate()
-        output = terminated.communicate(timeout=30)[0]  # ends when the workers, which share its output, have ended too
+        output = terminated.communicate(timeout=60)[0]  # ends when the workers, which share its output, have ended too
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(terminated.pid, signal.SIGKILL)
