@@ -1,4 +1,4 @@
-# make reproduce   the main job: environment, data, format study, table and figures      (QUICK=1: a 3-minute version)
+# make reproduce   the main job: environment, data, studies, tables and figures   (QUICK=1: in 3 minutes; ALL=1: every study, in hours)
 # make test        every check that CI runs: lint, types, layers, tests
 # make bench       ratios of speed in one run
 # make clean       remove what was built; the data cache stays
@@ -9,11 +9,12 @@ BIN    := $(VENV)/bin
 QNN    := $(BIN)/qnn
 STAMP  := $(VENV)/.installed
 QUICK  ?=
+ALL    ?=
 
 .PHONY: reproduce test lint bench clean
 
 reproduce: $(STAMP)
-	$(QNN) reproduce $(if $(QUICK),--quick)
+	$(QNN) reproduce $(if $(QUICK),--quick) $(if $(ALL),--all)
 
 test: $(STAMP) lint
 	$(BIN)/python -m pytest -m "not slow and not cluster and not network" -n 2 --benchmark-skip

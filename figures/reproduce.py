@@ -7,14 +7,19 @@ from pathlib import Path
 
 import click
 
-# What the main job runs, in this order. Every other study is one `qnn study run NAME` away.
-STUDIES = ("formats", "boundaries")
+# What the main job runs, in this order; a quick one runs the first two.
+STUDIES = ("formats", "boundaries", "ablation", "depth")
+_SEEDS_FOR_A_VERDICT = 5
 
 
 @click.command()
 @click.option(
     "--quick", is_flag=True, help="Shortened studies, to see that everything works; kept apart in RESULTS/quick."
 )
+@click.option(
+    "--all", "everything", is_flag=True,
+    help="Every study of the package, the formats with five seeds: all figures and tables, in hours.",
+)  # fmt: skip
 @click.option(
     "--results",
     type=click.Path(path_type=Path),
@@ -24,22 +29,32 @@ STUDIES = ("formats", "boundaries")
 )
 @click.option("--jobs", type=int, help="Runs at a time. [default: one per processor]")
 @click.pass_context
-def reproduce(context: click.Context, quick: bool, results: Path, jobs: int | None) -> None:
-    """Fetch the data, train the format study, and write CSVs, the table, the figures and the HTML report.
+def reproduce(context: click.Context, quick: bool, everything: bool, results: Path, jobs: int | None) -> None:
+    """Fetch the data, train the format study and others, and write CSVs, tables, figures and the HTML report.
 
     Interrupted and called again, it goes on where it was.
     """
     from figures.build import discover
     from figures.commands import figures, report
     from studies.commands.study import run_study
+    from studies.config import load_config, study_names
     from studies.termination import INTERRUPTED, TERMINATED
 
     started = time.monotonic()
     failed = []
-    for name in STUDIES:
+    chosen = STUDIES[:2] if quick else STUDIES
+    if everything:
+        chosen = (*STUDIES, *(name for name in study_names() if name not in STUDIES))
+    for name in chosen:
         click.echo(f"== study {name}{' (quick)' if quick else ''}")
+        config = load_config(name)
+        seeds = (
+            _SEEDS_FOR_A_VERDICT
+            if everything and not quick and config.task == "train" and len(config.seeds) == 1
+            else None
+        )
         try:
-            context.invoke(run_study, config=name, quick=quick, results=results, jobs=jobs)
+            context.invoke(run_study, config=name, quick=quick, results=results, jobs=jobs, seeds=seeds)
         except click.exceptions.Exit as stop:
             if stop.exit_code in (INTERRUPTED, TERMINATED):
                 raise
@@ -47,7 +62,7 @@ def reproduce(context: click.Context, quick: bool, results: Path, jobs: int | No
     click.echo("== figures")
     folder = results / "quick" if quick else results
     if quick:  # what the theory alone feeds takes longer than a quick study
-        drawn = tuple(spec.name for spec in discover() if spec.studies and set(spec.studies) <= set(STUDIES))
+        drawn = tuple(spec.name for spec in discover() if spec.studies and set(spec.studies) <= set(chosen))
         context.invoke(figures, names=drawn, results=results, quick=True)
     else:
         context.invoke(report, results=results)
