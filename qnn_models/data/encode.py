@@ -212,8 +212,9 @@ class _Rows:
             else:
                 self._assignment[role] = np.full(rows, SPLITS.index(role), dtype=np.uint8)
         for assignment in self._assignment.values():
-            for split, rows in zip(SPLITS, np.bincount(assignment, minlength=len(SPLITS)).tolist(), strict=True):
-                self.sizes[split] += rows
+            for part, split in enumerate(SPLITS):
+                # Not by `bincount`, which would copy the assignment at eight bytes a row.
+                self.sizes[split] += int(np.count_nonzero(assignment == part))
         empty = [split for split, rows in self.sizes.items() if not rows]
         if empty:
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import accumulate
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
@@ -185,7 +184,8 @@ class EncodedDataset:
     ) -> Iterator[Split]:
         """Batches of a split, streamed from the stored row groups; every row once, the last batch may be smaller.
 
-        Memory is bounded by two buffers, one in use and one read ahead, of `buffer_row_groups` row groups of 131 072 rows.
+        Memory is bounded by three buffers of `buffer_row_groups` row groups of 131 072 rows: one in use, one ready, one
+        being read. Each takes rows · (columns + 1) · 4 bytes.
 
         Args:
             split: `train`, `valid` or `test`.
@@ -205,16 +205,18 @@ class EncodedDataset:
         with closing(self._buffers(_known(split), generator, buffer_row_groups)) as buffers:
             rest: Split | None = None
             for buffer in buffers:
-                ids, labels = buffer.ids, buffer.labels
-                if generator is not None:
-                    order = torch.randperm(len(buffer), generator=generator)
-                    ids, labels = ids[order], labels[order]
-                if rest is not None:
-                    ids, labels = torch.cat([rest.ids, ids]), torch.cat([rest.labels, labels])
-                whole = len(labels) // batch_size * batch_size
-                for start in range(0, whole, batch_size):
-                    yield Split(ids[start : start + batch_size], labels[start : start + batch_size])
-                rest = Split(ids[whole:].clone(), labels[whole:].clone()) if whole < len(labels) else None
+                order = None if generator is None else torch.randperm(len(buffer), generator=generator)
+                start = 0
+                while start < len(buffer):
+                    stop = start + batch_size - (0 if rest is None else len(rest))
+                    batch = _some_rows(buffer, order, start, stop)
+                    if rest is not None:
+                        batch = Split(torch.cat([rest.ids, batch.ids]), torch.cat([rest.labels, batch.labels]))
+                    start, rest = stop, None
+                    if len(batch) == batch_size:
+                        yield batch
+                    else:  # the buffer's end; a copy, as a view would keep the whole buffer
+                        rest = Split(batch.ids.clone(), batch.labels.clone())
             if rest is not None:
                 yield rest
 
@@ -232,18 +234,11 @@ class EncodedDataset:
     def _groups(self, split: str, order: list[int], at_a_time: int) -> Iterator[Split]:
         with pq.ParquetFile(self._path(split)) as file:
             for start in range(0, len(order), at_a_time):
-                yield _as_split(file.read_row_groups(order[start : start + at_a_time]), self.layout)
+                yield _rows_of_groups(file, order[start : start + at_a_time], self.layout)
 
     def _read(self, split: str) -> Split:
-        ids = torch.empty((self._rows[split], self.layout.columns), dtype=torch.int32)
-        labels = torch.empty(self._rows[split], dtype=torch.float32)
-        start = 0
-        groups = pq.read_metadata(self._path(split)).num_row_groups
-        for part in self._groups(split, list(range(groups)), 1):
-            stop = start + len(part)
-            ids[start:stop], labels[start:stop] = part.ids, part.labels
-            start = stop
-        return Split(ids, labels)
+        with pq.ParquetFile(self._path(split)) as file:
+            return _rows_of_groups(file, range(file.num_row_groups), self.layout)
 
     def _path(self, split: str) -> Path:
         assert self.folder is not None  # the constructor saw to it
@@ -256,9 +251,22 @@ def _known(split: str) -> str:
     return split
 
 
-def _as_split(table: pa.Table, layout: FieldLayout) -> Split:
-    ids = np.empty((table.num_rows, layout.columns), dtype=np.int32)
-    for position, name in enumerate(layout.column_names):
-        ids[:, position] = table[name].to_numpy()
-    labels = table[LABEL_COLUMN].to_numpy().astype(np.float32)
+def _some_rows(buffer: Split, order: torch.Tensor | None, start: int, stop: int) -> Split:
+    """Rows `start` to `stop` of a buffer, in its own order (a view) or in another."""
+    rows = slice(start, stop) if order is None else order[start:stop]
+    return Split(buffer.ids[rows], buffer.labels[rows])
+
+
+def _rows_of_groups(file: pq.ParquetFile, groups: Sequence[int], layout: FieldLayout) -> Split:
+    """The rows of some row groups. Each is read by itself, so that one at most is held in Arrow's form too."""
+    rows = sum(file.metadata.row_group(group).num_rows for group in groups)
+    ids, labels = np.empty((rows, layout.columns), dtype=np.int32), np.empty(rows, dtype=np.float32)
+    start = 0
+    for group in groups:
+        table = file.read_row_group(group)
+        stop = start + table.num_rows
+        for position, name in enumerate(layout.column_names):
+            ids[start:stop, position] = table[name].to_numpy()
+        labels[start:stop] = table[LABEL_COLUMN].to_numpy()
+        start = stop
     return Split(torch.from_numpy(ids), torch.from_numpy(labels))
