@@ -48,15 +48,15 @@ class ServedQNNAlpha(nn.Module):
         self.lean_rows = 0
         if gates[0].weights == "float32":
             self.lean_rows = _LEAN_PRODUCTS // sum(gate.weight.numel() for gate in gates)
-        for name, parts in (("stacked", [gate.weight for gate in gates]), ("biases", [gate.bias for gate in gates])):
-            self.register_buffer(name, torch.stack(parts) if self.lean_rows else None, persistent=False)
-        self.register_buffer("head_row", torch.cat([head.weight[0], head.bias]), persistent=False)
+        _gather(self)
+        self.register_load_state_dict_post_hook(_gather)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Logits ``(batch,)``.
 
         Raises:
             IndexError: an id that the table does not have.
+            ValueError: ids with another number of columns.
         """
         # In this order: in a compiled program the batch is free in size.
         served = self.stacked is not None and loops_serve(self.stacked) and loops_serve_ids(ids)
@@ -73,7 +73,7 @@ class ServedQNNAlpha(nn.Module):
         x = looked_up(embedding.weight, ids.contiguous(), embedding.columns, embedding.starts)
         out = x.new_empty(x.shape[0])
         kernels.score_rows(
-            x.view(x.shape[0], -1).numpy(),
+            x.flatten(1).numpy(),
             self.stacked.numpy(),
             self.biases.numpy(),
             None if gate.order is None else gate.order.numpy(),
@@ -90,6 +90,16 @@ class ServedQNNAlpha(nn.Module):
         for gate in self.gates:
             x = gate(x)
         return self.head(x).squeeze(-1)
+
+
+def _gather(served: ServedQNNAlpha, _: object = None) -> None:
+    """Copy the weights of all layers into the few arrays that the one loop takes; again after `load_state_dict`."""
+    gates, head = [cast(ServedGate, gate) for gate in served.gates], served.head
+    lean = served.lean_rows > 0
+    with torch.no_grad():
+        served.register_buffer("stacked", torch.stack([g.weight for g in gates]) if lean else None, persistent=False)
+        served.register_buffer("biases", torch.stack([g.bias for g in gates]) if lean else None, persistent=False)
+        served.register_buffer("head_row", torch.cat([head.weight[0], head.bias]), persistent=False)
 
 
 class ServedGate(nn.Module):
@@ -142,7 +152,8 @@ class ServedGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, dim) -> (batch, dim)``."""
         project = self._projection(x.shape[0])
-        if not loops_serve(x, self.bias) or not self.rectified:
+        learning = x.requires_grad and torch.is_grad_enabled()
+        if learning or not self.rectified or not loops_serve(x, self.bias):
             z = (project(x) + self.bias).unflatten(1, (self.rows, -1))
             gate = (z.relu() if self.rectified else z).sum(1)
             product = (x if self.order is None else x.index_select(1, self.order)) * gate

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -69,3 +71,36 @@ def test_what_cannot_be_served_is_named() -> None:
         for_inference(model)
     with pytest.raises(ValueError, match="one of float32, bfloat16, int8, however: 'int4'"):
         for_inference(model, weights="int4")
+
+
+@pytest.mark.parametrize("weights", ["float32", "bfloat16", "int8"])
+def test_serving_needs_no_mode_and_no_rows(weights) -> None:
+    model, ids = trained()
+    served = for_inference(model, weights=weights)
+    for batch in (0, 1, 40):
+        logits = served(ids[:batch])
+        assert logits.shape == (batch,)
+        assert not logits.requires_grad
+
+
+@pytest.mark.parametrize("batch", [1, 600])
+def test_loaded_weights_are_served(batch) -> None:
+    first, ids = trained()
+    second, _ = trained()
+    with torch.no_grad():
+        for parameter in second.parameters():
+            parameter.mul_(1.5)
+        expected = second(ids[:batch])
+    served = copy.deepcopy(for_inference(first))
+    served.load_state_dict(for_inference(second).state_dict())
+    torch.testing.assert_close(served(ids[:batch]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_gradient_of_the_embedded_fields_is_the_network_s() -> None:
+    model, ids = trained()
+    grads = []
+    for scoring in (model, for_inference(model)):
+        embedded = model.embed(ids[:40]).detach().requires_grad_()
+        scoring.score(embedded).sum().backward()
+        grads.append(embedded.grad)
+    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-4)
