@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -99,8 +100,9 @@ class Dropout(nn.Module):
         """A fresh mask of 0 and ``1 / keep``, shaped and typed like `like`, for callers that multiply with it."""
         if like.device.type != "cpu":
             return functional.dropout(torch.ones_like(like), self.p, training=True)
-        ones = torch.ones(like.numel(), dtype=torch.float64 if like.dtype == torch.float64 else torch.float32)
-        return _dropped(ones, self.source.take(like.numel()), self, out=ones).to(like.dtype).view(like.shape)
+        mask = np.ones(like.numel(), np.float64 if like.dtype == torch.float64 else np.float32)
+        self._drop(self.source.take(mask.size), mask, mask)
+        return torch.from_numpy(mask).to(like.dtype).view(like.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """The input with dropped elements; the input itself when not training or when p is 0."""
@@ -109,6 +111,11 @@ class Dropout(nn.Module):
         if x.device.type != "cpu":
             return functional.dropout(x, self.p, training=True)
         return _Drop.apply(x, self) if loops_serve(x) else x * self.mask(x)
+
+    def _drop(self, position: np.uint64, source: NDArray[Any], out: NDArray[Any]) -> None:
+        from qnn_models import kernels
+
+        kernels.drop(position, self.threshold, source.dtype.type(self.keep_scale), source, out)
 
     def extra_repr(self) -> str:
         """What `repr` shows."""
@@ -129,13 +136,10 @@ class _Drop(torch.autograd.Function):
         return _dropped(grad, ctx.position, ctx.dropout), None
 
 
-def _dropped(x: Tensor, position: np.uint64, dropout: Dropout, *, out: Tensor | None = None) -> Tensor:
-    from qnn_models import kernels
-
+def _dropped(x: Tensor, position: np.uint64, dropout: Dropout) -> Tensor:
     x = x.detach().contiguous()
-    out = torch.empty_like(x) if out is None else out
-    source, target = x.view(-1).numpy(), out.view(-1).numpy()
-    kernels.drop(position, dropout.threshold, source.dtype.type(dropout.keep_scale), source, target)
+    out = torch.empty_like(x)
+    dropout._drop(position, x.view(-1).numpy(), out.view(-1).numpy())
     return out
 
 

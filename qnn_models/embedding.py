@@ -81,6 +81,7 @@ class FieldEmbedding(nn.Module):
 
         Raises:
             IndexError: an id that the table does not have.
+            ValueError: ids with another number of columns.
         """
         if loops_serve(self.weight) and loops_serve_ids(ids):
             return _Lookup.apply(self.weight, ids, self.columns, self.starts)
@@ -129,15 +130,18 @@ def looked_up(weight: Tensor, ids: Tensor, columns: Tensor, starts: Tensor) -> T
 
     Args:
         weight: the table.
-        ids: contiguous.
+        ids: shape ``(batch, columns)``, contiguous.
         columns: the table's row for id 0 of each column.
         starts: first column of each field, and the number of columns.
 
     Raises:
         IndexError: an id that the table does not have.
+        ValueError: ids with another number of columns, which the loop would read beyond the end of.
     """
     from qnn_models import kernels
 
+    if ids.dim() != 2 or ids.shape[1] != len(columns):
+        raise ValueError(f"ids have shape (batch, {len(columns)}), however: {tuple(ids.shape)}.")
     out = weight.new_empty(ids.shape[0], len(starts) - 1, weight.shape[1])
     wrong = kernels.look_up(weight.detach().numpy(), ids.numpy(), columns.numpy(), starts.numpy(), out.numpy())
     if wrong >= 0:

@@ -107,6 +107,8 @@ def plain_row_gate(
     projected = F.linear(x, weight.flatten(0, 1), bias.flatten())
     if isinstance(norm, nn.BatchNorm1d):
         projected = norm_repeated(norm, projected, passes)
+    elif norm is not None:
+        projected = norm(projected)
     active = torch.relu(projected)
     kept = [active if dropout is None else dropout(active) for _ in range(passes)]
     return tuple(gate.unflatten(-1, (rows, width)).sum(1) for gate in kept)
@@ -173,17 +175,20 @@ def _fused(
     *,
     passes: int,
 ) -> tuple[Tensor, ...]:
-    if not loops_serve(x, weight, bias):
+    after = None if product is None else product.after
+    # Another module may have taken the place of one, as by `nn.SyncBatchNorm.convert_sync_batchnorm`.
+    known = isinstance(norm, nn.BatchNorm1d | None) and all(isinstance(d, Dropout | None) for d in (dropout, after))
+    if not known or not loops_serve(x, weight, bias):
         if product is None:
             return plain_row_gate(x, weight, bias, norm, dropout, passes=passes)
-        order, residual, after = product.order, product.residual, product.after
+        order, residual = product.order, product.residual
         return plain_gated_layer(x, weight, bias, norm, dropout, order, residual, after, passes=passes)
     rows = weight.shape[0]
     matrix, vector = weight.flatten(0, 1), bias.flatten()
     if isinstance(norm, nn.BatchNorm1d):
         moments = batch_moments(norm, x, matrix, vector, passes) if norm.training else running_moments(norm)
         matrix, vector = fold_norm(norm, matrix, vector, *moments)
-    drops = _acting(dropout), None if product is None else _acting(product.after)
+    drops = _acting(dropout), _acting(after)
     distinct = passes if drops != (None, None) else 1  # without dropout all passes are the same one
     outputs: tuple[Tensor, ...] = _Fused.apply(x, matrix, vector, rows, product, drops, distinct)
     return outputs * (passes // distinct)
@@ -232,7 +237,7 @@ class _Fused(torch.autograd.Function):
             kernels.gated_rows(z.numpy(), bias, start, *gate_drop, gates.numpy(), flags, *layer)
         if active is not None:
             ctx.save_for_backward(source, matrix, active, *([] if product is None else [gates]))
-        return out.unbind(0)
+        return tuple(one.data for one in out)  # no views, which torch would not let the caller change in place
 
     @staticmethod
     @torch.autograd.function.once_differentiable

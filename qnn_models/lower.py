@@ -178,7 +178,7 @@ def _fuse_layer(graph: fx.Graph) -> None:
         order = factor.args[2]
     elif factor is not x:
         return
-    if gate.target is not row_gate or gate.args[0] is not x:
+    if not isinstance(gate, fx.Node) or gate.target is not row_gate or gate.args[0] is not x:  # it may be a number
         return
     with graph.inserting_before(output):
         dropout = None if after is None else graph.get_attr(after)

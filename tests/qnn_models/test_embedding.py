@@ -44,3 +44,23 @@ def test_an_id_beyond_the_table_is_named(wrong: int) -> None:
     ids = torch.tensor([[0, 0], [1, wrong]])
     with pytest.raises(IndexError, match=f"id {wrong} in column 1 of row 1"):
         FieldEmbedding(layout, dim=2)(ids)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (4, 2), (4, 4), (3,)])
+def test_ids_of_another_width_are_refused(shape: tuple[int, ...]) -> None:
+    layout = FieldLayout(names=("a", "b"), vocabulary_sizes=(2, 3), lengths=(1, 2))
+    with pytest.raises(ValueError, match=r"shape \(batch, 3\), however: \("):
+        FieldEmbedding(layout, dim=2)(torch.zeros(shape, dtype=torch.int64))
+
+
+def test_transforms_of_torch_func_see_the_lookup() -> None:
+    layout = FieldLayout(names=("a", "b"), vocabulary_sizes=(4, 3), lengths=(1, 2))
+    table = FieldEmbedding(layout, dim=2, std=1.0, seed=0)
+    ids = torch.randint(3, (5, 3), generator=torch.Generator().manual_seed(0))
+
+    def total(weight: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+        return (torch.func.functional_call(table, {"weight": weight}, (ids,)) ** 2).sum()
+
+    total(table.weight, ids).backward()
+    by_row = torch.vmap(torch.func.grad(total), (None, 0))(table.weight.detach(), ids.unsqueeze(1))
+    torch.testing.assert_close(by_row.sum(0), table.weight.grad)

@@ -160,3 +160,34 @@ def test_a_step_leaves_no_memory_to_the_garbage_collector(norm: bool) -> None:
         assert kept() is None
     finally:
         gc.enable()
+
+
+def test_outputs_may_be_changed_in_place() -> None:
+    (x, weight, bias), _ = problem(5, False, 0.0)
+    outputs = gate.gated_layer_pair(x, weight, bias, None, None, None, True, Dropout(0.5))
+    outputs[0].relu_()
+    sum(out.sum() for out in outputs).backward()
+    assert x.grad is not None
+
+
+def test_modules_put_in_the_place_of_others_act() -> None:
+    (x, weight, bias), modules = problem(BATCH, True, 0.0)
+    norm = modules.eval()["norm"]
+    expected = gate.row_gate(x, weight, bias, norm, None)
+    swapped = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(norm))[0]
+    torch.testing.assert_close(gate.row_gate(x, weight, bias, swapped, nn.Identity()), expected)
+    assert not gate.row_gate(x, weight, bias, norm, nn.Threshold(1e9, 0.0)).any()
+
+
+def test_transforms_of_torch_func_see_the_operations() -> None:
+    (x, weight, bias), _ = problem(5, False, 0.0)
+    dropout = Dropout(0.4)
+    seed_dropout(dropout, 1)
+
+    def total(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return gate.gated_layer(x, weight, bias, None, dropout, None, True, None).square().sum()
+
+    total(x, weight, bias).backward()
+    seed_dropout(dropout, 1)
+    grads = torch.func.grad(total, (0, 1, 2))(x.detach(), weight.detach(), bias.detach())
+    torch.testing.assert_close(grads, (x.grad, weight.grad, bias.grad))

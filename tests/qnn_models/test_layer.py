@@ -29,6 +29,7 @@ UNUSUAL = (
     Format("row-of-maps", RowSum(rows=3, of=x * affine("W_b", relu(affine("W_a"))) * scale("alpha", affine("W_c")))),
     Format("row-bilinear", RowSum(rows=2, of=bilinear("A", x, affine("W_a")) + bilinear("B"))),
     Format("row-of-constant", RowSum(rows=3, of=x) + x0),
+    Format("doubled", 2 * x + x),
     Format("row-concat", RowSum(rows=2, of=affine("W_a") | x) * (x | x)),
     Format("prelu-gate", x * activation("prelu", affine("W_a")) + affine("W_b", x0)),
     Format("relu6", activation("relu6", affine("W_a") ** 3)),
