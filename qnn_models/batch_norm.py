@@ -59,7 +59,8 @@ def batch_moments(
     mean, covariance, count = _Moments.apply(x, isinstance(norm, SynchronisedBatchNorm1d))
     if count < 2:
         raise ValueError(f"BatchNorm needs at least 2 rows to train, however: {int(count)}; use a larger batch.")
-    mean, variance = torch.mv(matrix, mean) + vector, ((matrix @ covariance) * matrix).sum(1)
+    # Where weights cancel inputs that hardly differ, rounding may leave less than nothing.
+    mean, variance = torch.mv(matrix, mean) + vector, ((matrix @ covariance) * matrix).sum(1).clamp(min=0)
     _move(norm, mean.detach(), variance.detach() * (count / (count - 1)), passes)
     return mean, variance
 

@@ -191,3 +191,15 @@ def test_transforms_of_torch_func_see_the_operations() -> None:
     seed_dropout(dropout, 1)
     grads = torch.func.grad(total, (0, 1, 2))(x.detach(), weight.detach(), bias.detach())
     torch.testing.assert_close(grads, (x.grad, weight.grad, bias.grad))
+
+
+def test_a_variance_that_rounding_makes_negative_is_zero() -> None:
+    """Pairs of inputs that hardly differ and weights that cancel them: no digits are left for the difference."""
+    generator = torch.Generator().manual_seed(0)
+    first = 300 * torch.randn(500, 16, generator=generator)
+    x = torch.cat([first, first * (1 + 1e-7)], 1)
+    x[:, 16:] += 1e-4 * torch.randn(500, 16, generator=generator)
+    weight, norm = torch.cat([torch.eye(16), -torch.eye(16)], 1).unsqueeze(0), nn.BatchNorm1d(16)
+    out = gate.row_gate(x, weight, torch.zeros(1, 16), norm, None)
+    assert out.isfinite().all()
+    assert norm.running_var.min() >= 0.9  # a tenth of the way from 1 to the batch's
