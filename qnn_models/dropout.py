@@ -178,7 +178,8 @@ def load_dropout_state(model: nn.Module, state: dict[str, list[int]]) -> None:
     if len(words) != len(sources):
         raise ValueError(
             f"A dropout state holds a word per stream and the model has {len(sources)} streams, however: "
-            f"{len(words)} words; call seed_dropout on the model first, as it was done before saving."
+            f"{len(words)} words; call seed_dropout on the model first, as it was done before saving, or start anew if the "
+            "state is of an older release."
         )
     for source, word in zip(sources, words, strict=True):
         source.position = word

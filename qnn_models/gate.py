@@ -266,7 +266,7 @@ def _drawn(dropout: Dropout | None, passes: int, elements: int, like: Tensor) ->
     if dropout is None:
         return None, np.int16(0), one
     positions = np.array([dropout.source.take(elements) for _ in range(passes)], np.uint64)
-    return positions, dropout.threshold, one * dropout.keep_scale
+    return positions, dropout.threshold, type(one)(dropout.keep_scale)
 
 
 def _buffer(like: Tensor, rows: int, channels: int) -> Tensor:

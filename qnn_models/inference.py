@@ -172,7 +172,7 @@ class ServedGate(nn.Module):
             return lambda x: F.linear(x, weight)
         if scale is None:
             return lambda x: F.linear(x.bfloat16(), weight).float()
-        if self.kernel_fits and not torch.compiler.is_compiling() and batch <= 32:
+        if self.kernel_fits and weight.device.type == "cpu" and not torch.compiler.is_compiling() and batch <= 32:
             # Reads a byte a weight; for larger batches the products dominate and float32 is the faster way.
             packed = torch.ops.aten._weight_int8pack_mm
             return lambda x: packed(x.bfloat16(), weight, self.unit).float().mul_(scale)

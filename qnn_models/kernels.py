@@ -1,7 +1,8 @@
 """Loops for the CPU that torch could only write as chains of operations, each of them a walk through memory.
 
-They are compiled by numba when they are first called, for the types they are called with, and kept on disk from then on: no C++
-compiler is needed. All take NumPy arrays and write what they compute into arrays that the caller gives.
+They are compiled by numba when they are first called, for the types they are called with, and kept on disk from then on (beside
+this file, in the user's cache, or in ``NUMBA_CACHE_DIR``): no C++ compiler is needed. All take NumPy arrays and write what they
+compute into arrays that the caller gives.
 
 Random numbers are those of SplitMix64 (steele2014fast): word i of a stream is a hash of ``position + i · golden``, so any part of
 a stream can be had at any time, in any order. Each word decides four elements, 16 bits each.
@@ -9,6 +10,7 @@ a stream can be had at any time, in any order. Each word decides four elements, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,19 @@ Ids = NDArray[Any]  # int32 or int64
 Positions = NDArray[np.uint64] | None
 
 
-@njit(nogil=True, cache=True)
+def _loop(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """``numba.njit``; where no folder can be written to, the machine code is kept for the process alone."""
+
+    def compile_lazily(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:
+            return njit(nogil=True, **options)(function)
+
+    return compile_lazily
+
+
+@_loop()
 def _fill(position: np.uint64, words: NDArray[np.uint64]) -> None:
     """Words of the stream from a position on."""
     for i in range(words.size):
@@ -42,7 +56,7 @@ def _fill(position: np.uint64, words: NDArray[np.uint64]) -> None:
         words[i] = x ^ (x >> _SHIFT[2])
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def drop(position: np.uint64, threshold: np.int16, scale: float, x: Floats, out: Floats) -> None:
     """``out = scale · x`` where an element is kept, and 0 where the bits of its lane fall below the threshold.
 
@@ -62,7 +76,7 @@ def drop(position: np.uint64, threshold: np.int16, scale: float, x: Floats, out:
             target[k] = source[k] * scale if lanes[k] >= threshold else x.dtype.type(0)
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def gated_rows(
     z: Floats,
     bias: Floats,
@@ -144,14 +158,14 @@ def gated_rows(
                 )
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def _lanes(position: np.uint64, element: int, words: NDArray[np.uint64]) -> NDArray[np.int16]:
     """The bits of a span's elements from one on."""
     _fill(position + np.uint64(element // _LANES_PER_WORD) * _STEP, words)
     return words.view(np.int16)[element % _LANES_PER_WORD :]
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def _gated_row(x: Floats, gate: Floats, order: NDArray[np.int64] | None, residual: bool, y: Floats) -> None:
     """``y = π(x) ⊙ g``, and x added."""
     if order is None:
@@ -165,7 +179,7 @@ def _gated_row(x: Floats, gate: Floats, order: NDArray[np.int64] | None, residua
             y[k] += x[k]
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def _drop_row(
     positions: Positions, threshold: np.int16, scale: float, p: int, element: int, words: NDArray[np.uint64], y: Floats
 ) -> None:
@@ -176,7 +190,7 @@ def _drop_row(
             y[k] = y[k] * scale if lanes[k] >= threshold else y.dtype.type(0)
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def gated_gradient(
     grads: tuple[Floats, ...],
     active: NDArray[np.uint8],
@@ -253,7 +267,7 @@ def gated_gradient(
                 total[k] += target[k]
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def look_up(table: Floats, ids: Ids, columns: NDArray[np.int64], starts: NDArray[np.int64], out: Floats) -> int:
     """Embeddings of the fields of some rows; a field of several columns is the mean over its ids but 0, or zero without any.
 
@@ -296,7 +310,7 @@ def look_up(table: Floats, ids: Ids, columns: NDArray[np.int64], starts: NDArray
     return -1
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def look_up_gradient(
     grad: Floats, ids: Ids, columns: NDArray[np.int64], starts: NDArray[np.int64], grad_table: Floats
 ) -> None:
@@ -317,7 +331,7 @@ def look_up_gradient(
                         target[k] += source[k] * scale
 
 
-@njit(nogil=True, cache=True)
+@_loop()
 def count_wins(above: Floats, below: Floats) -> int:
     """Pairs in which a value of `above` is larger than one of `below`, counted twice, and pairs of equals, counted once.
 
@@ -335,7 +349,7 @@ def count_wins(above: Floats, below: Floats) -> int:
     return total
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@_loop(fastmath={"reassoc", "contract"})
 def score_rows(
     x: Floats,
     weight: Floats,

@@ -11,8 +11,7 @@ def derive(root: int, *purpose: str | int) -> int:
     """The seed of one purpose: the first 63 bits of SHA-256 over the root seed and the purpose.
 
     Seeds of different purposes behave as independent draws, so a split, an initialisation, the dropout masks and the
-    order of
-    the batches can be varied one by one: ``derive(0, "split")`` stays the same whatever model is trained on it.
+    order of the batches can be varied one by one: ``derive(0, "split")`` stays the same whatever model is trained on it.
 
     Args:
         root: the seed a user names.
