@@ -87,9 +87,17 @@ def predict_logits(model: nn.Module, batches: Iterable[Split], *, device: torch.
     """
     device = device or next(model.parameters()).device
     with evaluation_mode(model):
-        # Kept on the device until the end: a copy per batch would wait for each.
-        parts = [model(batch.ids.to(device, non_blocking=True)).float() for batch in batches]
-        return torch.cat(parts).cpu() if parts else torch.empty(0)
+        # Kept on the device until the end, as a copy per batch would wait for each; and in one block, as small ones that stay
+        # break up the memory that each batch frees, which then grows by a batch's activations a batch.
+        kept, rows = torch.empty(0, device=device), 0
+        for batch in batches:
+            logits = model(batch.ids.to(device, non_blocking=True))
+            stop = rows + len(logits)
+            if stop > len(kept):
+                kept = torch.cat([kept[:rows], kept.new_empty(max(rows, len(logits)))])
+            kept[rows:stop] = logits
+            rows = stop
+        return kept[:rows].cpu()
 
 
 def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE) -> Evaluation:
