@@ -67,8 +67,8 @@ class Cost:
             one per activation.
         training_flops: matrix products of a training step: forward, gradient of the weights, gradient of the input.
         activation_elements: distinct scalars that the forward pass keeps for the backward pass, one torch operation after
-            the other. Fused on a CPU, the gate Σ_m relu(W_m x) keeps `gate_channels` bytes in place of as many scalars; a
-            bilinear map inside a row sum may keep copies besides, which torch makes to broadcast.
+            the other. Fused on a CPU, the gate Σ_m relu(W_m x) keeps a bit for each of its `gate_channels` in place of a scalar;
+            a bilinear map inside a row sum may keep copies besides, which torch makes to broadcast.
         gate_channels: width of what enters the mid-activations, where QNN-α places its BatchNorm.
         output_width: width of the layer's output.
     """

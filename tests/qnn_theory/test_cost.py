@@ -16,7 +16,7 @@ import qnn_theory as qt
 from qnn_models import QuadraticLayer
 from qnn_theory.cost import Cost, cost, network_cost
 from qnn_theory.expr import RowSum, affine, bilinear, relu, scale, walk, x, x0
-from qnn_theory.formats import Format, qnn_alpha, with_mid_activation, with_post_activation
+from qnn_theory.formats import Format, HeadLayout, qnn_alpha, with_mid_activation, with_post_activation
 from qnn_theory.widths import divisor
 
 D = sympy.Symbol("d")
@@ -97,7 +97,7 @@ class OneByOne(TorchFunctionMode):
 
 
 def plain_rows(format: Format) -> AbstractContextManager[object]:
-    """Row sums by plain operations: the fused gate keeps a byte of an element where the formula counts a scalar."""
+    """Row sums by plain operations: the fused layer keeps bits where the formula counts scalars."""
     return OneByOne() if any(isinstance(node, RowSum) for node in walk(format.expr)) else nullcontext()
 
 
@@ -114,23 +114,22 @@ def test_kept_memory_is_what_autograd_keeps(format: Format) -> None:
         assert growth >= expected if format.id == "row-bilinear" else growth == expected
 
 
-def masks_of_fused_gates(output: torch.Tensor) -> list[torch.Tensor]:
-    found, todo = [], [output.grad_fn]
-    while todo:
-        node = todo.pop()
-        found += node.sums.active if hasattr(node, "sums") else []
-        todo += [following for following, _ in node.next_functions if following is not None]
-    return found
+@pytest.mark.parametrize("rows", [4, 9])
+@pytest.mark.parametrize("head_layout", ["aligned", "released"])
+def test_a_fused_layer_keeps_input_gate_and_a_byte_for_eight_rows(rows: int, head_layout: HeadLayout) -> None:
+    dim, heads = 8, 1 if head_layout == "aligned" else 2
+    format = qnn_alpha(rows=rows, heads=heads, head_layout=head_layout, embedding_dim=4)
+    layer = QuadraticLayer(format, dim=dim, dtype=torch.float64, seed=0)
+    kept: dict[int, int] = {}
 
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
 
-@pytest.mark.parametrize("id", ["QNN-alpha", "QNN-alpha-released"])
-def test_a_fused_gate_keeps_a_byte_an_element(id: str) -> None:
-    formula, dim = cost(id), 8
-    layer = QuadraticLayer(id, dim=dim, dtype=torch.float64, seed=0)
-    scalars = kept_for_backward(layer, dim, 5) - kept_for_backward(layer, dim, 3)
-    assert scalars == 2 * (formula.activation_elements - formula.gate_channels).subs(D, dim)
-    (mask,) = masks_of_fused_gates(layer(*inputs(dim, 5)))
-    assert mask.numel() * mask.element_size() == 5 * formula.gate_channels.subs(D, dim)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        layer(*inputs(dim, 5))
+    weights = layer.get_parameter("W").nbytes
+    assert sum(kept.values()) - weights == 5 * dim * (2 * 8 + -(-rows // 8))
 
 
 @pytest.mark.parametrize(
