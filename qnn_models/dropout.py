@@ -23,7 +23,6 @@ from qnn_models.loops import loops_serve
 __all__ = ["Dropout", "dropout_state", "load_dropout_state", "seed_dropout"]
 
 _LANES = 2**16
-_LANES_PER_WORD = 4
 _WORDS = 2**64
 
 
@@ -39,10 +38,10 @@ class MaskSource:
 
     def take(self, elements: int) -> np.uint64:
         """The position of the bits of so many elements; the stream goes on after them."""
-        from qnn_models.kernels import GOLDEN
+        from qnn_models.kernels import GOLDEN, LANES_PER_WORD
 
         taken = np.uint64(self.position)
-        self.position = (self.position + GOLDEN * -(-elements // _LANES_PER_WORD)) % _WORDS
+        self.position = (self.position + GOLDEN * -(-elements // LANES_PER_WORD)) % _WORDS
         return taken
 
 

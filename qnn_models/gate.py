@@ -222,11 +222,8 @@ class _Fused(torch.autograd.Function):
         # One pass's bits lie after the other's, gate before layer, as plain operations draw them.
         gate_drop = _drawn(drops[0], passes, batch * channels, x)
         after_drop = _drawn(drops[1], passes, batch * width, x)
-        bias, flags, source = (
-            vector.detach().numpy(),
-            None if active is None else active.numpy(),
-            x.detach().contiguous(),
-        )
+        source, bias = x.detach().contiguous(), vector.detach().numpy()
+        flags = None if active is None else active.numpy()
         order = None if product is None or product.order is None else product.order.numpy()
         ctx.fixed = order, product is not None and product.residual, *after_drop
         ctx.scale = gate_drop[-1]

@@ -17,12 +17,24 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["GOLDEN", "count_wins", "drop", "gated_gradient", "gated_rows", "look_up", "look_up_gradient", "score_rows"]
+__all__ = [
+    "GOLDEN",
+    "LANES_PER_WORD",
+    "count_wins",
+    "drop",
+    "gated_gradient",
+    "gated_rows",
+    "look_up",
+    "look_up_gradient",
+    "score_rows",
+]
 
 GOLDEN = 0x9E3779B97F4A7C15
 """What lies between two words of a stream: 2^64 divided by the golden ratio."""
 
-_LANES_PER_WORD = 4
+LANES_PER_WORD = 4
+"""Elements that a word decides."""
+
 _BLOCK = 1024
 _STEP = np.uint64(GOLDEN)
 _MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -71,7 +83,7 @@ def drop(position: np.uint64, threshold: np.int16, scale: float, x: Floats, out:
     lanes = words.view(np.int16)
     for start in range(0, x.size, lanes.size):
         source, target = x[start : start + lanes.size], out[start : start + lanes.size]
-        _fill(position + np.uint64(start // _LANES_PER_WORD) * _STEP, words)
+        _fill(position + np.uint64(start // LANES_PER_WORD) * _STEP, words)
         for k in range(source.size):
             target[k] = source[k] * scale if lanes[k] >= threshold else x.dtype.type(0)
 
@@ -117,7 +129,7 @@ def gated_rows(
     """
     (count, channels), (passes, kept_rows, width) = z.shape, gates.shape
     zero = z.dtype.type(0)
-    words = np.empty(channels // _LANES_PER_WORD + 2, np.uint64)
+    words = np.empty(channels // LANES_PER_WORD + 2, np.uint64)
     for b in range(count):
         values = z[b]
         for k in range(channels):
@@ -161,8 +173,8 @@ def gated_rows(
 @_loop()
 def _lanes(position: np.uint64, element: int, words: NDArray[np.uint64]) -> NDArray[np.int16]:
     """The bits of a span's elements from one on."""
-    _fill(position + np.uint64(element // _LANES_PER_WORD) * _STEP, words)
-    return words.view(np.int16)[element % _LANES_PER_WORD :]
+    _fill(position + np.uint64(element // LANES_PER_WORD) * _STEP, words)
+    return words.view(np.int16)[element % LANES_PER_WORD :]
 
 
 @_loop()
@@ -185,7 +197,7 @@ def _drop_row(
 ) -> None:
     """Dropout of the elements from one on, in place; also its own gradient."""
     if positions is not None:
-        lanes = _lanes(positions[p], element, words[: y.size // _LANES_PER_WORD + 2])
+        lanes = _lanes(positions[p], element, words[: y.size // LANES_PER_WORD + 2])
         for k in range(y.size):
             y[k] = y[k] * scale if lanes[k] >= threshold else y.dtype.type(0)
 
@@ -228,7 +240,7 @@ def gated_gradient(
     (count, channels), passes, width = grad_z.shape, len(grads), active.shape[2]
     zero = grad_z.dtype.type(0)
     of_gates = np.empty((passes, width), grad_z.dtype)
-    words = np.empty(width // _LANES_PER_WORD + 2, np.uint64)
+    words = np.empty(width // LANES_PER_WORD + 2, np.uint64)
     for b in range(count):
         for p in range(passes):
             of_gate, incoming = of_gates[p], grads[p][first + b]

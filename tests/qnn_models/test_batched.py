@@ -1,6 +1,6 @@
 """Trained together, each model is what it would be alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,7 +10,7 @@ from torch import nn
 import qnn_theory as qt
 from qnn_models.baselines.dnn import DNN
 from qnn_models.batched import OWN_SETTINGS, train_many
-from qnn_models.data.planted import Planted, planted_dataset
+from qnn_models.data.planted import Planted
 from qnn_models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwork
 from qnn_models.training import TrainConfig, TrainResult, train
 
@@ -22,17 +22,7 @@ THREE = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def planted() -> Planted:
-    return planted_dataset(rows=(600, 300, 300), vocabulary_sizes=(5, 5, 5), pairs=[(0, 1)])
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def qnn_alpha(planted: Planted, *, dropout: float = 0.2, batch_norm: bool = True, seed: int = 0) -> QNNAlphaNetwork:

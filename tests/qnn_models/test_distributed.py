@@ -31,12 +31,7 @@ from tests.qnn_models import distributed_cases as cases
 FOLLOWING = [name for name in cases.CASES if name not in ("dropout", "streamed_norm")]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def torchrun(count: int, *arguments: str) -> subprocess.CompletedProcess[str]:

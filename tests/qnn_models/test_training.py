@@ -25,17 +25,7 @@ from qnn_models.training import TrainConfig, TrainResult, objective, train
 SMALL = TrainConfig(batch_size=128, max_epochs=3, loss="self_ensemble", embedding_l2=1e-3, learning_rate=1e-2)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def planted() -> Planted:
-    return planted_dataset(rows=(600, 300, 300), vocabulary_sizes=(5, 5, 5), pairs=[(0, 1)])
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def small_model(planted: Planted, *, dropout: float = 0.2, batch_norm: bool = True, seed: int = 0) -> QNNAlphaNetwork:
