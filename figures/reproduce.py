@@ -9,7 +9,6 @@ import click
 
 # What the main job runs, in this order; a quick one runs the first two.
 STUDIES: tuple[str, ...] = ("formats", "boundaries", "ablation")
-_SEEDS_FOR_A_VERDICT = 5
 
 
 @click.command()
@@ -38,6 +37,7 @@ def reproduce(context: click.Context, quick: bool, everything: bool, results: Pa
     from figures.commands import figures, report
     from studies.commands.study import run_study
     from studies.config import load_config, study_names
+    from studies.statistics import PAIRS_FOR_A_VERDICT
     from studies.termination import INTERRUPTED, TERMINATED
 
     started = time.monotonic()
@@ -49,8 +49,8 @@ def reproduce(context: click.Context, quick: bool, everything: bool, results: Pa
         click.echo(f"== study {name}{' (quick)' if quick else ''}")
         config = load_config(name)
         seeds = (
-            _SEEDS_FOR_A_VERDICT
-            if everything and not quick and config.task == "train" and len(config.seeds) == 1
+            PAIRS_FOR_A_VERDICT
+            if everything and not quick and config.task == "train" and len(config.seeds) < PAIRS_FOR_A_VERDICT
             else None
         )
         try:

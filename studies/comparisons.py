@@ -11,8 +11,9 @@ One table row per pair, metric and data set:
 ``low high``                               95 % Student interval of it
 ``bootstrap_low bootstrap_high``           95 % percentile bootstrap interval of it
 ``p p_holm p_bh``                          paired t test; corrected over all pairs of the same comparison, metric and data set
+                                           with enough seeds for a verdict; empty for the others
 ``verdict``                                ``better``, ``worse``, ``no difference shown`` (by Holm at 5 %),
-                                           ``one seed: no verdict``, ``no pairs``
+                                           ``too few seeds: no verdict`` (fewer than five pairs), ``no pairs``
 =========================================  ================================================================================
 """
 
@@ -25,7 +26,14 @@ from typing import Any
 import polars as pl
 
 from studies.config import Comparison, StudyConfig
-from studies.statistics import PairedDifference, benjamini_hochberg, holm, paired_difference, verdict
+from studies.statistics import (
+    PAIRS_FOR_A_VERDICT,
+    PairedDifference,
+    benjamini_hochberg,
+    holm,
+    paired_difference,
+    verdict,
+)
 
 _LOWER_IS_BETTER = ("logloss", "seconds", "_us", "_mib")
 
@@ -103,10 +111,13 @@ def _tested(comparison: Comparison, metric: str, pairs: list[_Pair], runs: pl.Da
     for row in done.iter_rows(named=True):
         values.setdefault(row["arm"], {})[row["seed"], row["split_seed"]] = row[metric]
     differences = [_difference(values.get(pair.arm, {}), values.get(pair.against_arm, {})) for pair in pairs]
-    tested = [index for index, difference in enumerate(differences) if difference and difference.p is not None]
-    p_values = [p for index in tested if (difference := differences[index]) and (p := difference.p) is not None]
-    by_holm = dict(zip(tested, holm(p_values), strict=True)) if tested else {}
-    by_bh = dict(zip(tested, benjamini_hochberg(p_values), strict=True)) if tested else {}
+    p_values = {
+        index: difference.p
+        for index, difference in enumerate(differences)
+        if difference and difference.p is not None and difference.n >= PAIRS_FOR_A_VERDICT
+    }
+    by_holm = dict(zip(p_values, holm([*p_values.values()]), strict=True))
+    by_bh = dict(zip(p_values, benjamini_hochberg([*p_values.values()]), strict=True))
     return [
         {
             "label": pair.label,

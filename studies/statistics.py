@@ -1,7 +1,7 @@
 """Statistics of repeated runs: intervals, paired differences, corrections for many comparisons, rank correlations.
 
-Every number here is one that scipy gives by hand; the tests do so. One repetition is never a win, and a difference that is not
-shown is a result with a name of its own.
+Every number here is one that scipy gives by hand; the tests do so. A verdict needs `PAIRS_FOR_A_VERDICT` pairs, and a difference
+that is not shown is a result with a name of its own.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
+PAIRS_FOR_A_VERDICT = 5
+"""Two or three differences that happen to be alike have a tiny standard deviation and, by it, a tiny p value."""
 
-Verdict: TypeAlias = Literal["better", "worse", "no difference shown", "one seed: no verdict", "no pairs"]
+Verdict: TypeAlias = Literal["better", "worse", "no difference shown", "too few seeds: no verdict", "no pairs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,13 +166,13 @@ def verdict(difference: PairedDifference | None, p_adjusted: float | None, *, hi
 
     Args:
         difference: of the one against the other; None where no run of both ended well.
-        p_adjusted: its corrected p value.
+        p_adjusted: its corrected p value; None where it was not tested.
         higher_is_better: whether a larger value is the better one.
     """
     if difference is None:
         return "no pairs"
-    if difference.n < 2 or p_adjusted is None:
-        return "one seed: no verdict"
+    if difference.n < PAIRS_FOR_A_VERDICT or p_adjusted is None:
+        return "too few seeds: no verdict"
     if p_adjusted >= 1 - CONFIDENCE:
         return "no difference shown"
     return "better" if (difference.mean > 0) == higher_is_better else "worse"

@@ -1,4 +1,4 @@
-"""The terminal table of a study: theory beside measurement, verdicts below. One seed is shown as one seed."""
+"""The terminal table of a study: theory beside measurement, verdicts below. What has too few seeds says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from studies.collect import Collected
 from studies.comparisons import higher_is_better
 from studies.config import StudyConfig
-from studies.statistics import sign_test
+from studies.statistics import PAIRS_FOR_A_VERDICT, sign_test
 
 Row = dict[str, object]
 
@@ -47,8 +47,12 @@ def study_table(config: StudyConfig, collected: Collected) -> str:
     parts += _verdicts(config, collected.comparisons)
     parts += _correlations(collected.correlations)
     parts += _exponents(collected.exponents)
-    if config.task == "train" and collected.summary["n"].max() == 1:
-        parts.append("One seed: no row is shown to be better than another. More seeds: --seeds 5")
+    most = max(collected.summary["n"])
+    if config.task == "train" and most < PAIRS_FOR_A_VERDICT:
+        parts.append(
+            f"{most} seed{'' if most == 1 else 's'}: no row is shown to be better than another. "
+            f"For verdicts: --seeds {PAIRS_FOR_A_VERDICT}"
+        )
     return "\n\n".join(parts)
 
 

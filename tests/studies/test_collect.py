@@ -22,7 +22,7 @@ CONFIG = StudyConfig(
     title="A tiny study",
     task="train",
     datasets=("planted",),
-    seeds=(0, 1, 2),
+    seeds=(0, 1, 2, 3, 4),
     arms=(
         Arm(model="quadratic", label="{format}", options={"format": FORMATS, "post_activation": ("relu", "none"), "layers": 3}),
         Arm(model="lr", label="LR"),
@@ -60,11 +60,11 @@ def store(tmp_path: Path) -> Store:
 def test_one_row_per_planned_run(store: Store, tmp_path: Path) -> None:
     runs = collect(CONFIG, store, tmp_path).runs
     assert runs["run"].to_list() == [spec.id for spec in plan(CONFIG)]
-    assert dict(runs["status"].value_counts().iter_rows()) == {"done": 31, "failed": 1, "missing": 1}
+    assert dict(runs["status"].value_counts().iter_rows()) == {"done": 53, "failed": 1, "missing": 1}
     failed = runs.row(by_predicate=pl.col("status") == "failed", named=True)
     assert (failed["reason"], failed["test_auc"], failed["label"]) == ("ValueError: planned", None, "T4")
     # An option that is off is told apart from one that the model does not have.
-    assert runs.filter(pl.col("label") == "LR")["post_activation"].to_list() == [None] * 3
+    assert runs.filter(pl.col("label") == "LR")["post_activation"].to_list() == [None] * 5
     assert set(runs.filter(pl.col("label") == "T9")["post_activation"]) == {"relu", "none"}
 
 
@@ -82,7 +82,7 @@ def test_theory_stands_beside_measurement(store: Store, tmp_path: Path) -> None:
     assert row["theory_smoothness"] == "analytic"
     assert row["theory_redundant_share_d8"] == 0.0
     assert runs.filter(pl.col("label") == "T19")["theory_smoothness"].unique().to_list() == ["C0"]
-    assert runs.filter(pl.col("label") == "LR")["theory_support"].to_list() == [None] * 3
+    assert runs.filter(pl.col("label") == "LR")["theory_support"].to_list() == [None] * 5
 
 
 def test_published_numbers_have_columns_of_their_own(store: Store, tmp_path: Path) -> None:
@@ -90,19 +90,19 @@ def test_published_numbers_have_columns_of_their_own(store: Store, tmp_path: Pat
     row = runs.filter((pl.col("label") == "T9") & (pl.col("post_activation") == "relu")).row(0, named=True)
     assert (row["dataset"], row["published_dataset"]) == ("planted", "Criteo")
     assert (row["published_auc"], row["published_logloss"]) == (0.8151, 0.4369)
-    assert runs.filter(pl.col("label") == "LR")["published_auc"].to_list() == [None] * 3
+    assert runs.filter(pl.col("label") == "LR")["published_auc"].to_list() == [None] * 5
 
 
 def test_the_summary_is_scipys(store: Store, tmp_path: Path) -> None:
     summary = collect(CONFIG, store, tmp_path).summary
     assert len(summary) == 11
     row = summary.filter((pl.col("label") == "T19") & (pl.col("post_activation") == "none")).row(0, named=True)
-    values = [made_up_auc("T19", None, seed) for seed in (0, 1, 2)]
-    low, high = stats.t.interval(0.95, 2, loc=sum(values) / 3, scale=stats.sem(values))
-    assert row["n"] == 3
+    values = [made_up_auc("T19", None, seed) for seed in range(5)]
+    low, high = stats.t.interval(0.95, 4, loc=sum(values) / 5, scale=stats.sem(values))
+    assert row["n"] == 5
     assert (row["test_auc_low"], row["test_auc_high"]) == pytest.approx((low, high))
     failed = summary.filter((pl.col("label") == "T4") & (pl.col("post_activation") == "none")).row(0, named=True)
-    assert failed["n"] == 2
+    assert failed["n"] == 4
 
 
 def test_comparisons_are_paired_and_corrected(store: Store, tmp_path: Path) -> None:
@@ -110,25 +110,30 @@ def test_comparisons_are_paired_and_corrected(store: Store, tmp_path: Path) -> N
     post = table.filter((pl.col("comparison") == 0) & (pl.col("metric") == "test_auc"))
     assert post["label"].to_list() == list(FORMATS)
     row = post.filter(pl.col("label") == "T9").row(0, named=True)
-    pairs = [(made_up_auc("T9", None, seed), made_up_auc("T9", "relu", seed)) for seed in (0, 1, 2)]
-    assert (row["n"], row["value"], row["against_value"]) == (3, "none", "relu")
-    assert row["mean_difference"] == pytest.approx(sum(a - b for a, b in pairs) / 3)
+    pairs = [(made_up_auc("T9", None, seed), made_up_auc("T9", "relu", seed)) for seed in range(5)]
+    assert (row["n"], row["value"], row["against_value"]) == (5, "none", "relu")
+    assert row["mean_difference"] == pytest.approx(sum(a - b for a, b in pairs) / 5)
     assert row["verdict"] == "better"
-    assert post.filter(pl.col("label") == "T4")["n"].to_list() == [2], "the failed run has no pair"
-    assert set(post.filter(pl.col("label") != "T9")["verdict"]) == {"no difference shown"}
+    short = post.row(by_predicate=pl.col("label") == "T4", named=True)
+    assert (short["n"], short["verdict"]) == (4, "too few seeds: no verdict"), "the failed run has no pair"
+    assert (short["p_holm"], short["p_bh"]) == (None, None)
+    assert row["p_holm"] == pytest.approx(4 * row["p"]), "four formats have pairs enough, and T9 has the smallest p"
+    assert set(post.filter(~pl.col("label").is_in(["T9", "T4"]))["verdict"]) == {"no difference shown"}
     loss = table.filter((pl.col("comparison") == 0) & (pl.col("metric") == "test_logloss") & (pl.col("label") == "T9"))
     assert loss["verdict"].to_list() == ["better"], "a smaller loss is the better one"
     against = table.filter(pl.col("comparison") == 1)
     assert len(against) == 10
     assert set(against["against_label"]) == {"LR"}
-    assert against["n"].max() == 2, "LR has two runs"
+    assert against["n"].max() == 4, "LR has four runs"
 
 
-def test_one_seed_is_no_verdict(store: Store, tmp_path: Path) -> None:
-    collected = collect(replace(CONFIG, seeds=(0,)), store, tmp_path)
-    assert set(collected.comparisons["verdict"]) == {"one seed: no verdict"}
-    assert collected.comparisons["p"].null_count() == len(collected.comparisons)
-    assert "One seed: no row is shown to be better" in study_table(CONFIG, collected)
+@pytest.mark.parametrize(("seeds", "said"), [(1, "1 seed: no row"), (4, "4 seeds: no row")])
+def test_few_seeds_are_no_verdict(store: Store, tmp_path: Path, seeds: int, said: str) -> None:
+    collected = collect(replace(CONFIG, seeds=tuple(range(seeds))), store, tmp_path)
+    assert set(collected.comparisons["verdict"]) == {"too few seeds: no verdict"}
+    assert collected.comparisons["p_holm"].null_count() == len(collected.comparisons)
+    assert (collected.comparisons["p"].null_count() == len(collected.comparisons)) == (seeds == 1)
+    assert said in study_table(CONFIG, collected)
 
 
 def test_correlations_are_over_the_arms(store: Store, tmp_path: Path) -> None:
@@ -171,5 +176,6 @@ def test_the_terminal_table_sets_theory_beside_measurement(store: Store, tmp_pat
         assert title in head
     assert "planted, test_auc, against post_activation=relu (paired, Holm at 5 %): " in text
     assert "1 better" in text
-    assert "4 no difference shown" in text
+    assert "3 no difference shown" in text
+    assert "1 too few seeds: no verdict" in text
     assert "±" in text

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from studies.statistics import (
+    PAIRS_FOR_A_VERDICT,
     benjamini_hochberg,
     holm,
     mean_interval,
@@ -80,20 +81,22 @@ def test_holm_by_its_definition(p: list[float]) -> None:
         assert {index for index, value in enumerate(adjusted) if value <= alpha} == rejected
 
 
-def test_one_seed_is_no_win() -> None:
-    one = paired_difference([0.9], [0.5])
-    assert one.p is None
-    assert one.low is None
-    assert verdict(one, one.p, higher_is_better=True) == "one seed: no verdict"
+@pytest.mark.parametrize("pairs", range(1, PAIRS_FOR_A_VERDICT))
+def test_few_seeds_are_no_win(pairs: int) -> None:
+    """However clear it looks: here all differences are the same but for their last digits."""
+    few = paired_difference([0.9 + 1e-9 * index for index in range(pairs)], [0.5] * pairs)
+    assert few.p is None if pairs == 1 else few.p < 1e-6
+    assert (few.low is None) == (pairs == 1)
+    assert verdict(few, few.p, higher_is_better=True) == "too few seeds: no verdict"
     assert verdict(None, None, higher_is_better=True) == "no pairs"
 
 
 def test_verdicts() -> None:
-    clear = paired_difference([0.86, 0.861, 0.862], [0.85, 0.851, 0.8523])
+    clear = paired_difference([0.86, 0.861, 0.862, 0.8604, 0.8617], [0.85, 0.851, 0.8523, 0.8501, 0.8512])
     assert verdict(clear, clear.p, higher_is_better=True) == "better"
     assert verdict(clear, clear.p, higher_is_better=False) == "worse"
     assert verdict(clear, 0.2, higher_is_better=True) == "no difference shown"
-    same = paired_difference([0.5, 0.6], [0.5, 0.6])
+    same = paired_difference([0.5, 0.6, 0.7, 0.8, 0.9], [0.5, 0.6, 0.7, 0.8, 0.9])
     assert same.p == 1.0
     assert verdict(same, same.p, higher_is_better=True) == "no difference shown"
 
