@@ -80,7 +80,7 @@ def _pairs(comparison: Comparison, runs: pl.DataFrame) -> Iterator[_Pair]:
                     yield _pair(arm, against, "")
         return
     option = comparison.option
-    fixed = [name for name in _settings(runs) if name != option]
+    fixed = [name for name in _settings(runs) if name != option and name not in comparison.apart_from]
     references = {tuple(arm[name] for name in fixed): arm for arm in arms if str(arm.get(option)) == comparison.against}
     for arm in arms:
         reference = references.get(tuple(arm[name] for name in fixed))

@@ -108,11 +108,13 @@ class Comparison:
     Attributes:
         against: value of ``option`` (or the label, when ``option`` is empty) that every other arm is compared with.
         option: the setting in which the two arms of a pair differ, all others being equal.
+        apart_from: settings that may differ with it, because the option asks for another value of them.
         metrics: what is compared.
     """
 
     against: str
     option: str = ""
+    apart_from: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ("test_auc", "test_logloss")
 
 

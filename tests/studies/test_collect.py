@@ -127,6 +127,24 @@ def test_comparisons_are_paired_and_corrected(store: Store, tmp_path: Path) -> N
     assert against["n"].max() == 4, "LR has four runs"
 
 
+def test_a_comparison_may_let_a_second_setting_differ(tmp_path: Path) -> None:
+    """QNN-alpha with its BatchNorm in place of an MLP without: by ``deep``, apart from ``batch_norm``."""
+    arms = (
+        Arm(model="deepfm", label="MLP"),
+        Arm(model="deepfm", label="QNN", options={"deep": "qnn-alpha", "batch_norm": True}),
+    )
+    bare = Comparison(option="deep", against="mlp", metrics=("test_auc",))
+    config = replace(CONFIG, arms=arms, compare=(bare, replace(bare, apart_from=("batch_norm",))), correlate=None)
+    store = Store(tmp_path / "records")
+    for spec in plan(config):
+        auc = 0.85 + 0.001 * spec.seed + (0.01 + 0.001 * (spec.seed % 2) if spec.label == "QNN" else 0)
+        store.write(Record(spec=spec, status="done", metrics={"test_auc": auc}))
+    table = collect(config, store, tmp_path).comparisons
+    assert table["comparison"].to_list() == [1], "by `deep` alone no two arms differ"
+    row = table.row(0, named=True)
+    assert (row["label"], row["against_label"], row["n"], row["verdict"]) == ("QNN", "MLP", 5, "better")
+
+
 @pytest.mark.parametrize(("seeds", "said"), [(1, "1 seed: no row"), (4, "4 seeds: no row")])
 def test_few_seeds_are_no_verdict(store: Store, tmp_path: Path, seeds: int, said: str) -> None:
     collected = collect(replace(CONFIG, seeds=tuple(range(seeds))), store, tmp_path)
