@@ -34,9 +34,10 @@ def draw(results: Results) -> Figure:
     ours = _ours(runs)
     figure = new_figure(height_in=3.2)
     panels = figure.subplots(1, 2)
+    frames = [_placed(ours), _placed(_published())]
     for axes, frame, title in zip(
         panels,
-        (ours, _published()),
+        frames,
         (ours_title(runs, ours["n"].to_list()), "published, Criteo, one run each"),
         strict=True,
     ):
@@ -53,7 +54,7 @@ def draw(results: Results) -> Figure:
         loc="outside upper center",
         ncols=4,
     )
-    for axes, frame in zip(panels, (ours, _published()), strict=True):
+    for axes, frame in zip(panels, frames, strict=True):
         _name_points(axes, frame)
     return figure
 
@@ -91,6 +92,13 @@ def _published() -> pl.DataFrame:
     )
 
 
+def _placed(frame: pl.DataFrame) -> pl.DataFrame:
+    """The models with the place ``x`` of their marks: the two variants of a format stand a little apart, so that both show."""
+    reach = max(frame["size"]) / min(frame["size"])
+    apart = pl.when(pl.col("kind") == "format+relu").then(pl.lit(reach**0.012)).otherwise(pl.lit(1.0))
+    return frame.with_columns(x=pl.col("size") * apart)
+
+
 def _front(frame: pl.DataFrame) -> pl.DataFrame:
     """The models that are better than every model of at most their size."""
     best = frame.sort("size", "mean", descending=[False, True])
@@ -99,18 +107,15 @@ def _front(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _scatter(axes: Axes, frame: pl.DataFrame) -> None:
     axes.set_xscale("log")
-    low, high = frame["size"].to_numpy().min(), frame["size"].to_numpy().max()
-    spread = (high / low) ** 0.012
+    low, high = min(frame["size"]), max(frame["size"])
     front = _front(frame)
     axes.step(front["size"], front["mean"], where="post", color=GREY, linewidth=0.8, zorder=1)
     for kind, (marker, colour, face, _) in _KINDS.items():
-        # Many formats have equally many parameters: the two variants stand a little apart, so that intervals show.
-        shift = spread if kind == "format+relu" else 1.0
         part = frame.filter(pl.col("kind") == kind)
         if part.is_empty():
             continue
         axes.errorbar(
-            part["size"] * shift,
+            part["x"],
             part["mean"],
             yerr=part["half"] if part["half"].null_count() < len(part) else None,
             linestyle="",
@@ -127,8 +132,11 @@ def _scatter(axes: Axes, frame: pl.DataFrame) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(low / (high / low) ** 0.08, high * (high / low) ** 0.08)
-    floor, top = floor_of(frame["mean"]), frame["mean"].to_numpy().max()
-    axes.set_ylim(floor - 0.09 * (top - floor), top + 0.09 * (top - floor))
+    floor = floor_of(frame["mean"])
+    half = pl.col("half").fill_null(0.0)
+    shown = frame.filter(pl.col("mean") >= floor).select(low=pl.col("mean") - half, high=pl.col("mean") + half)
+    bottom, top = min(shown["low"]), max(shown["high"])
+    axes.set_ylim(bottom - 0.09 * (top - bottom), top + 0.09 * (top - bottom))
     below = frame.filter(pl.col("mean") < floor)
     if not below.is_empty():
         axes.annotate(
@@ -145,9 +153,9 @@ def _name_points(axes: Axes, frame: pl.DataFrame) -> None:
     place_labels(
         axes,
         [printed(label) for label in named["label"]],
-        named["size"].to_list(),
+        named["x"].to_list(),
         named["mean"].to_list(),
-        avoid=list(frame.select("size", "mean").iter_rows()),
+        avoid=list(frame.select("x", "mean").iter_rows()),
         avoid_line=corners,
         fontsize=6.5,
         color=BLACK,

@@ -35,10 +35,7 @@ class Results:
         path = self._path(study, part)
         if path.name not in self._frames:
             if not path.is_file():
-                raise MissingResultsError(
-                    f"{path} is missing: run `qnn study run studies/configs/{study}.toml`, "
-                    f"then `qnn study collect studies/configs/{study}.toml`."
-                )
+                raise MissingResultsError(f"{path} is missing: `qnn study run {study}` makes it.")
             self._frames[path.name] = pl.read_csv(path, infer_schema_length=None)
         return self._frames[path.name]
 
@@ -51,8 +48,7 @@ class Results:
         frame = self.table(study).filter(pl.col("status") == "done")
         if frame.is_empty():
             raise MissingResultsError(
-                f"{self._path(study, '')} holds no run that ended well: see `qnn study status "
-                f"studies/configs/{study}.toml`, then run the study again."
+                f"{self._path(study, '')} holds no run that ended well: see `qnn study status {study}`, then run the study again."
             )
         return frame
 

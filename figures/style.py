@@ -73,7 +73,7 @@ _RC: dict[str, Any] = {
     "legend.columnspacing": 1.2,
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.03,
-    "figure.constrained_layout.w_pad": 0.03,
+    "figure.constrained_layout.w_pad": 0.045,
     "figure.dpi": 100,
     "savefig.dpi": PNG_DPI,
     "savefig.bbox": None,
