@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 # What the main job runs, in this order; a quick one runs the first two.
-STUDIES: tuple[str, ...] = ("formats", "boundaries", "ablation")
+STUDIES: tuple[str, ...] = ("formats", "boundaries", "ablation", "datasets")
 
 
 @click.command()

@@ -264,7 +264,7 @@ def validated(config: StudyConfig) -> StudyConfig:
     module = task_module(config.task)
     try:
         for dataset in config.datasets:
-            if not (config.task == "train" and dataset.endswith(".toml")):  # a schema of the user's own files
+            if not (config.task in ("train", "data") and dataset.endswith(".toml")):  # a schema of the user's own files
                 _known(dataset, module.dataset_names(), "datasets")
         for key in ("datasets", "arms", "seeds"):
             if not getattr(config, key):

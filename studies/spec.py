@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 Scalar: TypeAlias = bool | int | float | str | None
 Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
-Task: TypeAlias = Literal["train", "boundary", "scaling"]
+Task: TypeAlias = Literal["train", "boundary", "scaling", "data"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
 
@@ -21,7 +21,8 @@ class RunSpec:
     Every setting is written out, defaults included, so a changed default is another run and never an old record.
 
     Attributes:
-        task: what is done: ``train`` a click-through-rate model, draw a decision ``boundary``, measure ``scaling``.
+        task: what is done: ``train`` a click-through-rate model, draw a decision ``boundary``, measure ``scaling``, count
+            ``data``.
         dataset: name of the data set.
         model: name of the model in its task's registry.
         options: the model's own settings, sorted by key.

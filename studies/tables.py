@@ -79,6 +79,10 @@ def _columns(config: StudyConfig, summary: pl.DataFrame) -> list[Column]:
     wanted = [
         Column(title="", show=lambda row: str(row["label"])),
         *(Column(title=name.removeprefix("training_"), show=_text(name)) for name in varying),
+        Column(title="instances", show=_count("instances_mean")),
+        Column(title="fields", show=_count("fields_mean")),
+        Column(title="features", show=_count("features_mean")),
+        Column(title="clicks %", show=_mean("click_share", "{:.1f}", 100)),
         Column(title="support", show=_count("theory_support")),
         Column(title="degree", show=_count("theory_degree")),
         Column(title="parameters", show=_network_parameters),

@@ -75,6 +75,8 @@ def _measured(spec: RunSpec, generator: np.random.Generator) -> dict[str, Any]:
                 "test_labels": [int(x > y) for x, y in points],
             },
         }
+    if spec.task == "data":
+        return {"metrics": {"instances": 72_855, "fields": 8, "features": 3_530, "click_share": 0.76}}
     if spec.task == "scaling":
         sizes = (spec.option(axis) for axis in ("fields", "embedding_dim", "layers", "rows", "batch_size", "processes"))
         size = float(np.prod([float(value or 1) for value in sizes])) / 1e4

@@ -125,7 +125,7 @@ def test_missing_study_is_named_and_the_others_are_drawn(results_folder: Path, t
     (partial / "depth.csv").write_bytes((results_folder / "depth.csv").read_bytes())
     done = {item.name: item for item in build(["formats", "depth"], results=partial, out=tmp_path / "out")}
     assert done["depth"].missing is None
-    assert "qnn study run studies/configs/formats.toml" in (done["formats"].missing or "")
+    assert "`qnn study run formats`" in (done["formats"].missing or "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["depth.pdf", "depth.png"]
 
 

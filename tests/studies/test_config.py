@@ -59,7 +59,7 @@ def test_the_grid_is_every_combination(tmp_path: Path) -> None:
         ('seeds = 2', 'seeds = [1, 1]', "seeds: each is a repetition"),
         ('title = "A tiny study"', '', "title: this key is needed"),
         ('title = "A tiny study"', 'title = 3', "title: must be str, however: 3"),
-        ('task = "boundary"', 'task = "boundry"', "task: must be one of train, boundary, scaling"),
+        ('task = "boundary"', 'task = "boundry"', "task: must be one of train, boundary, scaling, data"),
         ('datasets = ["moons"]', 'datasets = ["moon"]', "did you mean 'moons'?"),
         ("epochs = 3", "epoch = 3", "training: must be one of epochs, learning_rate, however: 'epoch' (did you mean 'epochs'?)"),
         ("epochs = 3", "epochs = 3.5", "training.epochs: must be int, however: 3.5"),
