@@ -159,6 +159,9 @@ def check(spec: RunSpec) -> None:
     for key, value in (("layers", options["layers"]), ("epochs", dict(spec.training)["epochs"])):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"There must be at least 1 of {key}, however: {value!r}.")
+    rate = float(dict(spec.training)["learning_rate"] or 0)
+    if not 0 < rate < math.inf:
+        raise ValueError(f"learning_rate is positive, however: learning_rate={rate}.")
 
 
 def relative_cost(spec: RunSpec) -> float:

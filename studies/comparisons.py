@@ -26,6 +26,8 @@ from typing import Any
 import polars as pl
 
 from studies.config import Comparison, StudyConfig
+from studies.metrics import higher_is_better
+from studies.spec import Task, as_text
 from studies.statistics import (
     PAIRS_FOR_A_VERDICT,
     PairedDifference,
@@ -34,8 +36,6 @@ from studies.statistics import (
     paired_difference,
     verdict,
 )
-
-_LOWER_IS_BETTER = ("logloss", "seconds", "_us", "_mib")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +62,8 @@ def comparisons_table(config: StudyConfig, runs: pl.DataFrame) -> pl.DataFrame:
             for metric in comparison.metrics:
                 if metric in here.columns:
                     keys = {"comparison": number, "dataset": dataset, "metric": metric}
-                    rows += [keys | row for row in _tested(comparison, metric, pairs, here)]
+                    rows += [keys | row for row in _tested(config.task, comparison, metric, pairs, here)]
     return pl.DataFrame(rows, infer_schema_length=None)
-
-
-def higher_is_better(metric: str) -> bool:
-    """Whether a larger value of this metric is the better one: not so for losses, times and memory."""
-    return not any(metric.endswith(ending) for ending in _LOWER_IS_BETTER)
 
 
 def _pairs(comparison: Comparison, runs: pl.DataFrame) -> Iterator[_Pair]:
@@ -81,10 +76,12 @@ def _pairs(comparison: Comparison, runs: pl.DataFrame) -> Iterator[_Pair]:
         return
     option = comparison.option
     fixed = [name for name in _settings(runs) if name != option and name not in comparison.apart_from]
-    references = {tuple(arm[name] for name in fixed): arm for arm in arms if str(arm.get(option)) == comparison.against}
+    references = {
+        tuple(arm[name] for name in fixed): arm for arm in arms if as_text(arm.get(option)) == comparison.against
+    }
     for arm in arms:
         reference = references.get(tuple(arm[name] for name in fixed))
-        if reference is not None and arm.get(option) is not None and str(arm[option]) != comparison.against:
+        if reference is not None and arm.get(option) is not None and as_text(arm[option]) != comparison.against:
             yield _pair(arm, reference, option)
 
 
@@ -98,14 +95,16 @@ def _pair(arm: dict[str, Any], against: dict[str, Any], option: str) -> _Pair:
     return _Pair(
         label=arm["label"],
         against_label=against["label"],
-        value=str(arm[option]) if option else "",
-        against_value=str(against[option]) if option else "",
+        value=as_text(arm[option]) if option else "",
+        against_value=as_text(against[option]) if option else "",
         arm=arm["arm"],
         against_arm=against["arm"],
     )
 
 
-def _tested(comparison: Comparison, metric: str, pairs: list[_Pair], runs: pl.DataFrame) -> list[dict[str, Any]]:
+def _tested(
+    task: Task, comparison: Comparison, metric: str, pairs: list[_Pair], runs: pl.DataFrame
+) -> list[dict[str, Any]]:
     done = runs.filter((pl.col("status") == "done") & pl.col(metric).is_not_null())
     values: dict[str, dict[tuple[int, int], float]] = {}
     for row in done.iter_rows(named=True):
@@ -137,7 +136,7 @@ def _tested(comparison: Comparison, metric: str, pairs: list[_Pair], runs: pl.Da
             "p": difference.p if difference else None,
             "p_holm": by_holm.get(index),
             "p_bh": by_bh.get(index),
-            "verdict": verdict(difference, by_holm.get(index), higher_is_better=higher_is_better(metric)),
+            "verdict": verdict(difference, by_holm.get(index), higher_is_better=higher_is_better(task, metric)),
         }
         for index, (pair, difference) in enumerate(zip(pairs, differences, strict=True))
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import tomllib
 import types
 import typing
@@ -258,36 +259,44 @@ def validated(config: StudyConfig) -> StudyConfig:
         ValueError: something does not exist or does not fit; names file and key.
     """
     from studies.plan import plan
+    from studies.references import check_references
     from studies.tasks import task_module
 
+    planned: dict[tuple[str, str], str] = {}
     where = f"{config.source}: " if config.source else ""
     module = task_module(config.task)
     try:
         for dataset in config.datasets:
             if not (config.task in ("train", "data") and dataset.endswith(".toml")):  # a schema of the user's own files
-                _known(dataset, module.dataset_names(), "datasets")
+                known(dataset, module.dataset_names(), "datasets")
         for key in ("datasets", "arms", "seeds"):
             if not getattr(config, key):
                 raise ValueError(f"{key}: there must be at least one, however: none")
+        if not re.fullmatch(r"[\w-]+", config.name):
+            raise ValueError(f"name: names files, so it has letters, digits, _ and - only, however: {config.name!r}")
+        if len(set(config.datasets)) != len(config.datasets):
+            raise ValueError(f"datasets: each is named once, however: {list(config.datasets)}")
+        if config.quick.train_rows is not None and config.quick.train_rows < 1:
+            raise ValueError(f"quick.train_rows: must be at least 1, however: {config.quick.train_rows}")
         if len(set(config.seeds)) != len(config.seeds):
             raise ValueError(f"seeds: each is a repetition of its own, however: {list(config.seeds)}")
         training = module.training_parameters()
         check_settings(config.training, training, "training")
         check_settings(config.quick.training, training, "quick.training")
         for dataset, override in config.overrides.items():
-            _known(dataset, module.dataset_names(), "overrides")
+            known(dataset, module.dataset_names(), "overrides")
             check_settings(override.training, training, f"overrides.{dataset}.training")
-            known = {key: value for arm in config.arms for key, value in module.option_parameters(arm.model).items()}
-            check_settings(override.options, known, f"overrides.{dataset}.options")
+            options = {key: value for arm in config.arms for key, value in module.option_parameters(arm.model).items()}
+            check_settings(override.options, options, f"overrides.{dataset}.options")
         for number, arm in enumerate(config.arms):
             key = f"arms[{number}]"
-            _known(arm.model, module.model_names(), f"{key}.model")
+            known(arm.model, module.model_names(), f"{key}.model")
             for dataset in arm.datasets:
-                _known(dataset, config.datasets, f"{key}.datasets")
+                known(dataset, config.datasets, f"{key}.datasets")
             check_settings(arm.options, module.option_parameters(arm.model), f"{key}.options")
-            for dataset, options in arm.options_on.items():
-                _known(dataset, module.dataset_names(), f"{key}.options_on")
-                check_settings(options, module.option_parameters(arm.model), f"{key}.options_on.{dataset}")
+            for dataset, there in arm.options_on.items():
+                known(dataset, module.dataset_names(), f"{key}.options_on")
+                check_settings(there, module.option_parameters(arm.model), f"{key}.options_on.{dataset}")
             check_settings(arm.training, training, f"{key}.training")
             try:
                 for quick in (False, True):
@@ -295,6 +304,17 @@ def validated(config: StudyConfig) -> StudyConfig:
                         module.check(spec)
             except (ValueError, KeyError) as error:
                 raise ValueError(f"{key}: {error.args[0]}") from None
+            runs = plan(replace(config, arms=(arm,)))
+            if not runs:
+                raise ValueError(f"{key}: an arm has at least one run, however: a list of its settings is empty")
+            for spec in runs:
+                if planned.setdefault((spec.id, spec.label), key) != key:
+                    raise ValueError(
+                        f"{key}: each arm has runs of its own, however: {spec.label!r} is in {planned[spec.id, spec.label]} too"
+                    )
+            if len(runs) > len({spec.id for spec in runs}):
+                raise ValueError(f"{key}: each value of a list is another arm, however: one is there twice")
+        check_references(config, plan(config))
     except (ValueError, KeyError) as error:
         raise ValueError(f"{where}{str(error.args[0]).rstrip('.')}.") from None
     return config
@@ -307,7 +327,7 @@ def check_settings(given: Mapping[str, Choice], parameters: Mapping[str, inspect
         ValueError: an unknown name or a value of another type; names the key.
     """
     for name, choice in given.items():
-        _known(name, tuple(parameters), key)
+        known(name, tuple(parameters), key)
         for value in choice if isinstance(choice, tuple) else (choice,):
             if not _fits(value, parameters[name].annotation):
                 wanted = inspect.formatannotation(parameters[name].annotation).replace("typing.", "")
@@ -346,7 +366,12 @@ def _fits_exactly(value: Scalar, annotation: Any) -> bool:
     return False
 
 
-def _known(name: str, names: Iterable[str], key: str) -> None:
+def known(name: str, names: Iterable[str], key: str) -> None:
+    """Check that a name is one of those that there are.
+
+    Raises:
+        ValueError: it is not; names the key, and the nearest name that there is.
+    """
     names = tuple(names)
     if name not in names:
         shown = f"one of {', '.join(names)}" if len(names) <= 40 else "a registered name"

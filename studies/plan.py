@@ -107,5 +107,5 @@ def _resolve(given: Mapping[str, Scalar], parameters: Mapping[str, inspect.Param
 def _label(arm: Arm, values: Mapping[str, Scalar]) -> str:
     try:
         return arm.label.format(**{**values, "model": arm.model})
-    except (KeyError, IndexError) as error:
-        raise ValueError(f"A label names settings of its arm, however: {arm.label!r} names {error}.") from None
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"A label names settings of its arm in braces, however: {arm.label!r} ({error}).") from None

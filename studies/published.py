@@ -56,6 +56,19 @@ def published_columns(config: StudyConfig, spec: RunSpec) -> dict[str, str | flo
     return keys
 
 
+def published_sources() -> dict[str, set[str]]:
+    """Tables and figures with published numbers -> the paper's names of the data sets in them."""
+    found: dict[str, set[str]] = {}
+    for source, dataset, _, _ in _numbers():
+        found.setdefault(source, set()).add(dataset)
+    return found
+
+
+def published_metrics(source: str) -> tuple[str, ...]:
+    """Names of the metrics that a table or figure has numbers of, as in the columns ``published_METRIC``."""
+    return tuple(dict.fromkeys(name for key, values in _numbers().items() if key[0] == source for name in values))
+
+
 def _names_known(published: Published, values: Mapping[str, object]) -> bool:
     """Whether the arm has every setting that the published setting names; a baseline has no ``post_activation``."""
     try:

@@ -39,6 +39,7 @@ from studies.arm_format import arm_format
 from studies.signatures import dataclass_parameters, function_parameters
 from studies.spec import RunSpec, Scalar
 from studies.tasks import Measured
+from studies.trial_build import try_build
 
 Counted = Literal["step_operations", "epoch_operations", "row_operations", "bytes", "processes"]
 
@@ -121,12 +122,17 @@ def shape(spec: RunSpec) -> Shape:
 
 
 def check(spec: RunSpec) -> None:
-    """Reject a width that the format cannot have, and counts below 1.
+    """Reject a width that the format cannot have, options out of range, and a label that is no axis.
 
     Raises:
         ValueError: something does not fit.
         KeyError: there is no such format.
     """
+    axis = spec.option(spec.label)
+    if isinstance(axis, bool) or not isinstance(axis, int | float) or axis <= 0:
+        raise ValueError(
+            f"The label of an arm is the option that it varies, a positive number, however: {spec.label!r} is {axis!r}."
+        )
     given = shape(spec)
     for key in ("fields", "vocabulary", "data_rows", "batch_size", "processes"):
         if getattr(given, key) < 1:
@@ -134,6 +140,8 @@ def check(spec: RunSpec) -> None:
     format = arm_format(spec)
     if format is not None:
         check_dim(format.expr, layer_width(spec), label=format.id)
+    own = tuple((key, value) for key, value in spec.options if key not in dataclass_parameters(Shape))
+    try_build(spec.model, own)
 
 
 def theory_cost(spec: RunSpec) -> Mapping[Counted, float]:

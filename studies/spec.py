@@ -91,6 +91,11 @@ def settings(values: Mapping[str, Scalar]) -> Settings:
     return tuple(sorted(values.items()))
 
 
+def as_text(value: Scalar) -> str:
+    """A setting as a study file writes it: an option that is off is ``none``."""
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _digest(content: Mapping[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

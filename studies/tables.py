@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from studies.collect import Collected
-from studies.comparisons import higher_is_better
 from studies.config import StudyConfig
+from studies.metrics import higher_is_better
 from studies.statistics import PAIRS_FOR_A_VERDICT, sign_test
 
 Row = dict[str, object]
@@ -179,7 +179,9 @@ def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
         differences = group["mean_difference"].drop_nulls().to_list()
         if max(group["n"].to_list()) > 1 and group["against_arm"].n_unique() == len(group) > 1:
             ahead = sum(
-                (difference > 0) == higher_is_better(first["metric"]) for difference in differences if difference
+                (difference > 0) == higher_is_better(config.task, first["metric"])
+                for difference in differences
+                if difference
             )
             line += f" Ahead on average in {ahead} of {len(differences)}, sign test p = {sign_test(differences):.3g}."
         lines.append(line)

@@ -35,6 +35,18 @@ from studies.spec import RunSpec
 from studies.tasks import task_module
 
 STACK_DIM = 8
+PREDICTORS = (
+    "theory_dim",
+    "theory_support",
+    "theory_degree",
+    "theory_support_stack_d8",
+    "theory_layer_parameters",
+    "theory_effective_d8",
+    "theory_redundant_share_d8",
+    "theory_rank_d8",
+    "theory_smoothness",
+)
+"""The columns whose values have an order."""
 
 Value: TypeAlias = str | int | float | None
 T = TypeVar("T")

@@ -41,6 +41,7 @@ from studies.protocol import default_options, default_training
 from studies.signatures import dataclass_parameters, function_parameters
 from studies.spec import RunSpec, Scalar
 from studies.tasks import Measured
+from studies.trial_build import try_build
 
 __all__ = [
     "check",
@@ -95,7 +96,7 @@ def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
 
 
 def check(spec: RunSpec) -> None:
-    """Reject an unknown format, a width that a format cannot have, and training settings out of range.
+    """Reject an unknown format, a width that a format cannot have, and settings of model or training out of range.
 
     Raises:
         ValueError: a width or a setting does not fit.
@@ -105,6 +106,7 @@ def check(spec: RunSpec) -> None:
     format = arm_format(spec)
     if format is not None:
         check_dim(format.expr, layer_width(spec), label=format.id)
+    try_build(spec.model, spec.options)
 
 
 def layer_width(spec: RunSpec) -> int:

@@ -33,6 +33,14 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
+def compare(lines: str) -> str:
+    return f"[[compare]]\n{lines}\n[training]"
+
+
+def correlate(predictor: str, outcome: str) -> str:
+    return f'[correlate]\npredictors = ["{predictor}"]\noutcomes = ["{outcome}"]\n[training]'
+
+
 @pytest.mark.parametrize("name", study_names())
 def test_every_committed_study_loads(name: str) -> None:
     config = load_config(name)
@@ -75,6 +83,34 @@ def test_the_grid_is_every_combination(tmp_path: Path) -> None:
         ('"relu", "none"', '"rellu"', "arms[0].options.post_activation"),
         ("[training]", "[overrides.moons]\ntrainin = {}\n[training]", "overrides"),
         ("[training]", "[overrides.mars.training]\nepochs = 2\n[training]", "overrides: must be one of moons"),
+        ('name = "tiny"', 'name = "../tiny"', "name: names files"),
+        ('datasets = ["moons"]', 'datasets = ["moons", "moons"]', "datasets: each is named once"),
+        ("epochs = 3", "learning_rate = -1.0", "learning_rate is positive"),
+        ("epochs = 3", "learning_rate = nan", "learning_rate is positive"),
+        ('label = "{format}"', 'label = "{format.x}"', "arms[0]: A label names settings of its arm"),
+        ('label = "{format}"', 'label = "{hidden[0]}"', "arms[0]: A label names settings of its arm"),
+        ('"T9", "T19"', "", "arms[0]: an arm has at least one run"),
+        ('"T9", "T19"', '"T9", "T9"', "arms[0]: each value of a list is another arm"),
+        ("[training]", "[quick]\ntrain_rows = 0\n[training]", "quick.train_rows: must be at least 1"),
+        ("[training]", compare('against = "T99"'), "compare[0].against: must be one of T9, T19, however: 'T99'"),
+        ("[training]", compare('against = "T9"'), "compare[0].against: must be the label of one arm"),
+        ("[training]", compare('option = "post"\nagainst = "relu"'), "compare[0].option: must be one of"),
+        ("[training]", compare('option = "post_activation"\nagainst = "gelu"'), "compare[0].against: must be one of none, relu"),
+        ("[training]", compare('option = "deep"\nagainst = "False"'), "compare[0].against: must be one of false"),
+        ("[training]", compare('option = "deep"\nagainst = "false"'), ""),
+        ("[training]", compare('option = "format"\nagainst = "T9"\napart_from = ["x"]'), "compare[0].apart_from: must be one of"),
+        ("[training]", compare('option = "format"\nagainst = "T9"\nmetrics = ["auc"]'), "(did you mean 'test_auc'?)"),
+        ("[training]", compare('option = "format"\nagainst = "T9"\nmetrics = ["jump_order"]'), "compare[0].metrics"),
+        ("[training]", correlate("theory_degre", "test_auc_mean"), "correlate.predictors: must be one of"),
+        ("[training]", correlate("theory_format", "test_auc_mean"), "correlate.predictors: must be one of"),
+        ("[training]", correlate("theory_degree", "test_auc"), "(did you mean 'test_auc_"),
+        ("[training]", correlate("theory_degree", "published_auc"), "correlate.outcomes: must be one of"),
+        ("[training]", correlate("theory_degree", "test_auc_std"), ""),
+        ("[training]", '[published]\nsource = "figure3"\n[training]', "published.source: must be one of"),
+        ("[training]", '[published]\nsource = "figure2"\nreference = "Criteo"\n[training]', "published.reference"),
+        ("[training]", '[published]\nsource = "figure2"\nsetting = "{"\n[training]', "published.setting: names settings"),
+        ("[training]", '[published]\nsource = "figure2"\nsetting = "{rows}"\n[training]', "published.setting: must be one of"),
+        ("[training]", '[published]\nsource = "figure2"\nnames = { T8 = "x" }\n[training]', "published.names: must be one of"),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_with_file_and_key(tmp_path: Path, old: str, new: str, complaint: str) -> None:
@@ -85,6 +121,35 @@ def test_mistakes_are_named_with_file_and_key(tmp_path: Path, old: str, new: str
         return
     with pytest.raises(ValueError, match=r"tiny\.toml") as caught:
         load_config(path)
+    assert complaint in str(caught.value)
+
+
+def test_the_same_arm_twice_would_count_each_run_twice(tmp_path: Path) -> None:
+    text = STUDY + STUDY[STUDY.index("[[arms]]") :]
+    with pytest.raises(
+        ValueError, match=r"tiny\.toml: arms\[1\]: each arm has runs of its own, however: 'T9' is in arms\[0\]"
+    ):
+        load_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("task", "dataset", "options", "complaint"),
+    [
+        ("train", "planted", 'model = "qnn-alpha"\noptions = { layers = 0 }', "at least 1 layer"),
+        ("train", "planted", 'model = "qnn-alpha"\noptions = { dropout = 1.5 }', "A drop probability is in"),
+        ("train", "planted", 'model = "qnn-alpha"\noptions = { heads = 3 }', "heads must divide embedding_dim"),
+        ("train", "planted", 'model = "dnn"\noptions = { dropout = 1.5 }', "A drop probability is in"),
+        ("scaling", "random", 'model = "qnn-alpha"\nlabel = "rows"\noptions = { layers = 0 }', "at least 1 layer"),
+        ("scaling", "random", 'model = "qnn-alpha"\nlabel = "row"', "the option that it varies"),
+        ("scaling", "random", 'model = "qnn-alpha"\nlabel = "dropout"\noptions = { dropout = [0.0, 0.5] }', "a positive number"),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_be_built_is_named(
+    tmp_path: Path, task: str, dataset: str, options: str, complaint: str
+) -> None:
+    head = f'name = "tiny"\ntitle = "Tiny"\ntask = "{task}"\ndatasets = ["{dataset}"]\n[[arms]]\n'
+    with pytest.raises(ValueError, match=r"tiny\.toml: arms\[0\]: ") as caught:
+        load_config(written(tmp_path, head + options))
     assert complaint in str(caught.value)
 
 
