@@ -21,6 +21,7 @@ class Standing:
         failed: the records of runs that failed.
         in_flight: runs that a living process is at.
         seconds_left: estimate for one worker; None while nothing has been measured.
+        longest_left: estimate for the longest run that is missing: with any number of workers it takes as long.
     """
 
     total: int
@@ -28,23 +29,38 @@ class Standing:
     failed: tuple[Record, ...]
     in_flight: int
     seconds_left: float | None
+    longest_left: float | None
+
+    def time_left(self, jobs: int) -> float | None:
+        """Estimate for so many workers, in seconds."""
+        if self.seconds_left is None or self.longest_left is None:
+            return None
+        return max(self.seconds_left / jobs, self.longest_left)
 
 
 def standing(specs: Sequence[RunSpec], store: Store) -> Standing:
-    """Look into the store. The time left is the expected work left (a cost model knows that T1 is slow) at the pace so far."""
+    """Look into the store. The time left is the expected work left (a cost model knows that T1 is slow) at the pace so far.
+
+    The pace is that on the run's own data set, where one was done there: the cost model does not know how many rows it has.
+    """
     unique = {spec.id: spec for spec in specs}
     records = {id: store.read(id) for id in unique}
     weights = {id: task_module(spec.task).relative_cost(spec) for id, spec in unique.items()}
     measured = {id: record.seconds for id, record in records.items() if record is not None and record.status == "done"}
-    pace = sum(measured.values()) / sum(weights[id] for id in measured) if measured else None
     missing = [id for id, record in records.items() if record is None]
-    left = sum(weights[id] for id in missing)
+
+    def expected(id: str) -> float:
+        here = [other for other in measured if unique[other].dataset == unique[id].dataset] or list(measured)
+        return weights[id] * sum(measured[other] for other in here) / sum(weights[other] for other in here)
+
+    left = [expected(id) for id in missing] if measured or not missing else None
     return Standing(
         total=len(unique),
         done=len(measured),
         failed=tuple(record for record in records.values() if record is not None and record.status == "failed"),
         in_flight=sum(store.claimed(id) for id in missing),
-        seconds_left=0.0 if left == 0 else None if pace is None else pace * left,
+        seconds_left=None if left is None else sum(left),
+        longest_left=None if left is None else max(left, default=0.0),
     )
 
 

@@ -112,16 +112,17 @@ class Store:
         """The record of this run; None when there is none yet.
 
         Raises:
-            ValueError: the file is damaged, which no runner does.
+            ValueError: the file is damaged or is the record of another run, which no runner does.
         """
         path = self.path(run_id)
         try:
-            text = path.read_text(encoding="utf-8")
+            record = Record.from_json(path.read_text(encoding="utf-8"))
+            if record.spec.id != run_id:
+                raise ValueError(f"it is the record of {record.spec.id}")
+            return record
         except FileNotFoundError:
             return None
-        try:
-            return Record.from_json(text)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"A record is a JSON file that a run wrote whole, however: {path} is damaged ({error}); "
                 f"delete it and the run is done again."
@@ -144,7 +145,7 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._claim_path(run_id)
         with self._guard():
-            if path.exists() and not _abandoned(path):
+            if path.exists() and not self._abandoned(path):
                 return False
             # In this order: a runner writes the record before it frees the claim.
             record = self.read(run_id)
@@ -160,13 +161,35 @@ class Store:
     def refresh(self, run_ids: Iterable[str]) -> None:
         """Show that we are still at these runs, to runners on other machines."""
         for run_id in run_ids:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # freed since, or the disk is away for a moment
                 os.utime(self._claim_path(run_id))
 
     def claimed(self, run_id: str) -> bool:
         """Whether a living process is at this run."""
         path = self._claim_path(run_id)
-        return path.exists() and not _abandoned(path)
+        return path.exists() and not self._abandoned(path)
+
+    def _abandoned(self, path: Path) -> bool:
+        try:
+            touched, content = path.stat().st_mtime, path.read_bytes()
+        except FileNotFoundError:
+            return True
+        try:
+            owner = json.loads(content)
+        except ValueError:
+            owner = None  # damaged, so nobody knows whose it was; its owner, if there is one, refreshes it
+        if isinstance(owner, dict) and owner.get("host") == socket.gethostname():
+            return _born(owner["pid"]) != owner["born"]
+        return self._now() - touched > STALE_SECONDS
+
+    def _now(self) -> float:
+        """The time by the clock that stamps the files of this folder: on a shared disk its server's, which may not be ours."""
+        guard = self.folder / ".guard"
+        try:
+            guard.touch()
+            return guard.stat().st_mtime
+        except OSError:  # a folder that we may read only
+            return time.time()
 
     def _claim_path(self, run_id: str) -> Path:
         return self.folder / f"{run_id}.claim"
@@ -182,29 +205,28 @@ class Store:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that every reader, now and after a crash, sees the old file or all of the new one."""
+    """Write a file so that every reader, now and after a crash, sees the old file or all of the new one.
+
+    Raises:
+        OSError: it cannot be written, as on a full disk; names the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        # On a full disk what was begun would take the place that somebody makes; and the system does not say which file.
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _whoami() -> dict[str, Any]:
     return {"pid": os.getpid(), "host": socket.gethostname(), "born": _born(os.getpid())}
-
-
-def _abandoned(path: Path) -> bool:
-    try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-        age = time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return True
-    if owner["host"] != socket.gethostname():
-        return age > STALE_SECONDS
-    return _born(owner["pid"]) != owner["born"]
 
 
 def _born(pid: int) -> str | None:

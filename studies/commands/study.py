@@ -95,14 +95,18 @@ def list_studies() -> None:
 
 @study.command("run")
 @_study_options
-@click.option("--jobs", type=int, help="Runs at a time. [default: one per processor; 1 where the study measures time]")
-@click.option("--threads", type=int, default=1, show_default=True, help="Threads per run.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Runs at a time. [default: one per processor; 1 where the study measures time]",
+)
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads per run.")
 @click.option(
     "--backend", type=click.Choice(["local", "ray"]), default="local", show_default=True,
     help="Local processes, or the Ray cluster that RAY_ADDRESS names (a local one without it).",
 )  # fmt: skip
 @click.option(
-    "--together", type=int,
+    "--together", type=click.IntRange(min=1),
     help="Runs of one arm that are trained as one stack of models. [default: 1; on a GPU 8, where it pays]",
 )  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Try runs that failed once more.")
@@ -164,10 +168,11 @@ def show_status(**which: Any) -> None:
     click.echo(f"{opened.config.name}{' (quick)' if opened.quick else ''}: {now.done} of {now.total} runs done, "
                f"{len(now.failed)} failed, {now.in_flight} in flight; records in {opened.store.folder}")  # fmt: skip
     jobs = default_jobs(opened.config, threads=1)
-    if now.seconds_left is None:
+    left = now.time_left(jobs)
+    if left is None:
         click.echo("time left: unknown until a run is done")
-    elif now.seconds_left:
-        click.echo(f"time left: about {duration(now.seconds_left / jobs)} with {jobs} jobs on this machine")
+    elif left:
+        click.echo(f"time left: about {duration(left)} with {jobs} job{'' if jobs == 1 else 's'} on this machine")
     labels = {spec.id: spec.label for spec in opened.specs}
     for record in now.failed:
         click.echo(f"failed: {labels[record.spec.id]}, seed {record.spec.seed} (run {record.spec.id}): {record.reason}")

@@ -9,9 +9,11 @@ import click
 
 @click.command()
 @click.argument("search", default="qnn-alpha")
-@click.option("--trials", type=int, default=30, show_default=True, help="Trials in all, earlier calls included.")
+@click.option(
+    "--trials", type=click.IntRange(min=1), default=30, show_default=True, help="Trials in all, earlier calls included."
+)
 @click.option("--dataset", help="Search on this data set instead.")
-@click.option("--threads", type=int, default=1, show_default=True, help="Threads per run.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads per run.")
 @click.option(
     "--results", type=click.Path(path_type=Path), default=Path("results"), show_default=True,
     help="Folder of the records (RESULTS/records) and of the trials (RESULTS/tune.db).",

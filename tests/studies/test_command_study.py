@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import polars as pl
+import pytest
 from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
@@ -179,6 +180,13 @@ def test_mistakes_end_in_one_line(tmp_path: Path) -> None:
     assert "tiny.toml: training: must be one of" in result.output
     assert "did you mean 'max_epochs'?" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("option", ["--jobs", "--threads", "--together"])
+def test_counts_below_one_are_mistakes(option: str) -> None:
+    result = CliRunner().invoke(main, ["study", "run", "boundaries", option, "0"])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}'" in result.output
 
 
 def test_the_studies_are_listed() -> None:

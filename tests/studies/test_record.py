@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,37 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     path.write_text(path.read_text()[:100])
     with pytest.raises(ValueError, match=f"{SPEC.id}.json is damaged .*delete it"):
         store.read(SPEC.id)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff", b"[]", b'{"format": 1}', b'{"format": 1, "spec": []}', b'{"format": 1, "spec": {"options": null}}'],
+)
+def test_whatever_damaged_it_is_named(tmp_path: Path, content: bytes) -> None:
+    store = Store(tmp_path)
+    store.path(SPEC.id).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{SPEC.id}.json is damaged .*delete it"):
+        store.read(SPEC.id)
+
+
+def test_the_record_of_another_run_is_not_taken_for_it(tmp_path: Path) -> None:
+    store, other = Store(tmp_path), replace(SPEC, seed=1)
+    store.write(record(spec=other))
+    store.path(other.id).rename(store.path(SPEC.id))
+    with pytest.raises(ValueError, match=f"it is the record of {other.id}"):
+        store.read(SPEC.id)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("studies.record.os.fsync", full)
+    store = Store(tmp_path)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        store.write(record())
+    assert caught.value.filename == str(store.path(SPEC.id))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_claim_is_held_once(tmp_path: Path) -> None:
@@ -93,6 +126,29 @@ def written_claim(folder: Path, **owner: object) -> Path:
 
 def test_a_reused_process_number_is_no_owner(tmp_path: Path) -> None:
     written_claim(tmp_path, born="long ago")
+    assert Store(tmp_path).claim(SPEC.id)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}"])
+def test_a_damaged_claim_ends_by_its_age(tmp_path: Path, content: str) -> None:
+    path = tmp_path / f"{SPEC.id}.claim"
+    path.write_text(content)
+    assert not Store(tmp_path).claim(SPEC.id)
+    past = time.time() - STALE_SECONDS - 1
+    os.utime(path, (past, past))
+    assert Store(tmp_path).claim(SPEC.id)
+
+
+@pytest.mark.parametrize("ahead", [2 * STALE_SECONDS, -2 * STALE_SECONDS])
+def test_a_clock_that_is_wrong_makes_no_claim_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """Two machines on one disk may differ; the disk stamps the claims of both."""
+    now = time.time()
+    path = written_claim(tmp_path, host="elsewhere", pid=1)
+    monkeypatch.setattr("studies.record.time.time", lambda: now + ahead)
+    assert not Store(tmp_path).claim(SPEC.id)
+    os.utime(path, (now - STALE_SECONDS - 1,) * 2)
     assert Store(tmp_path).claim(SPEC.id)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,18 @@ def test_standing_counts_and_estimates(tmp_path: Path) -> None:
     now = standing(specs(4), store)
     assert (now.total, now.done, len(now.failed), now.in_flight) == (4, 1, 1, 1)
     assert now.seconds_left == pytest.approx(0.0)
+
+
+def test_the_time_left_knows_data_sets_and_the_longest_run(tmp_path: Path) -> None:
+    store, moons = Store(tmp_path), specs(2)
+    circles = [replace(spec, dataset="circles") for spec in specs(3)]
+    for spec, seconds in ((moons[0], 1.0), (circles[0], 100.0)):
+        store.write(Record(spec=spec, status="done", seconds=seconds))
+    now = standing([*moons, *circles], store)
+    assert now.seconds_left == pytest.approx(1 + 100 + 100)
+    assert now.time_left(1) == pytest.approx(201)
+    assert now.time_left(2) == pytest.approx(100.5)
+    assert now.time_left(8) == pytest.approx(100), "no number of workers makes one run shorter"
 
 
 def test_jobs_and_threads_are_positive(tmp_path: Path) -> None:
