@@ -64,6 +64,7 @@ def _arm_runs(config: StudyConfig, arm: Arm, dataset: str, quick: bool) -> Itera
                     else derive(config.split_seed, "split", seed),
                     train_rows=config.quick.train_rows if quick else None,
                     quick=quick,
+                    alone=config.one_at_a_time,
                     label=_label(arm, {**resolved, **training}),
                 )
 

@@ -31,6 +31,8 @@ class RunSpec:
         split_seed: seed of the split of the data; it never depends on the model.
         train_rows: rows of the training split that are used; None is all of them.
         quick: whether this is a shortened run; it keeps quick records apart from full ones.
+        alone: whether nothing else runs beside it because its time is measured: a record that was made beside other runs
+            cannot stand in for it.
         label: how tables and figures call it. It is no part of the run's identity.
     """
 
@@ -43,6 +45,7 @@ class RunSpec:
     split_seed: int = 0
     train_rows: int | None = None
     quick: bool = False
+    alone: bool = False
     label: str = field(default="", compare=False)
 
     @property
@@ -64,9 +67,11 @@ class RunSpec:
         return derive(self.seed, "run", self.model, json.dumps(self.options))
 
     def content(self) -> dict[str, Any]:
-        """The content as plain JSON values, without the label."""
+        """The content as plain JSON values, without the label; ``alone`` only where it is so."""
         content = asdict(self)
         del content["label"]
+        if not self.alone:
+            del content["alone"]
         return content | {"options": dict(self.options), "training": dict(self.training)}
 
     def option(self, key: str, default: Scalar = None) -> Scalar:

@@ -61,6 +61,15 @@ def test_the_label_is_no_part_of_a_run() -> None:
     assert replace(spec, train_rows=10).arm != spec.arm
 
 
+def test_a_timed_run_is_never_the_record_of_one_that_shared_the_machine() -> None:
+    """But it is the same training: the same seeds, hence the same scores."""
+    shared, alone = plan(CONFIG), plan(replace(CONFIG, one_at_a_time=True))
+    assert not {spec.id for spec in shared} & {spec.id for spec in alone}
+    assert [spec.root_seed for spec in shared] == [spec.root_seed for spec in alone]
+    assert "alone" not in shared[0].content()
+    assert RunSpec.from_content(json.loads(json.dumps(alone[0].content()))).alone
+
+
 def test_defaults_are_written_out() -> None:
     spec = plan(CONFIG)[0]
     assert dict(spec.options) == {"format": "T9", "hidden": 4, "layers": 2, "post_activation": None, "deep": False}
