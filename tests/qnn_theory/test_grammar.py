@@ -43,9 +43,11 @@ from qnn_theory.widths import check_dim, divisor, head_major_order, parameters, 
 HALF = Fraction(1, 2)
 
 
-def test_the_registry_is_the_papers_list_in_order() -> None:
+def test_the_registry_holds_the_papers_list_in_order() -> None:
+    """Formats of one's own may stand anywhere between."""
     named = ["Linear", "CrossNetV2", "QNN-alpha", "QNN-alpha-released", "T17-paper", "T18-paper"]
-    assert [format.id for format in qt.formats()] == [f"T{n}" for n in range(1, 31)] + named
+    paper = [f"T{n}" for n in range(1, 31)] + named
+    assert [format.id for format in qt.formats() if format.id in paper] == paper
 
 
 def test_operators_build_the_papers_formulas() -> None:
