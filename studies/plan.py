@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from qnn_models.seeds import derive
 from qnn_theory.formats import formats
 from studies.config import Arm, Choice, Override, StudyConfig, as_value
+from studies.protocol import protocol_name
 from studies.spec import RunSpec, Scalar, settings
 from studies.tasks import task_module
 
@@ -43,12 +44,14 @@ def _arm_runs(config: StudyConfig, arm: Arm, dataset: str, quick: bool) -> Itera
     module = task_module(config.task)
     option_parameters = module.option_parameters(arm.model)
     training_parameters = module.training_parameters()
-    override = config.overrides.get(dataset, Override())
+    known = protocol_name(dataset)
+    override = config.overrides.get(dataset, config.overrides.get(known, Override()))
+    options_here = arm.options_on.get(dataset, arm.options_on.get(known, {}))
     asked = {**module.protocol_options(dataset), **override.options}
     common_options = {key: value for key, value in asked.items() if key in option_parameters}
     common_training = {**module.protocol_training(dataset, arm.model), **config.training, **override.training}
     shortened = dict(config.quick.training) if quick else {}
-    for options in _grid({**common_options, **arm.options, **arm.options_on.get(dataset, {})}):
+    for options in _grid({**common_options, **arm.options, **options_here}):
         for training in _grid({**common_training, **arm.training, **shortened}):
             resolved = _resolve(options, option_parameters)
             for seed in config.seeds:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from studies.spec import Scalar
 
-__all__ = ["default_options", "default_training"]
+__all__ = ["default_options", "default_training", "protocol_name"]
 
 _DATASETS: Mapping[str, Mapping[str, Scalar]] = {
     "ml-100k": {"batch_size": 4096, "embedding_l2": 0.01},
@@ -23,6 +23,13 @@ _DATASETS: Mapping[str, Mapping[str, Scalar]] = {
     "kkbox": {"batch_size": 10_000},
 }
 
+_OPTIONS: Mapping[str, Mapping[str, Scalar]] = {
+    "criteo": {"batch_norm": False},
+    "kkbox": {"embedding_dim": 128},
+}
+
+_SAME_DATA: Mapping[str, str] = {"criteo-h5": "criteo", "kkbox-h5": "kkbox", "ipinyou-published": "ipinyou"}
+
 _MODELS: Mapping[str, Mapping[str, Scalar]] = {
     "qnn-alpha": {"loss": "self_ensemble"},
     "qnn-alpha-mlp": {"loss": "self_ensemble"},
@@ -31,11 +38,16 @@ _MODELS: Mapping[str, Mapping[str, Scalar]] = {
 }
 
 
+def protocol_name(dataset: str) -> str:
+    """The name that the protocol knows a data set by: the same rows as others encoded them are trained on alike."""
+    return _SAME_DATA.get(dataset, dataset)
+
+
 def default_training(dataset: str, model: str) -> dict[str, Scalar]:
     """Training settings of a model on a data set that differ from `TrainConfig`'s own defaults."""
-    return {**_DATASETS.get(dataset, {}), **_MODELS.get(model, {})}
+    return {**_DATASETS.get(protocol_name(dataset), {}), **_MODELS.get(model, {})}
 
 
 def default_options(dataset: str) -> dict[str, Scalar]:
-    """Model options that a data set asks for; KKBox has wider embeddings."""
-    return {"embedding_dim": 128} if dataset == "kkbox" else {}
+    """Model options that a data set asks for: KKBox has wider embeddings, and Criteo's runs had no BatchNorm."""
+    return dict(_OPTIONS.get(protocol_name(dataset), {}))

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from studies.config import Arm, Quick, StudyConfig
+from studies.config import Arm, Quick, StudyConfig, load_config, with_changes
 from studies.plan import plan
 from studies.spec import RunSpec
 
@@ -86,3 +86,19 @@ def test_content_round_trip(spec: RunSpec) -> None:
     again = RunSpec.from_content(json.loads(json.dumps(spec.content())), label=spec.label)
     assert again == spec
     assert again.id == spec.id
+
+
+@pytest.mark.parametrize("name", ["main", "ablation", "compatibility", "formats"])
+@pytest.mark.parametrize(
+    ("other", "known"), [("criteo-h5", "criteo"), ("kkbox-h5", "kkbox"), ("ipinyou-published", "ipinyou")]
+)
+def test_the_same_rows_encoded_by_others_are_trained_on_alike(name: str, other: str, known: str) -> None:
+    """The released runs read these files, and the published numbers stand beside them."""
+    ours, theirs = (plan(with_changes(load_config(name), dataset=dataset, seeds=1)) for dataset in (known, other))
+    assert [replace(spec, dataset=known) for spec in theirs] == list(ours)
+
+
+def test_criteos_runs_had_no_batch_norm() -> None:
+    for name in ("main", "ablation", "depth", "losses", "mid_activations", "heads", "rows"):
+        for spec in plan(with_changes(load_config(name), dataset="criteo", seeds=1)):
+            assert not (spec.model == "qnn-alpha" and spec.option("batch_norm")), (name, spec.label)
