@@ -28,6 +28,8 @@ FORMAT = 1
 STALE_SECONDS = 600.0
 """A claim of another machine counts as abandoned when it was not refreshed for this long."""
 
+GUARD = ".guard"
+
 Status: TypeAlias = Literal["done", "failed"]
 
 
@@ -144,7 +146,7 @@ class Store:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._claim_path(run_id)
-        with self._guard():
+        with guarded(self.folder / GUARD):
             if path.exists() and not self._abandoned(path):
                 return False
             # In this order: a runner writes the record before it frees the claim.
@@ -184,7 +186,7 @@ class Store:
 
     def _now(self) -> float:
         """The time by the clock that stamps the files of this folder: on a shared disk its server's, which may not be ours."""
-        guard = self.folder / ".guard"
+        guard = self.folder / GUARD
         try:
             guard.touch()
             return guard.stat().st_mtime
@@ -194,14 +196,16 @@ class Store:
     def _claim_path(self, run_id: str) -> Path:
         return self.folder / f"{run_id}.claim"
 
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[None]:
-        descriptor = os.open(self.folder / ".guard", os.O_CREAT | os.O_RDWR, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+
+@contextlib.contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """While the block runs, no other process is in such a block of this file; the system frees it when a process dies."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(path: Path, text: str) -> None:

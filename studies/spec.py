@@ -51,13 +51,13 @@ class RunSpec:
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits of the SHA-256 of the content; the name of the run's record."""
-        return _digest(self.content())
+        return digest(self.content())
 
     @property
     def arm(self) -> str:
         """Digest of the content without the seeds: the runs of one arm differ only in them."""
         content = self.content()
-        return _digest({key: value for key, value in content.items() if key not in ("seed", "split_seed")})
+        return digest({key: value for key, value in content.items() if key not in ("seed", "split_seed")})
 
     @property
     def root_seed(self) -> int:
@@ -101,6 +101,7 @@ def as_text(value: Scalar) -> str:
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def digest(content: Mapping[str, Any]) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of JSON values."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from statistics import fmean
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from studies.config import Arm, StudyConfig, nearest, validated
 from studies.plan import plan
-from studies.record import Store
+from studies.record import GUARD, Store, guarded
 from studies.runner import run_specs
-from studies.spec import Scalar
+from studies.spec import Scalar, digest
 
 if TYPE_CHECKING:
     import optuna
@@ -90,9 +90,7 @@ def load_search(name: str) -> Search:
     Raises:
         ValueError: the file is missing or something in it is wrong; names file and key.
     """
-    path = Path(name) if name.endswith(".toml") else Path(str(resources.files("studies") / "searches" / f"{name}.toml"))
-    if not path.is_file():
-        raise ValueError(f"A search is a TOML file, however there is no {path}.")
+    path = _find(name)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
         known = tuple(Search.__dataclass_fields__)
@@ -102,17 +100,40 @@ def load_search(name: str) -> Search:
         for key, kind in (("name", str), ("dataset", str), ("model", str), ("seeds", int)):
             if type(content.get(key, 1 if key == "seeds" else None)) is not kind:
                 raise ValueError(f"{key}: must be {kind.__name__}, however: {content.get(key)!r}")
-        sections = {
-            section: {key: _choice(value, f"{section}.{key}") for key, value in content.get(section, {}).items()}
-            for section in ("options", "training")
-        }
+        sections: dict[str, dict[str, Range | tuple[Scalar, ...] | Scalar]] = {}
+        for section in ("options", "training"):
+            table = content.get(section, {})
+            if not isinstance(table, dict):
+                raise ValueError(f"{section}: must be a table, however: {table!r}")
+            sections[section] = {key: _choice(value, f"{section}.{key}") for key, value in table.items()}
         search = Search(**{**content, **sections})
-        # The ends of every range, as a study: names and types are checked where those of a study are.
-        for end in ("low", "high"):
-            validated(_study(search, *_settings(search, lambda _, choice, end=end: _end(choice, end))))  # type: ignore[misc]
+        _check(search)
     except ValueError as error:
         raise ValueError(f"{path}: {str(error).rstrip('.')}.") from None
     return search
+
+
+def _find(name: str) -> Path:
+    folder = Path(str(resources.files("studies") / "searches"))
+    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    if not path.is_file():
+        names = ", ".join(sorted(found.stem for found in folder.glob("*.toml")))
+        raise ValueError(f"A search is one of {names} or the path of a .toml file, however: {name!r}.")
+    return path
+
+
+def _check(search: Search) -> None:
+    """Check names, types and values as those of a study are: at both ends of all ranges, and each value of each list."""
+    for end in (0, -1):
+        validated(_study(search, *_settings(search, lambda _, choice, end=end: _values(choice)[end])))  # type: ignore[misc]
+    for section, choices in (("options", search.options), ("training", search.training)):
+        for name, choice in choices.items():
+            for value in _values(choice)[1:-1]:
+
+                def pick(key: str, other: Any, here: str = f"{section}.{name}", value: Scalar = value) -> Scalar:
+                    return value if key == here else _values(other)[0]
+
+                validated(_study(search, *_settings(search, pick)))
 
 
 def tune(search: Search, *, trials: int, storage: Path, store: Store, threads: int = 1, progress: bool = True) -> Found:
@@ -137,14 +158,21 @@ def tune(search: Search, *, trials: int, storage: Path, store: Store, threads: i
         raise ValueError(f"A search has at least 1 trial, however: trials={trials}.")
     optuna.logging.set_verbosity(optuna.logging.INFO if progress else optuna.logging.WARNING)
     storage.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=f"{search.name}:{search.dataset}:{search.model}",
-        storage=f"sqlite:///{storage}",
-        load_if_exists=True,
-        direction="maximize",
-    )
+    with guarded(
+        storage.with_name(f".{storage.name}{GUARD}")
+    ):  # two calls that both find no file would both make the tables
+        study = optuna.create_study(
+            # A search that was changed is another one: its trials would not compare with those of before.
+            study_name=f"{search.name}:{search.dataset}:{search.model}:{digest(asdict(search))}",
+            storage=f"sqlite:///{storage}",
+            load_if_exists=True,
+            direction="maximize",
+        )
+    enough = optuna.study.MaxTrialsCallback(trials, states=(optuna.trial.TrialState.COMPLETE,))
 
     def objective(trial: optuna.Trial) -> float:
+        # Its own for each trial: neither a search that goes on nor one beside it draws the same settings again.
+        study.sampler = optuna.samplers.TPESampler(seed=derive(0, "tune", trial.number) % 2**32)
         config = _study(search, *_settings(search, lambda key, choice: _suggest(trial, key, choice)))
         scores = _scores(config, store, threads)
         if scores is None:
@@ -156,10 +184,7 @@ def tune(search: Search, *, trials: int, storage: Path, store: Store, threads: i
         return scores[OBJECTIVE]
 
     while (left := trials - len(_ended(study))) > 0:
-        begun = len(study.trials)
-        # A sampler that goes on where a killed search stopped must not draw the same settings again.
-        study.sampler = optuna.samplers.TPESampler(seed=derive(0, "tune", begun) % 2**32)
-        study.optimize(objective, n_trials=left)
+        study.optimize(objective, n_trials=left, callbacks=[enough])
         if not _ended(study):
             raise ValueError(
                 f"At least one trial must end well, however: all {len(study.trials)} failed; see the records."
@@ -215,10 +240,15 @@ def _suggest(trial: optuna.Trial, key: str, choice: Range | tuple[Scalar, ...] |
             return fixed
 
 
-def _end(choice: Any, end: str) -> Scalar:
-    if isinstance(choice, Range):
-        return choice.low if end == "low" else choice.high
-    return choice[0 if end == "low" else -1] if isinstance(choice, tuple) else choice
+def _values(choice: Any) -> tuple[Scalar, ...]:
+    """The values to check: a range stands for its ends."""
+    match choice:
+        case Range(low=low, high=high):
+            return low, high
+        case tuple():
+            return choice
+        case fixed:
+            return (fixed,)
 
 
 def _choice(value: Any, key: str) -> Range | tuple[Scalar, ...] | Scalar:
@@ -252,5 +282,13 @@ def _ended(study: optuna.Study) -> list[Any]:
 
 
 def with_dataset(search: Search, dataset: str | None) -> Search:
-    """The search on another data set, or itself for None."""
-    return search if dataset is None else replace(search, dataset=dataset)
+    """The search on another data set, or itself for None.
+
+    Raises:
+        ValueError: there is no such data set, or the search does not fit it.
+    """
+    if dataset is None:
+        return search
+    there = replace(search, dataset=dataset)
+    _check(there)
+    return there
