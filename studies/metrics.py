@@ -66,6 +66,11 @@ def compared_metrics(task: Task) -> tuple[str, ...]:
     return tuple(metric for metric, side in METRICS[task].items() if side is not None)
 
 
+def is_time(metric: str) -> bool:
+    """Whether it is a time, or a pace, which another run on the same machine changes."""
+    return metric.endswith(("_seconds", "_us", "_ms", "_per_second"))
+
+
 def higher_is_better(task: Task, metric: str) -> bool:
     """Whether a larger value is the better one.
 

@@ -6,7 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 
 from studies.config import Comparison, Correlate, Published, StudyConfig, known
-from studies.metrics import METRICS, compared_metrics
+from studies.metrics import METRICS, compared_metrics, is_time
 from studies.published import published_metrics, published_sources
 from studies.spec import RunSpec, as_text
 from studies.theory_columns import PREDICTORS
@@ -65,6 +65,11 @@ def _check_comparison(
         known(name, settings, f"{key}.apart_from")
     for metric in comparison.metrics:
         known(metric, compared_metrics(config.task), f"{key}.metrics")
+        if is_time(metric) and not config.one_at_a_time:
+            raise ValueError(
+                f"{key}.metrics: times are compared where runs do not share the machine, however: {metric!r} without "
+                f"one_at_a_time = true"
+            )
 
 
 def _check_correlate(config: StudyConfig, correlate: Correlate) -> None:

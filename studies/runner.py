@@ -49,7 +49,7 @@ def run_specs(
     """Do every run that the store has no record of, and wait for those that another runner is at.
 
     Args:
-        specs: the runs; the costly ones are started first.
+        specs: the runs; one at a time they are done repetition by repetition, else the costly ones are started first.
         store: where the records are.
         jobs: runs at a time.
         threads: threads per run.
@@ -77,7 +77,11 @@ def run_specs(
         if (record := known[id]) is None or (retry_failed and record.status == "failed")
     ]
     weights = {id: task_module(spec.task).relative_cost(spec) for id, spec in unique.items()}
-    waiting.sort(key=lambda spec: -weights[spec.id])
+    if jobs == 1:
+        # A repetition is a block: what slows the machine down for a while slows all arms of it, and pairs stay pairs.
+        waiting.sort(key=lambda spec: spec.seed)
+    else:
+        waiting.sort(key=lambda spec: -weights[spec.id])
     ours: set[str] = set()
     ran = 0
 

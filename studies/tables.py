@@ -10,7 +10,7 @@ import polars as pl
 from studies.collect import Collected
 from studies.config import StudyConfig
 from studies.metrics import higher_is_better
-from studies.statistics import PAIRS_FOR_A_VERDICT, sign_test
+from studies.statistics import CONFIDENCE, PAIRS_FOR_A_VERDICT, sign_test
 
 Row = dict[str, object]
 
@@ -189,7 +189,7 @@ def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
 
 
 def _correlations(correlations: pl.DataFrame) -> list[str]:
-    """Predictors by outcomes: ρ, with a star where its interval leaves out 0."""
+    """Predictors by outcomes: ρ, with a star where its interval leaves out 0 and it stands among so many others."""
     parts = []
     for (dataset,), group in correlations.group_by("dataset", maintain_order=True) if len(correlations) else ():
         outcomes = group["outcome"].unique(maintain_order=True).to_list()
@@ -203,7 +203,8 @@ def _correlations(correlations: pl.DataFrame) -> list[str]:
             *(Column(title=outcome.removesuffix("_mean"), show=_rho(outcome)) for outcome in outcomes),
         ]
         parts.append(
-            f"Spearman's rank correlation over the arms, {dataset} (* the 95 % bootstrap interval leaves out 0)\n"
+            f"Spearman's rank correlation over the arms, {dataset} "
+            f"(* the 95 % bootstrap interval leaves out 0, and p < 5 % by Holm over this table)\n"
             + text_table(rows, columns)
         )
     return parts
@@ -214,7 +215,8 @@ def _rho(outcome: str) -> Callable[[Row], str]:
         cell = row[outcome]
         if not isinstance(cell, dict) or cell["rho"] is None:
             return ""
-        return f"{cell['rho']:+.2f}{'*' if cell['low'] > 0 or cell['high'] < 0 else ' '}"
+        shown = (cell["low"] > 0 or cell["high"] < 0) and cell["p_holm"] < 1 - CONFIDENCE
+        return f"{cell['rho']:+.2f}{'*' if shown else ' '}"
 
     return show
 

@@ -169,6 +169,19 @@ def test_correlations_are_over_the_arms(store: Store, tmp_path: Path) -> None:
     assert smooth["n"].to_list() == [10, 10]
 
 
+def test_a_starred_correlation_stands_among_all_that_were_tried(store: Store, tmp_path: Path) -> None:
+    """Seventy intervals at 95 % leave out 0 a few times by chance alone."""
+    collected = collect(CONFIG, store, tmp_path)
+
+    def starred(p_holm: float) -> bool:
+        cell = {"rho": 0.6, "low": 0.1, "high": 0.8, "p": 0.01, "p_holm": p_holm, "p_bh": 0.03}
+        row = collected.correlations.row(0, named=True) | cell
+        return "+0.60*" in study_table(CONFIG, replace(collected, correlations=pl.DataFrame([row])))
+
+    assert starred(0.04)
+    assert not starred(0.06)
+
+
 def test_files_are_what_was_collected(store: Store, tmp_path: Path) -> None:
     collected = collect(CONFIG, store, tmp_path)
     names = {path.name for path in collected.paths}

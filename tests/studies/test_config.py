@@ -101,6 +101,7 @@ def test_the_grid_is_every_combination(tmp_path: Path) -> None:
         ("[training]", compare('option = "format"\nagainst = "T9"\napart_from = ["x"]'), "compare[0].apart_from: must be one of"),
         ("[training]", compare('option = "format"\nagainst = "T9"\nmetrics = ["auc"]'), "(did you mean 'test_auc'?)"),
         ("[training]", compare('option = "format"\nagainst = "T9"\nmetrics = ["jump_order"]'), "compare[0].metrics"),
+        ("[training]", compare('option = "deep"\nagainst = "false"\nmetrics = ["train_seconds"]'), "one_at_a_time = true"),
         ("[training]", correlate("theory_degre", "test_auc_mean"), "correlate.predictors: must be one of"),
         ("[training]", correlate("theory_format", "test_auc_mean"), "correlate.predictors: must be one of"),
         ("[training]", correlate("theory_degree", "test_auc"), "(did you mean 'test_auc_"),

@@ -121,6 +121,14 @@ def test_standing_counts_and_estimates(tmp_path: Path) -> None:
     assert now.seconds_left == pytest.approx(0.0)
 
 
+def test_one_at_a_time_a_repetition_is_a_block(tmp_path: Path) -> None:
+    """Times are compared in pairs of one seed, so what slows the machine down for a while must not meet one arm alone."""
+    execute = CountedRun(tmp_path / "log")
+    arms = [replace(spec, model=model) for model in ("a", "b") for spec in specs(3)]
+    run_specs(arms, Store(tmp_path / "store"), execute=execute, progress=False)
+    assert (tmp_path / "log").read_text().split() == ["0", "0", "1", "1", "2", "2"]
+
+
 def test_the_time_left_knows_data_sets_and_the_longest_run(tmp_path: Path) -> None:
     store, moons = Store(tmp_path), specs(2)
     circles = [replace(spec, dataset="circles") for spec in specs(3)]
