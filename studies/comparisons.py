@@ -11,9 +11,10 @@ One table row per pair, metric and data set:
 ``low high``                               95 % Student interval of it
 ``bootstrap_low bootstrap_high``           95 % percentile bootstrap interval of it
 ``p p_holm p_bh``                          paired t test; corrected over all pairs of the same comparison, metric and data set
-                                           with enough seeds for a verdict; empty for the others
+                                           with enough seeds for a verdict and no failed run; else empty
 ``verdict``                                ``better``, ``worse``, ``no difference shown`` (by Holm at 5 %),
-                                           ``too few seeds: no verdict`` (fewer than five pairs), ``no pairs``
+                                           ``too few seeds: no verdict`` (fewer than five pairs), ``runs failed: no verdict``
+                                           (of either arm; the rest is no fair sample), ``no pairs``
 =========================================  ================================================================================
 """
 
@@ -110,10 +111,12 @@ def _tested(
     for row in done.iter_rows(named=True):
         values.setdefault(row["arm"], {})[row["seed"], row["split_seed"]] = row[metric]
     differences = [_difference(values.get(pair.arm, {}), values.get(pair.against_arm, {})) for pair in pairs]
+    failing = set(runs.filter(pl.col("status") == "failed")["arm"])
+    failed = [bool({pair.arm, pair.against_arm} & failing) for pair in pairs]
     p_values = {
         index: difference.p
         for index, difference in enumerate(differences)
-        if difference and difference.p is not None and difference.n >= PAIRS_FOR_A_VERDICT
+        if difference and difference.p is not None and difference.n >= PAIRS_FOR_A_VERDICT and not failed[index]
     }
     by_holm = dict(zip(p_values, holm([*p_values.values()]), strict=True))
     by_bh = dict(zip(p_values, benjamini_hochberg([*p_values.values()]), strict=True))
@@ -136,7 +139,12 @@ def _tested(
             "p": difference.p if difference else None,
             "p_holm": by_holm.get(index),
             "p_bh": by_bh.get(index),
-            "verdict": verdict(difference, by_holm.get(index), higher_is_better=higher_is_better(task, metric)),
+            "verdict": verdict(
+                difference,
+                by_holm.get(index),
+                higher_is_better=higher_is_better(task, metric),
+                failed=failed[index],
+            ),
         }
         for index, (pair, difference) in enumerate(zip(pairs, differences, strict=True))
     ]

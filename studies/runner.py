@@ -62,12 +62,16 @@ def run_specs(
         poll_seconds: how often to look whether another runner has finished.
 
     Raises:
-        ValueError: jobs or threads below 1, or a damaged record.
+        ValueError: jobs or threads below 1, more than 1 at a time of runs that must be alone, or a damaged record.
         KeyboardInterrupt: passed on after the claims were freed; the records so far stay.
     """
     for name, value in (("jobs", jobs), ("threads", threads), ("together", together)):
         if value < 1:
             raise ValueError(f"A runner needs at least 1 of {name}, however: {name}={value}.")
+        if name != "threads" and value > 1 and any(spec.alone for spec in specs):
+            raise ValueError(
+                f"Runs whose time is measured have the machine to themselves, however: {name}={value}; leave {name} out."
+            )
     unique = {spec.id: spec for spec in specs}
     known = {id: store.read(id) for id in unique}
     attempts = {id: record.attempts if record else 0 for id, record in known.items()}

@@ -19,7 +19,9 @@ RESAMPLES = 10_000
 PAIRS_FOR_A_VERDICT = 5
 """Two or three differences that happen to be alike have a tiny standard deviation and, by it, a tiny p value."""
 
-Verdict: TypeAlias = Literal["better", "worse", "no difference shown", "too few seeds: no verdict", "no pairs"]
+Verdict: TypeAlias = Literal[
+    "better", "worse", "no difference shown", "too few seeds: no verdict", "runs failed: no verdict", "no pairs"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,17 +163,24 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def verdict(difference: PairedDifference | None, p_adjusted: float | None, *, higher_is_better: bool) -> Verdict:
+def verdict(
+    difference: PairedDifference | None, p_adjusted: float | None, *, higher_is_better: bool, failed: bool = False
+) -> Verdict:
     """What a comparison shows, at the level of 5 % after correction.
 
     Args:
         difference: of the one against the other; None where no run of both ended well.
         p_adjusted: its corrected p value; None where it was not tested.
         higher_is_better: whether a larger value is the better one.
+        failed: whether a run of either failed. The pairs that are left are chosen by their outcome then.
     """
     if difference is None:
         return "no pairs"
-    if difference.n < PAIRS_FOR_A_VERDICT or p_adjusted is None:
+    if difference.n < PAIRS_FOR_A_VERDICT:
+        return "too few seeds: no verdict"
+    if failed:
+        return "runs failed: no verdict"
+    if p_adjusted is None:
         return "too few seeds: no verdict"
     if p_adjusted >= 1 - CONFIDENCE:
         return "no difference shown"

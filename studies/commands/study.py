@@ -128,6 +128,11 @@ def run_study(
     from studies.termination import INTERRUPTED, TERMINATED, Terminated, terminated_like_ctrl_c
 
     opened = open_study(**which)
+    if opened.config.one_at_a_time and (jobs or together):
+        click.echo(
+            f"{opened.config.name} measures time, so its runs are done one at a time, whatever is asked.", err=True
+        )
+        jobs = together = None
     try:
         with terminated_like_ctrl_c():
             summary = run_specs(

@@ -127,6 +127,23 @@ def test_comparisons_are_paired_and_corrected(store: Store, tmp_path: Path) -> N
     assert against["n"].max() == 4, "LR has four runs"
 
 
+def test_an_arm_that_fails_at_times_does_not_win_by_the_rest(tmp_path: Path) -> None:
+    """Of eight seeds the one arm diverges in two: the six that are left were chosen by their outcome."""
+    config = replace(CONFIG, seeds=tuple(range(8)), compare=CONFIG.compare[:1], correlate=None)
+    store = Store(tmp_path / "records")
+    for spec in plan(config):
+        if (spec.label, spec.option("post_activation")) == ("T9", None) and spec.seed in (3, 4):
+            store.write(Record(spec=spec, status="failed", reason="FloatingPointError: planned"))
+        else:
+            auc = made_up_auc(spec.label, spec.option("post_activation"), spec.seed)
+            store.write(Record(spec=spec, status="done", metrics={"test_auc": auc}))
+    table = collect(config, store, tmp_path).comparisons
+    row = table.row(by_predicate=(pl.col("label") == "T9") & (pl.col("metric") == "test_auc"), named=True)
+    assert row["n"] == 6
+    assert row["p"] < 1e-3
+    assert (row["p_holm"], row["verdict"]) == (None, "runs failed: no verdict")
+
+
 def test_a_comparison_may_let_a_second_setting_differ(tmp_path: Path) -> None:
     """QNN-alpha with its BatchNorm in place of an MLP without: by ``deep``, apart from ``batch_norm``."""
     arms = (

@@ -189,6 +189,16 @@ def test_counts_below_one_are_mistakes(option: str) -> None:
     assert f"Invalid value for '{option}'" in result.output
 
 
+def test_runs_whose_time_is_measured_are_done_one_at_a_time(tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    config.write_text(STUDY.replace("seeds = 3", "seeds = 1\none_at_a_time = true"))
+    arguments = [str(config), "--results", str(tmp_path / "results"), "--quick"]
+    result = CliRunner().invoke(main, ["study", "run", *arguments, "--jobs", "2", "--together", "2"])
+    assert result.exit_code == 0, result.output
+    assert "tiny measures time, so its runs are done one at a time" in result.output
+    assert pl.read_csv(tmp_path / "results" / "quick" / "tiny.csv")["status"].to_list() == ["done"] * 3
+
+
 def test_the_studies_are_listed() -> None:
     output = CliRunner().invoke(main, ["study", "list"]).output
     for name in ("formats", "boundaries", "main", "ablation", "scalability"):

@@ -141,6 +141,13 @@ def test_the_time_left_knows_data_sets_and_the_longest_run(tmp_path: Path) -> No
     assert now.time_left(8) == pytest.approx(100), "no number of workers makes one run shorter"
 
 
+@pytest.mark.parametrize("name", ["jobs", "together"])
+def test_runs_that_are_timed_stay_alone_whatever_is_asked(tmp_path: Path, name: str) -> None:
+    timed = [replace(spec, alone=True) for spec in specs(2)]
+    with pytest.raises(ValueError, match=f"have the machine to themselves, however: {name}=2"):
+        run_specs(timed, Store(tmp_path), progress=False, **{name: 2})  # type: ignore[arg-type]
+
+
 def test_jobs_and_threads_are_positive(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="however: jobs=0"):
         run_specs(specs(1), Store(tmp_path), jobs=0)
