@@ -283,8 +283,9 @@ def validated(config: StudyConfig) -> StudyConfig:
         training = module.training_parameters()
         check_settings(config.training, training, "training")
         check_settings(config.quick.training, training, "quick.training")
+        datasets = tuple(dict.fromkeys((*module.dataset_names(), *config.datasets)))
         for dataset, override in config.overrides.items():
-            known(dataset, module.dataset_names(), "overrides")
+            known(dataset, datasets, "overrides")
             check_settings(override.training, training, f"overrides.{dataset}.training")
             options = {key: value for arm in config.arms for key, value in module.option_parameters(arm.model).items()}
             check_settings(override.options, options, f"overrides.{dataset}.options")
@@ -295,7 +296,7 @@ def validated(config: StudyConfig) -> StudyConfig:
                 known(dataset, config.datasets, f"{key}.datasets")
             check_settings(arm.options, module.option_parameters(arm.model), f"{key}.options")
             for dataset, there in arm.options_on.items():
-                known(dataset, module.dataset_names(), f"{key}.options_on")
+                known(dataset, datasets, f"{key}.options_on")
                 check_settings(there, module.option_parameters(arm.model), f"{key}.options_on.{dataset}")
             check_settings(arm.training, training, f"{key}.training")
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,23 @@ def test_a_model_that_cannot_be_built_is_named(
     with pytest.raises(ValueError, match=r"tiny\.toml: arms\[0\]: ") as caught:
         load_config(written(tmp_path, head + options))
     assert complaint in str(caught.value)
+
+
+def test_ones_own_data_have_overrides_too(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text((resources.files("qnn_models.data") / "schemas" / "ml-100k.toml").read_text())
+    text = f"""
+name = "tiny"
+title = "Tiny"
+task = "train"
+datasets = ["{own}"]
+overrides."{own}".training.batch_size = 64
+[[arms]]
+model = "fm"
+options_on."{own}".embedding_dim = 3
+"""
+    (spec,) = plan(load_config(written(tmp_path, text)))
+    assert (dict(spec.training)["batch_size"], spec.option("embedding_dim")) == (64, 3)
 
 
 def test_an_impossible_width_is_named(tmp_path: Path) -> None:
