@@ -215,19 +215,16 @@ def _serve(layer: QuadraticLayer, weights: WeightType) -> ServedGate:
     heads = 1 + max((node.index for node in nodes if isinstance(node, Slice)), default=0)
     rows = next(node.rows for node in nodes if isinstance(node, RowSum))
     suffixes = [""] if heads == 1 else [f"_{h + 1}" for h in range(heads)]
-    blocks, biases = [], []
-    for index, suffix in enumerate(suffixes):
-        weight, bias = layer.get_parameter(f"W{suffix}").detach(), layer.get_parameter(f"b{suffix}").detach()
-        norm = getattr(layer, f"norm_{index}", None)
-        if norm is not None:
-            matrix, vector = fold_norm(norm, weight.flatten(0, 1), bias.flatten(), *running_moments(norm))
-            weight, bias = matrix.view_as(weight), vector.view_as(bias)
-        blocks.append(weight)
-        biases.append(bias)
+    # Row-major: row m holds the blocks of all heads.
+    weight = torch.cat([layer.get_parameter(f"W{suffix}").detach() for suffix in suffixes], dim=1).flatten(0, 1)
+    bias = torch.cat([layer.get_parameter(f"b{suffix}").detach() for suffix in suffixes], dim=1).flatten()
+    norm = getattr(layer, "norm_0", None)
+    if norm is not None:
+        weight, bias = fold_norm(norm, weight, bias, *running_moments(norm))
     order = next((b for name, b in layer.named_buffers() if name.startswith("head_major")), None)
     return ServedGate(
-        torch.cat(blocks, dim=1).flatten(0, 1),  # row-major: row m holds the blocks of all heads
-        torch.cat(biases, dim=1).flatten(),
+        weight,
+        bias,
         rows=rows,
         order=None if order is None or any(isinstance(n, HeadMajor) and n.heads == 1 for n in nodes) else order,
         weights=weights,

@@ -278,6 +278,9 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
             if build.mid_dropout and not post:
                 node = build.graph.call_module(_declare_dropout(build), (node,))
             return _Value(node, by_row=value.by_row)
+        case Concat(parts=parts) if rows is None and (heads := _aligned_heads(build.expr, parts)) is not None:
+            gate = _row_gate(build, heads.projected, visit(heads.projected[0].of), heads.rows, shared)
+            return _Value(call(torch.mul, visit(heads.factor).node, gate.node), by_row=False)
         case Concat(parts=parts):
             values = visit_all(parts)
             nodes = [value.node for value in values]
@@ -285,9 +288,8 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
                 nodes = [call("expand", node, -1, rows, -1) for node in nodes]
             return _Value(call(torch.cat, nodes, dim=-1), by_row=values[0].by_row)
         case RowSum(rows=count, of=Activation(kind="relu", of=Affine(bias=True) as projected)) if rows is None:
-            argument = visit(projected.of)
-            if not argument.by_row and len(_siblings(build.expr, projected, count)) == 1:
-                return _row_gate(build, projected, argument, count, shared)
+            if _siblings(build.expr, projected, count) == [projected]:
+                return _row_gate(build, [projected], visit(projected.of), count, shared)
             return _Value(call("sum", _visit(build, expr.of, count, shared).node, 1), by_row=False)
         case RowSum(rows=count, of=of):
             value = _visit(build, of, count, shared)
@@ -338,15 +340,52 @@ def _affine(build: _Builder, expr: Affine, value: _Value, rows: int | None, shar
     return build.known[expr, rows]
 
 
-def _row_gate(build: _Builder, projected: Affine, argument: _Value, rows: int, shared: dict[str, fx.Node]) -> _Value:
-    """``Σ_m relu(W_m v + b_m)`` as the one fused operation of `gate`."""
+def _row_gate(
+    build: _Builder, projected: list[Affine], argument: _Value, rows: int, shared: dict[str, fx.Node]
+) -> _Value:
+    """``Σ_m relu(W_m v + b_m)`` as the one fused operation of `gate`; the maps of several heads are stacked within each row."""
     norm = dropout = None
     if build.mid_norm:
-        norm = build.graph.get_attr(_declare_norm(build, build.size(projected) * rows))
+        norm = build.graph.get_attr(_declare_norm(build, sum(map(build.size, projected)) * rows))
     if build.mid_dropout:
         dropout = build.graph.get_attr(_declare_dropout(build))
-    weights = shared[projected.name], shared[bias_name(projected.name)]
-    return _Value(build.call(row_gate, argument.node, *weights, norm, dropout), by_row=False)
+    weights = [shared[affine.name] for affine in projected]
+    biases = [shared[bias_name(affine.name)] for affine in projected]
+    if len(projected) > 1:
+        weights, biases = [build.call(torch.cat, weights, 1)], [build.call(torch.cat, biases, 1)]
+    return _Value(build.call(row_gate, argument.node, *weights, *biases, norm, dropout), by_row=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heads:
+    """``factor ⊙ concat_h(Σ_m relu(W_hm u + b_hm))``: heads that gate the blocks of one factor in order."""
+
+    factor: Expr
+    rows: int
+    projected: list[Affine]
+
+
+def _aligned_heads(root: Expr, parts: tuple[Expr, ...]) -> _Heads | None:
+    """The same as ``concat_h(factor^h ⊙ Σ_m relu(W_hm u + b_hm))``, if that is what the parts are."""
+    factors: list[Expr] = []
+    counts: list[int] = []
+    projected: list[Affine] = []
+    for position, part in enumerate(parts):
+        match part:
+            case Product(
+                factors=(
+                    Slice(index=index, blocks=blocks, of=factor),
+                    RowSum(rows=rows, of=Activation(kind="relu", of=Affine(bias=True) as affine)),
+                )
+            ) if (index, blocks) == (position, len(parts)):
+                factors.append(factor)
+                counts.append(rows)
+                projected.append(affine)
+            case _:
+                return None
+    if len({*factors}) > 1 or len({*counts}) > 1 or _siblings(root, projected[0], counts[0]) != projected:
+        return None
+    return _Heads(factors[0], counts[0], projected)
 
 
 def _siblings(root: Expr, expr: Affine, rows: int | None) -> list[Affine]:
