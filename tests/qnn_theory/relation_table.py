@@ -9,6 +9,8 @@ T26 x_i (relu(l) + relu(l')) + x_i | QNN-alpha the same with four rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 EQUIVALENT = (("T2", "T6"), ("T9", "T22", "CrossNetV2", "T17-paper"), ("T10", "T17"))
 
 COVERS = {
@@ -35,7 +37,7 @@ COVERS = {
 """Smaller format -> the next larger ones; one member for each class of equivalent formats."""
 
 
-def contained_in(ids: list[str]) -> dict[str, set[str]]:
+def contained_in(ids: Sequence[str]) -> dict[str, set[str]]:
     """For each id the other ids whose formats contain it."""
     representative = {id: group[0] for group in EQUIVALENT for id in group}
 

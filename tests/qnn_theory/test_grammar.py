@@ -39,15 +39,14 @@ from qnn_theory.formats import Format, qnn_alpha, with_mid_activation, with_post
 from qnn_theory.latex import to_latex
 from qnn_theory.rewrite import factor_row_sums, replace
 from qnn_theory.widths import check_dim, divisor, head_major_order, parameters, width
+from tests.qnn_theory.paper_ids import PAPER
 
 HALF = Fraction(1, 2)
 
 
 def test_the_registry_holds_the_papers_list_in_order() -> None:
     """Formats of one's own may stand anywhere between."""
-    named = ["Linear", "CrossNetV2", "QNN-alpha", "QNN-alpha-released", "T17-paper", "T18-paper"]
-    paper = [f"T{n}" for n in range(1, 31)] + named
-    assert [format.id for format in qt.formats() if format.id in paper] == paper
+    assert tuple(format.id for format in qt.formats() if format.id in PAPER) == PAPER
 
 
 def test_operators_build_the_papers_formulas() -> None:
