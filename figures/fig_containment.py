@@ -37,6 +37,7 @@ _MARGIN_IN = 0.06
 _HEAD_IN = 0.95
 _FOOT_IN = 0.8
 _LINE_LETTERS = 14
+_NAMED_PAIRS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +109,21 @@ def draw(results: Results) -> Figure:
     axes.text(
         _MARGIN_IN,
         height - _MARGIN_IN,
-        f"A line: the lower format's functions are all functions of the upper.\nNumbers: test AUC (%), {source}.",
+        f"A line: the lower format's functions are all functions of the upper.\nNumbers: test AUC (%), {source}."
+        + _undecided(order.open),
         va="top",
         fontsize=7,
     )
     return figure
+
+
+def _undecided(pairs: Sequence[tuple[str, str]]) -> str:
+    """A line about pairs without a line that might have one; there are none among the paper's formats."""
+    if not pairs:
+        return ""
+    named = ", ".join(f"{printed(lower)} in {printed(upper)}" for lower, upper in pairs[:_NAMED_PAIRS])
+    more = f" and {len(pairs) - _NAMED_PAIRS} more" if len(pairs) > _NAMED_PAIRS else ""
+    return f"\nNot decided: {named}{more}."
 
 
 def _fitted(widths: Sequence[float], edges: Sequence[tuple[int, int]]) -> Placed:
@@ -233,9 +244,9 @@ def _draw_node(axes: Axes, node: _Node, centre: tuple[float, float], colours: _C
 FIGURE = FigureSpec(
     name="containment",
     caption=(
-        "Containment of the function classes of one layer, every pair proved by a parameter map or a separation. Formats in one "
-        "box express the same functions. Colour and numbers: test AUC without post-activation, ours and published, averaged "
-        "over the formats of a box."
+        "Containment of the function classes of one layer, every pair proved by a parameter map or a separation unless it is "
+        "named as not decided. Formats in one box express the same functions. Colour and numbers: test AUC without "
+        "post-activation, ours and published, averaged over the formats of a box."
     ),
     draw=draw,
 )

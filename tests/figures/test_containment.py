@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,17 @@ def test_the_whole_registry_fits_the_page(results_folder: Path) -> None:
         drawn = figure.get_tightbbox()
     assert drawn.x0 >= 0
     assert drawn.x1 <= TWO_COLUMNS_IN
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, ""), (2, "Not decided: T1 in T8, T2 in T8."), (6, "T4 in T8 and 2 more.")]
+)
+def test_pairs_that_are_not_decided_are_named(
+    small_order: ContainmentOrder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, count: int, said: str
+) -> None:
+    order = replace(small_order, open=tuple((f"T{number + 1}", "T8") for number in range(count)))
+    monkeypatch.setattr(fig_containment, "containment_order", lambda: order)
+    with paper_style():
+        texts = [text.get_text() for text in fig_containment.draw(Results(tmp_path)).axes[0].texts]
+    assert any(said in text for text in texts)
+    assert any("Not decided" in text for text in texts) == bool(count)
