@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +11,8 @@ from dataclasses import dataclass
 from studies.record import Record, Store
 from studies.spec import RunSpec
 from studies.tasks import task_module
+
+TICK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +105,10 @@ class Bar:
         """Say what is being waited for."""
         self._note = text
         self._show()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Draw it again: time has passed."""
         self._bar.refresh()
 
     def close(self) -> None:
@@ -117,9 +125,22 @@ class Bar:
 def progress_bar(weights: Mapping[str, float], *, done: Collection[str], shown: bool) -> Iterator[Bar]:
     """A `Bar` that is closed at the end."""
     bar = Bar(weights, done=done, shown=shown)
+    stop = threading.Event()
+
+    def tick() -> None:
+        while not stop.wait(TICK_SECONDS):
+            bar.refresh()
+
+    # A run may take minutes; on a terminal the clock goes on meanwhile. In a log file each tick would be a line.
+    thread = threading.Thread(target=tick, name="progress", daemon=True)
+    if shown and sys.stderr.isatty():
+        thread.start()
     try:
         yield bar
     finally:
+        stop.set()
+        if thread.is_alive():
+            thread.join()
         bar.close()
 
 
