@@ -71,9 +71,9 @@ class QuadraticLayer(nn.Module):
             )
         self._options = {
             "mid_norm": gate_norm,
-            "mid_dropout": gate_dropout > 0,
+            "mid_dropout": gate_dropout != 0,
             "post_norm": post_norm,
-            "dropout": dropout > 0,
+            "dropout": dropout != 0,
         }
         self._lower()
         for name, order in self._lowered.orders.items():

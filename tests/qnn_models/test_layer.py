@@ -192,6 +192,23 @@ def test_copies_are_independent(make) -> None:
     assert not torch.equal(twin(x), before)
 
 
+@pytest.mark.parametrize("options", [{"dropout": -0.1}, {"dropout": 1.0}, {"gate_dropout": -0.1}, {"gate_dropout": 2}])
+def test_a_drop_probability_is_one(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"in \[0, 1\), however: p="):
+        QuadraticLayer("QNN-alpha", dim=4, **options)
+
+
+def test_heads_cost_what_one_does() -> None:
+    """Aligned heads are one gate over all channels: the same operation, one BatchNorm, one stream of masks."""
+    layers = [
+        QuadraticLayer(qnn_alpha(rows=2, heads=heads), dim=8, gate_norm=True, gate_dropout=0.1, dropout=0.1, seed=0)
+        for heads in (1, 2, 4)
+    ]
+    assert [layer.source_code.count("gated_layer(") for layer in layers] == [1, 1, 1]
+    assert [layer.norm_0.num_features for layer in layers] == [16, 16, 16]
+    assert all(not hasattr(layer, "norm_1") for layer in layers)
+
+
 def test_wrong_input_is_rejected_before_any_computation() -> None:
     with pytest.raises(KeyError, match="nearest is 'T9'"):
         QuadraticLayer("T99", dim=4)
