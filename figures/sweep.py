@@ -14,6 +14,10 @@ from figures.results import Results, published
 from figures.seeds import ours_title, over_seeds
 from figures.style import LINES, MARKERS, OURS, PALETTE, PUBLISHED, new_figure
 
+_APART = 0.02
+# The lines of a panel of ours; the colour of published numbers stays theirs.
+_GROUPS = tuple(colour for colour in PALETTE if colour != PUBLISHED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
@@ -134,15 +138,19 @@ def _panel(axes: Axes, marks: pl.DataFrame, sweep: Sweep, *, colour: str) -> Non
         axes.margins(x=0.12)
         return
     groups = marks[sweep.group].unique(maintain_order=True).to_list() if sweep.group in marks.columns else [None]
+    reach = max(marks["value"]) - min(marks["value"])
     for number, group in enumerate(groups):
         part = (marks if group is None else marks.filter(pl.col(sweep.group) == group)).sort("value")
+        apart = (
+            _APART * reach * (number - (len(groups) - 1) / 2)
+        )  # so that intervals at one value do not hide each other
         axes.errorbar(
-            part["value"],
+            part["value"] + apart,
             part["mean"],
             yerr=part["half"] if part["half"].null_count() < len(part) else None,
             marker=MARKERS[number],
             linestyle=LINES[number],
-            color=colour if group is None else PALETTE[number],
+            color=colour if group is None else _GROUPS[number],
             elinewidth=0.7,
             label=None if group is None else printed(str(group)),
         )
