@@ -227,14 +227,16 @@ def with_changes(
     config: StudyConfig,
     *,
     seeds: int | None = None,
+    splits: Splits | None = None,
     dataset: str | None = None,
     training: Mapping[str, Scalar] | None = None,
 ) -> StudyConfig:
-    """The study with other seeds, on another data set, or with other settings of the training.
+    """The study with other seeds or splits, on another data set, or with other settings of the training.
 
     Args:
         config: the study.
         seeds: number of repetitions; they are numbered from the study's first seed on, so more seeds reuse the runs of fewer.
+        splits: whether all seeds share one split of the data.
         dataset: name of the data set that replaces the study's.
         training: settings that replace the study's.
 
@@ -245,6 +247,8 @@ def with_changes(
         if seeds < 1:
             raise ValueError(f"A study has at least 1 seed, however: seeds={seeds}.")
         config = replace(config, seeds=tuple(range(config.seeds[0], config.seeds[0] + seeds)))
+    if splits is not None:
+        config = replace(config, splits=splits)
     if dataset is not None:
         config = replace(config, datasets=(dataset,), arms=tuple(replace(arm, datasets=()) for arm in config.arms))
     if training:

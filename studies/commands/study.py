@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from studies.config import StudyConfig
+    from studies.config import Splits, StudyConfig
     from studies.record import Store
     from studies.spec import RunSpec
 
@@ -36,7 +36,14 @@ class Study:
 
 
 def open_study(
-    config: str, *, store: Path | None, results: Path, quick: bool, seeds: int | None, dataset: str | None
+    config: str,
+    *,
+    store: Path | None,
+    results: Path,
+    quick: bool,
+    seeds: int | None,
+    splits: Splits | None,
+    dataset: str | None,
 ) -> Study:
     """Read a study and find its place. Quick runs live in a folder of their own, ``RESULTS/quick``."""
     from studies.config import load_config, with_changes
@@ -44,8 +51,8 @@ def open_study(
     from studies.record import Store
 
     declared = load_config(config)
-    if seeds is not None or dataset is not None:
-        declared = with_changes(declared, seeds=seeds, dataset=dataset)
+    if (seeds, splits, dataset) != (None, None, None):
+        declared = with_changes(declared, seeds=seeds, splits=splits, dataset=dataset)
     folder = results / "quick" if quick else results
     return Study(
         config=declared,
@@ -62,6 +69,11 @@ def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("config"),
         click.option("--dataset", help="Run it on this data set instead: a name, or a TOML schema of your own files."),
         click.option("--seeds", type=int, help="Number of repetitions, instead of the study's own."),
+        click.option(
+            "--splits", type=click.Choice(["one", "per-seed"]),
+            help="One split of the data for all repetitions, or another one for each; all models of one repetition see the "
+            "same. [default: the study's own]",
+        ),
         click.option("--quick", is_flag=True, help="The shortened study; its results are kept apart, in RESULTS/quick."),
         click.option("--store", type=click.Path(path_type=Path), help="Folder of the records. [default: RESULTS/records]"),
         click.option(

@@ -204,6 +204,8 @@ def test_other_seeds_and_data_sets(tmp_path: Path) -> None:
     more = with_changes(config, seeds=5, dataset="circles")
     assert {spec.seed for spec in plan(more)} == set(range(5))
     assert {spec.dataset for spec in plan(more)} == {"circles"}
+    assert {spec.split_seed for spec in plan(more)} == {0}
+    assert len({spec.split_seed for spec in plan(with_changes(more, splits="per-seed"))}) == 5
     with pytest.raises(ValueError, match="at least 1 seed"):
         with_changes(config, seeds=0)
     with pytest.raises(ValueError, match="datasets"):
