@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -15,9 +16,11 @@ from figures.names import printed
 from figures.outliers import floor_of
 from figures.results import Results
 from figures.seeds import ours_title
-from figures.style import BLUE, LIGHT_GREY, VERMILION, new_figure
+from figures.style import LIGHT_GREY, PLAIN, POST_ACTIVATED, WHOLE_MODEL, new_figure
 
-_STYLES = (("o", BLUE, BLUE, 0.16), ("D", VERMILION, "white", -0.16))
+_STYLES = (("o", PLAIN, PLAIN, 0.16), ("D", POST_ACTIVATED, "white", -0.16))
+_WHOLE_STYLE = ("s", WHOLE_MODEL, WHOLE_MODEL, 0.0)
+_TITLES = ("no post-activation", "ReLU after each layer", "QNN-α and baselines")
 
 
 def draw(results: Results) -> Figure:
@@ -34,24 +37,24 @@ def draw(results: Results) -> Figure:
     grid = list(figure.subplots(lines, 2, squeeze=False).flat)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
+    # A DNN has its ReLUs without a choice of them, and is no format without post-activation.
+    whole = set(ours.filter(pl.col("format").is_null())["label"])
     for axes, (title, frame) in zip(grid, panels, strict=False):
-        _dumbbells(axes, frame)
+        _dumbbells(axes, frame, whole)
         axes.set_title(title)
         axes.set_xlabel("test AUC (%)")
     figure.legend(
         handles=[
             Line2D([], [], marker=marker, linestyle="", color=colour, markerfacecolor=face, label=label)
-            for (marker, colour, face, _), label in zip(
-                _STYLES, ("no post-activation", "ReLU after each layer"), strict=True
-            )
+            for (marker, colour, face, _), label in zip((*_STYLES, _WHOLE_STYLE), _TITLES, strict=True)
         ],
         loc="outside upper center",
-        ncols=2,
+        ncols=3,
     )
     return figure
 
 
-def _dumbbells(axes: Axes, frame: pl.DataFrame) -> None:
+def _dumbbells(axes: Axes, frame: pl.DataFrame, whole: Collection[str]) -> None:
     order = (
         frame.with_columns(plain=pl.col("post_activation") == "none")
         .sort("label", "plain", descending=[False, True])
@@ -68,7 +71,8 @@ def _dumbbells(axes: Axes, frame: pl.DataFrame) -> None:
         shown = [max(mark["mean"], left) for mark in pair if mark is not None]
         axes.plot([min(shown), max(shown)], [y, y], color=LIGHT_GREY, linewidth=1.6, zorder=1)
         paired = all(mark is not None and mark["half"] is not None for mark in pair)
-        for mark, (marker, colour, face, shift) in zip(pair, _STYLES, strict=True):
+        styles = (_WHOLE_STYLE, _WHOLE_STYLE) if label in whole else _STYLES
+        for mark, (marker, colour, face, shift) in zip(pair, styles, strict=True):
             if mark is None:
                 continue
             # Intervals that lie on each other hide each other, so the two of a pair are drawn a little apart.
@@ -107,7 +111,8 @@ def _dumbbells(axes: Axes, frame: pl.DataFrame) -> None:
 FIGURE = FigureSpec(
     name="formats",
     caption=(
-        "Test AUC of each neuron format with and without post-activation, sorted. Left: our runs. Right: the published "
+        "Test AUC of each neuron format with and without post-activation, sorted; of QNN-α and the baselines, which have no such "
+        "choice, as they are. Left: our runs. Right: the published "
         "Criteo runs, one each; values left of the axis are written at its edge. The panels have axes of their own."
     ),
     draw=draw,

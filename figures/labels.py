@@ -29,7 +29,7 @@ def place_labels(
     ys: Sequence[float],
     *,
     avoid: Sequence[tuple[float, float]] = (),
-    avoid_line: Sequence[tuple[float, float]] = (),
+    avoid_lines: Sequence[Sequence[tuple[float, float]]] = (),
     **text_options: Any,
 ) -> None:
     """Write each text near its point where it fits, nearest first, with a thin leader line when it has to go far.
@@ -43,7 +43,7 @@ def place_labels(
         xs: data coordinates.
         ys: data coordinates.
         avoid: further points, in data coordinates, that no label may cover.
-        avoid_line: corners of a line, in data coordinates, that no label should cross.
+        avoid_lines: corners of lines, in data coordinates, that no label should cross.
         text_options: passed on to the texts, for instance ``fontsize``.
     """
     figure = axes.get_figure(root=True)
@@ -54,7 +54,8 @@ def place_labels(
     frame = np.array(axes.get_window_extent().extents)
     points = axes.transData.transform([*zip(xs, ys, strict=True), *avoid])
     obstacles = _boxes(points, np.full(2, 2 * _POINT_RADIUS_PT * pixels))
-    dots = _dots_along(axes.transData.transform(avoid_line) if avoid_line else (), step=2 * pixels)
+    lines = [_dots_along(axes.transData.transform(line), step=2 * pixels) for line in avoid_lines if line]
+    dots = np.vstack(lines) if lines else np.empty((0, 2))
     taken = np.empty((0, 4))
     for text, x, y, point in zip(texts, xs, ys, points, strict=False):
         label = axes.annotate(

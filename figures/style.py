@@ -38,6 +38,10 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, 
 
 OURS = BLUE
 PUBLISHED = VERMILION
+# Panels of both sources tell post-activations apart by these, so that no colour means two things.
+PLAIN = BLACK
+POST_ACTIVATED = PURPLE
+WHOLE_MODEL = GREEN
 
 SEQUENTIAL = "cividis"
 DIVERGING = "PuOr"
