@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from figures.contract import FigureSpec
 from figures.names import printed
 from figures.results import Results, published
+from figures.seeds import seeds_text
 from figures.style import BLACK, BLUE, VERMILION, new_figure
 
 _PROBABILITY = LinearSegmentedColormap.from_list("two classes", [BLUE, "#FFFFFF", VERMILION])
@@ -40,11 +41,12 @@ def draw(results: Results) -> Figure:
             measured = runs.filter(here)
             accuracy = _accuracy_text(measured["test_accuracy"].to_numpy(), paper.get((dataset, model)))
             # Rounding may leave a zero with a sign.
-            order = round(float(measured["jump_order"].to_numpy().mean()), 2) + 0.0
-            axes.set_xlabel(f"{accuracy}\ngradient order {order:.2f}", fontsize=6.5, labelpad=2)
+            order = f"{round(float(measured['jump_order'].to_numpy().mean()), 2) + 0.0:.2f}".replace("-", "−")
+            axes.set_xlabel(f"{accuracy}\ngradient order {order}", fontsize=6.5, labelpad=2)
             if number == 0:
                 axes.set_title(printed(model))
-        row[0].set_ylabel(printed(dataset))
+        seeds = runs.filter(pl.col("dataset") == dataset)["seed"].n_unique()
+        row[0].set_ylabel(f"{printed(dataset)}\n{seeds_text([seeds])}")
     return figure
 
 

@@ -11,7 +11,7 @@ _SWEEP = Sweep(study="heads", setting="heads", title="heads H", group="head_layo
 _LATENCY = Metric(
     ours="latency_us",
     published="latency_ms_per_100_samples",
-    title="latency (µs)",
+    title="latency, 1 row (µs)",
     published_title="ms / 100 samples",
 )
 

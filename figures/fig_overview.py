@@ -17,6 +17,7 @@ from figures.contract import FigureSpec
 from figures.format_scores import measured_formats, published_formats
 from figures.names import printed
 from figures.results import Results
+from figures.seeds import seeds_text
 from figures.style import SEQUENTIAL, new_figure, text_on
 from figures.theory import DIM, theory_table
 
@@ -58,8 +59,8 @@ def _theory_columns(theory: pl.DataFrame) -> list[_Column]:
         column("parameters", theory["parameters"].to_list()),
         column("effective\ndimension", theory["dimension"].to_list()),
         column("redundant\n(%)", (100 * theory["redundant"] / theory["parameters"]).to_list()),
-        column("class", theory["smooth"].to_list(), _class),
-        column("class,\nReLU after", theory["smooth_relu"].to_list(), _class),
+        column("smoothness", theory["smooth"].to_list(), _class),
+        column("smoothness,\nReLU after", theory["smooth_relu"].to_list(), _class),
     ]
 
 
@@ -73,8 +74,8 @@ def _score_columns(results: Results, ids: Sequence[str]) -> list[_Column]:
         runs = results.runs("formats")
         name = printed(runs["dataset"][0])
         scores = measured_formats(runs.filter(pl.col("dataset") == runs["dataset"][0]))
-        columns += _auc_columns(scores, ids, f"{name},\nours")
-    return columns + _auc_columns(published_formats(), ids, "Criteo,\npublished")
+        columns += _auc_columns(scores, ids, f"ours,\n{name},\n{seeds_text(scores['n'].to_list())}")
+    return columns + _auc_columns(published_formats(), ids, "published,\nCriteo,\none run")
 
 
 def _auc_columns(scores: pl.DataFrame, ids: Sequence[str], title: str) -> list[_Column]:
@@ -113,8 +114,9 @@ def _draw_cells(axes: Axes, columns: Sequence[_Column]) -> None:
 FIGURE = FigureSpec(
     name="overview",
     caption=(
-        f"One layer of each format at d = {DIM} (theory, generic parameters) beside test AUC in percent. A cell's colour is its "
-        "rank within its column, dark for the smallest; empty where there is no number."
+        f"One layer of each format at d = {DIM} (theory, generic parameters) beside the mean test AUC in percent. A cell's "
+        "colour is its rank within its column, dark for the smallest; empty where there is no number. The AUC of QNN-α is "
+        "that of the whole model, which was trained with the self-ensemble loss."
     ),
     draw=draw,
 )

@@ -31,17 +31,18 @@ _DEPTHS = (1, 2)
 
 
 def draw(results: Results) -> Figure:
-    """Shares of the parameters, a bar for each format; formats without redundancy at either depth are named below."""
+    """Shares of the parameters, a bar for each format that has any at either depth."""
     shares = {depth: {format.id: _shares(format.id, depth) for format in formats()} for depth in _DEPTHS}
     shown = [format.id for format in formats() if any(shares[depth][format.id] for depth in _DEPTHS)]
     figure = new_figure(height_in=1.0 + 0.135 * len(shown))
-    panels = figure.subplots(1, len(_DEPTHS), sharey=True)
+    panels = figure.subplots(1, len(_DEPTHS), sharex=True, sharey=True)
     for axes, depth in zip(panels, _DEPTHS, strict=True):
         _bars(axes, [shares[depth][id] for id in shown])
         axes.set_title(("one layer", "two layers")[depth - 1])
         axes.set_xlabel(f"redundant parameters (%), d = {DIM}")
     panels[0].set_yticks(range(len(shown)), [printed(id) for id in shown])
     panels[0].set_ylim(len(shown) - 0.4, -0.6)
+    panels[0].set_xlim(0, 5 + 1.08 * max(sum(shares[depth][id].values()) for depth in _DEPTHS for id in shown))
     used = [kind for kind in _KINDS if any(kind in share for depth in _DEPTHS for share in shares[depth].values())]
     figure.legend(
         handles=[
@@ -75,7 +76,6 @@ def _bars(axes: Axes, shares: list[dict[str, float]]) -> None:
         axes.annotate(
             f"{left:.0f}", (left, y), xytext=(2, 0), textcoords="offset points", va="center", fontsize=6, color=GREY
         )
-    axes.set_xlim(0, 5 + 1.08 * max(sum(share.values()) for share in shares))
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
 

@@ -7,7 +7,9 @@ from figures.results import Results
 from figures.sweep import AUC, LOGLOSS, Metric, Sweep, draw_sweep, published_sweep
 
 _SWEEP = Sweep(study="rows", setting="rows", title="rows M")
-_LATENCY = Metric(ours="latency_us", published="latency_ms", title="latency (µs)", published_title="latency (ms)")
+_LATENCY = Metric(
+    ours="latency_us", published="latency_ms", title="latency, 1 row (µs)", published_title="latency (ms)"
+)
 
 
 def draw(results: Results) -> Figure:

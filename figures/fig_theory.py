@@ -167,7 +167,8 @@ FIGURE = FigureSpec(
     caption=(
         "What the theory says of the formats against what was measured of them, without post-activation. Above: rank "
         "correlations over the formats; these are few and related, so an interval that covers 0 shows nothing, and none of it "
-        "shows a cause. Below: the AUCs themselves. Effective dimension, redundancy and rank are of one layer at d = 8."
+        "shows a cause. Below: the AUCs themselves. Effective dimension, redundancy and rank are of one layer at d = 8; degree, "
+        "monomials and parameters are those of our networks, in which T1, T2 and T6 work on a narrower projection of the input."
     ),
     draw=draw,
     studies=("theory",),

@@ -120,8 +120,12 @@ def _formats_note(scores: _Scores) -> str:
     return (
         f"Theory of one layer at d = {DIM}, computed for generic parameters: monomials of the expanded feature space, largest "
         "rank of an output's quadratic form, parameters, effective dimension (how many directions of the parameters change the "
-        "function), smoothness class. "
-        + (f"Measured: {scores.title}. " if scores.title else f"Not measured yet: {scores.missing} ")
+        "function), redundant parameters (the others), smoothness class. "
+        + (
+            f"Measured: {scores.title}; QNN-α is the whole model, trained with the self-ensemble loss. "
+            if scores.title
+            else f"Not measured yet: {scores.missing} "
+        )
         + "Published: Criteo, one run each (li2025qnn). A click on a title sorts; a click on a format opens its card."
     )
 
@@ -135,7 +139,7 @@ def _formats(scores: _Scores) -> str:
             HtmlColumn,
             ("degree", "monomials", "rank", "parameters", "dimension", "redundant", "class", "class, ReLU after"),
         ),
-        *map(HtmlColumn, ("log loss", "training s", "latency µs")),
+        *map(HtmlColumn, ("log loss", "training s", "latency µs, 1 row")),
     ]
     rows = [_format_row(theory, scores) for theory in theory_table().iter_rows(named=True)]
     order = {row.id: _auc(scores, row.id.removeprefix("format-")) for row in rows}

@@ -31,15 +31,29 @@ def over_seeds(runs: pl.DataFrame, *, by: Sequence[str], value: str) -> pl.DataF
     return pl.DataFrame(rows, schema={**{key: runs.schema[key] for key in by}, **measured}, orient="row")
 
 
-def ours_title(runs: pl.DataFrame, counts: Sequence[int], *, separator: str = ", ") -> str:
-    """What stands above a panel of our runs of one data set: where from, how many seeds, and whether cut short."""
+def ours_title(runs: pl.DataFrame, counts: Sequence[int], *, separator: str = ", ", intervals: bool = True) -> str:
+    """What stands above a panel of our runs of one data set: where from, how many seeds, and whether cut short.
+
+    Args:
+        runs: the runs of the panel.
+        counts: seeds behind each mark.
+        separator: what stands before the number of seeds.
+        intervals: whether the panel shows intervals; without them the title speaks of means.
+    """
     quick = ", shortened runs" if runs["quick"].any() else ""
-    return f"ours, {printed(runs['dataset'][0])}{quick}{separator}{count_text(counts)}"
+    return f"ours, {printed(runs['dataset'][0])}{quick}{separator}{count_text(counts, intervals=intervals)}"
 
 
-def count_text(counts: Sequence[int]) -> str:
-    """How many seeds stand behind a picture: ``1 seed``, ``5 seeds, 95 % intervals`` or ``3-5 seeds, ...``."""
+def count_text(counts: Sequence[int], *, intervals: bool = True) -> str:
+    """How many seeds stand behind a picture: ``1 seed``, ``5 seeds, 95 % intervals`` or, without them, ``mean of 5 seeds``."""
+    if max(counts) == 1:
+        return "1 seed"
+    return f"{seeds_text(counts)}, 95 % intervals" if intervals else f"mean of {seeds_text(counts)}"
+
+
+def seeds_text(counts: Sequence[int]) -> str:
+    """How many seeds: ``1 seed``, ``5 seeds`` or ``3–5 seeds``."""
     low, high = min(counts), max(counts)
     if high == 1:
         return "1 seed"
-    return f"{low} seeds, 95 % intervals" if low == high else f"{low}–{high} seeds, 95 % intervals"
+    return f"{low} seeds" if low == high else f"{low}–{high} seeds"

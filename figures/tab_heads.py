@@ -10,7 +10,7 @@ _CAPTION = (
 )
 _PARAMETERS = Measure(title="parameters", metric="parameters", digits=0)
 _LATENCY = Measure(
-    title="latency (µs)",
+    title="latency, 1 row (µs)",
     metric="latency_us",
     published="latency_ms_per_100_samples",
     digits=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
 from figures.build import build, discover, drawn, select
 from figures.commands import figures as figures_command
 from figures.contract import FigureSpec, TableSpec
+from figures.labels import place_labels
 from figures.results import Results, published
-from figures.style import ONE_COLUMN_IN, PNG_DPI, TWO_COLUMNS_IN, paper_style, save
+from figures.style import ONE_COLUMN_IN, OURS, PNG_DPI, PUBLISHED, TWO_COLUMNS_IN, new_figure, paper_style, save
 from tests.figures.conftest import QUICK_FIGURES, TABLES
 
 FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec)]
@@ -89,6 +92,65 @@ def test_another_input_gives_other_bytes(results_folder: Path, built: Path, tmp_
     (changed / "depth.csv").write_text(text.replace(",0.86", ",0.87"))
     build(["depth"], results=changed, out=tmp_path / "out")
     assert (tmp_path / "out" / "depth.pdf").read_bytes() != (built / "depth.pdf").read_bytes()
+
+
+def _drawn(name: str, folder: Path) -> Figure:
+    (spec,) = (spec for spec in FIGURES if spec.name == name)
+    with paper_style():
+        return drawn(spec, Results(folder))
+
+
+@pytest.mark.parametrize("name", ["formats", "pareto"])
+def test_post_activations_have_not_the_colours_of_ours_and_published(name: str, results_folder: Path) -> None:
+    figure = _drawn(name, results_folder)
+    colours = {to_hex(line.get_color()).upper() for axes in figure.axes for line in axes.lines}
+    assert len(colours) >= 3
+    assert not colours & {OURS, PUBLISHED}
+
+
+def test_models_that_hold_their_own_activations_are_not_drawn_as_formats_without_one(results_folder: Path) -> None:
+    ours, _ = _drawn("formats", results_folder).axes
+    heights = {
+        label.get_text(): float(tick) for tick, label in zip(ours.get_yticks(), ours.get_yticklabels(), strict=True)
+    }
+    marks = {
+        (line.get_marker(), round(float(line.get_ydata()[0]))) for line in ours.lines if line.get_marker() in "osD"
+    }
+    assert {marker for marker, y in marks if y == heights["DNN"]} == {"s"}
+    assert {marker for marker, y in marks if y == heights["T9"]} == {"o", "D"}
+
+
+def test_panels_of_redundancy_share_their_scale(results_folder: Path) -> None:
+    one, two = _drawn("redundancy", results_folder).axes
+    assert one.get_xlim() == two.get_xlim()
+
+
+def test_boundaries_say_how_many_seeds_and_set_minus_signs(results_folder: Path, tmp_path: Path) -> None:
+    for path in results_folder.glob("boundaries*.csv"):
+        (tmp_path / path.name).write_text(path.read_text().replace(",0.97,", ",-0.03,"))
+    panels = _drawn("boundaries", tmp_path).axes
+    assert {axes.get_ylabel() for axes in panels} == {"two moons\n3 seeds", "circles\n3 seeds", ""}
+    assert all("gradient order −0.03" in axes.get_xlabel() for axes in panels)
+
+
+def test_column_titles_of_the_overview_stand_apart(results_folder: Path) -> None:
+    (axes,) = _drawn("overview", results_folder).axes
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert "3 seeds" in axes.get_xticklabels()[-3].get_text()
+
+
+def test_labels_keep_off_lines() -> None:
+    with paper_style():
+        figure = new_figure(height_in=3)
+        axes = figure.subplots()
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        interval = [(0.5, 0.2), (0.5, 0.8)]
+        place_labels(axes, ["a label"], [0.5], [0.5], avoid_lines=[[(0.1, 0.1), (0.2, 0.1)], interval])
+        (label,) = axes.texts
+        box = label.get_window_extent()
+        x, _ = axes.transData.transform((0.5, 0.5))
+    assert not box.x0 <= x <= box.x1
 
 
 @pytest.mark.parametrize("spec", TABLES, ids=lambda spec: spec.name)

@@ -82,6 +82,9 @@ def test_boxes_name_every_class_and_stay_apart(
     page = figure.bbox
     assert all(page.x0 <= box.x0 and box.x1 <= page.x1 and page.y0 <= box.y0 and box.y1 <= page.y1 for box in boxes)
     assert ("ours" in written) == measured
+    # A box has room for a mean and none for an interval.
+    assert ("mean of 3 seeds" in written) == measured
+    assert "intervals" not in written
 
 
 @pytest.mark.slow
