@@ -179,6 +179,7 @@ def text(report: dict[str, Any]) -> str:
         f"{report['model']} on {report['dataset']}: {report['rows']} rows of {report['split']}, "
         f"sets of up to {report['order']} fields",
         f"{report['reading']}: {_MEANING[report['reading']]}",
+        "in units of the logit: strength is the root mean square of a contribution over the rows, mean its mean",
         "",
         f"{'fields':<{width}}  strength      mean",
         *(f"{name:<{width}}  {strength:8.4f}  {mean:+8.4f}" for name, strength, mean in listed),

@@ -95,7 +95,11 @@ def test_everything_is_on_the_page(read: _Reader, page_file: Path) -> None:
     assert all(read.alternatives)
     text = page_file.read_text(encoding="utf-8")
     assert "run `qnn study run depth` &lt;first&gt;" in text
-    assert "0123456789ab" in text  # the commit of the runs
+    for study in ("formats", "depth", "boundaries"):
+        assert (
+            f"<dt>study {study}</dt><dd>commit 0123456789ab; torch 2.13.0; processor A processor; threads 1</dd>"
+            in text
+        )
 
 
 def test_page_without_any_result_still_tells_the_theory(tmp_path: Path) -> None:
