@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from figures.contract import FigureSpec
 from figures.results import Results
-from figures.style import BLUE, GREY, VERMILION, new_figure
+from figures.style import BLACK, GREY, OURS, new_figure
 
 _AXES = {
     "fields": "fields f",
@@ -58,8 +58,8 @@ def draw(results: Results) -> Figure:
         axes.set_ylabel(_TITLES[metric], labelpad=1)
     figure.legend(
         handles=[
-            Line2D([], [], marker="o", linestyle="", color=BLUE, markersize=2.5, label="runs"),
-            Line2D([], [], color=VERMILION, label="fit, with its exponent and 95 % interval"),
+            Line2D([], [], marker="o", linestyle="", color=OURS, markersize=2.5, label="runs"),
+            Line2D([], [], color=BLACK, label="fit, with its exponent and 95 % interval"),
             Line2D([], [], color=GREY, linestyle="--", label="exponent of the formula"),
         ],
         loc="outside upper center",
@@ -72,11 +72,11 @@ def _panel(axes: Axes, points: pl.DataFrame, fit: Mapping[str, Any] | None) -> N
     x, y = points["x"].to_numpy().astype(float), points["y"].to_numpy().astype(float)
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.plot(x, y, linestyle="", marker="o", color=BLUE, markersize=2.5, zorder=3)
+    axes.plot(x, y, linestyle="", marker="o", color=OURS, markersize=2.5, zorder=3)
     values = np.unique(x)
     if fit is not None:
         middles = np.array([np.median(y[x == value]) for value in values])
-        for exponent, colour, line in ((fit["theory_exponent"], GREY, "--"), (fit["exponent"], VERMILION, "-")):
+        for exponent, colour, line in ((fit["theory_exponent"], GREY, "--"), (fit["exponent"], BLACK, "-")):
             if exponent is not None:
                 # Least squares in logarithms passes through the mean of the logarithms; so does the formula's line here.
                 height = np.exp(np.log(middles).mean() + exponent * (np.log(values) - np.log(values).mean()))
@@ -120,8 +120,8 @@ def _short(value: float) -> str:
 FIGURE = FigureSpec(
     name="scalability",
     caption=(
-        "QNN-α in training: time and peak memory along each axis, all other sizes fixed. Exponents are slopes of least squares "
-        "in logarithms, of the measurements and of the formulas that count operations and bytes at the same sizes."
+        "QNN-α in training: time and peak memory along each axis, all other sizes fixed; one dot a run. Exponents are slopes of least "
+        "squares in logarithms, of the measurements and of the formulas that count operations and bytes at the same sizes."
     ),
     draw=draw,
     studies=("scalability",),

@@ -100,6 +100,11 @@ def _drawn(name: str, folder: Path) -> Figure:
         return drawn(spec, Results(folder))
 
 
+def test_fits_have_not_the_colour_of_published_numbers(results_folder: Path) -> None:
+    lines = [line for axes in _drawn("scalability", results_folder).axes for line in axes.lines]
+    assert PUBLISHED not in {to_hex(line.get_color()).upper() for line in lines}
+
+
 @pytest.mark.parametrize("name", ["formats", "pareto"])
 def test_post_activations_have_not_the_colours_of_ours_and_published(name: str, results_folder: Path) -> None:
     figure = _drawn(name, results_folder)
