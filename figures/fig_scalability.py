@@ -120,8 +120,8 @@ def _short(value: float) -> str:
 FIGURE = FigureSpec(
     name="scalability",
     caption=(
-        "QNN-α in training: time and peak memory along each axis, all other sizes fixed; one dot a run. Exponents are slopes of least "
-        "squares in logarithms, of the measurements and of the formulas that count operations and bytes at the same sizes."
+        "QNN-α in training: time and peak memory along each axis, all other sizes fixed; one dot a run. Exponents are slopes of "
+        "least squares in logarithms, of the measurements and of the formulas that count operations and bytes at the same sizes."
     ),
     draw=draw,
     studies=("scalability",),
