@@ -10,7 +10,9 @@ from qnn_theory.tables import latex_escape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatexTable:
-    r"""A table whose cells are LaTeX already (`latex_escape` makes them so); needs ``\usepackage{booktabs}``.
+    r"""A table whose cells are LaTeX already (`latex_escape` makes them so); needs ``\usepackage{booktabs,graphicx}``.
+
+    A table that is wider than the page is scaled down to it; others keep their size.
 
     Attributes:
         caption: caption, plain text.
@@ -48,6 +50,7 @@ class LatexTable:
             rf"\caption{{{latex_escape(self.caption)}}}",
             rf"\label{{tab:{self.label}}}",
             r"\small",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{@{{}}{self.columns}@{{}}}}",
             r"\toprule",
         ]
@@ -55,7 +58,7 @@ class LatexTable:
             lines += self._group_lines()
         lines += [_line(self.header), r"\midrule"]
         lines += [_line(row) if row else r"\midrule" for row in self.rows]
-        lines += [r"\bottomrule", r"\end{tabular}", rf"\end{{{environment}}}"]
+        lines += [r"\bottomrule", r"\end{tabular}}", rf"\end{{{environment}}}"]
         return "\n".join(lines) + "\n"
 
     def _group_lines(self) -> list[str]:

@@ -27,10 +27,17 @@ from qnn_theory import Format, get_format
 from qnn_theory.claims import Claim, claims
 from qnn_theory.report import format_card
 from qnn_theory.text import to_text
+from studies.comparisons import verdict_tallies
+from studies.config import load_config, study_names
 from studies.environment import environment
 from studies.record import write_whole
 
 _NOTHING = HtmlCell("–", None)
+_VERDICTS = ("better", "worse", "no difference shown")
+_VERDICTS_NOTE = (
+    "Each row counts the arms of a study by how they compare with one other: paired runs on the same seeds and splits, paired t "
+    "test, Holm's correction over the row, 5 %. Fewer than five pairs, or a failed run, give no verdict."
+)
 _ENVIRONMENT = ("commit", "torch", "processor", "threads")
 
 
@@ -81,6 +88,8 @@ def page(results: Results, built: Sequence[Built]) -> str:
         formats_note=html.escape(_formats_note(scores)),
         formats=_formats(scores),
         cards="\n".join(_card(get_format(id)) for id in theory_table()["id"]),
+        verdicts_note=html.escape(_VERDICTS_NOTE),
+        verdicts=_verdicts(results),
         figures=_figures(built),
         claims=_claims(claims()),
         environment=_environment(results),
@@ -225,6 +234,40 @@ def _figure(item: Built, caption: str) -> str:
             f'style="max-width:{share * 72:.0f}rem" loading="lazy"></div>'
         )
     return f'<figure id="figure-{item.name}">{content}<figcaption>{caption}</figcaption></figure>'
+
+
+def _verdicts(results: Results) -> str:
+    """One row for each comparison of a study that was collected: how its pairs fell."""
+    rows = []
+    for study in study_names():
+        if not results.has(study, "comparisons"):
+            continue
+        config = load_config(study)
+        for number, tally in enumerate(verdict_tallies(config.task, results.table(study, "comparisons"))):
+            shown = {verdict: tally.verdicts.get(verdict, 0) for verdict in _VERDICTS}
+            counts = [*shown.values(), sum(tally.verdicts.values()) - sum(shown.values())]
+            ahead = f"{tally.ahead} of {tally.pairs}"
+            if tally.sign_test_p is not None:
+                ahead += f", sign test p = {tally.sign_test_p:.2g}"
+            texts = (config.title, printed(tally.dataset), tally.metric, tally.against)
+            rows.append(
+                HtmlRow(
+                    id=f"verdict-{study}-{number}",
+                    cells=(
+                        *(HtmlCell(html.escape(text), text) for text in texts),
+                        *(HtmlCell(str(count), count) for count in counts),
+                        HtmlCell(ahead, tally.ahead / tally.pairs if tally.pairs else None),
+                    ),
+                )
+            )
+    if not rows:
+        return '<p class="soft">No study with comparisons was collected yet: `qnn study run ablation` is one.</p>'
+    columns = [
+        HtmlColumn("study", "prose"),
+        *(HtmlColumn(title, "text") for title in ("data", "metric", "against")),
+        *map(HtmlColumn, (*_VERDICTS, "no verdict", "ahead on average")),
+    ]
+    return html_table(columns, rows, label="Verdicts of the comparisons")
 
 
 def _claims(listed: Sequence[Claim]) -> str:

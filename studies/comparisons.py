@@ -20,7 +20,7 @@ One table row per pair, metric and data set:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ from studies.statistics import (
     benjamini_hochberg,
     holm,
     paired_difference,
+    sign_test,
     verdict,
 )
 
@@ -47,6 +48,54 @@ class _Pair:
     against_value: str
     arm: str
     against_arm: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictTally:
+    """How the pairs of one comparison fell, by one metric on one data set.
+
+    Attributes:
+        dataset: the data set.
+        metric: what was compared.
+        against: the arm, or ``setting=value``, that the others were compared with.
+        verdicts: verdict -> number of pairs, the most frequent first.
+        pairs: pairs with a difference.
+        ahead: how many of them are better on average, shown or not.
+        sign_test_p: two-sided p value of so many, where every pair has a reference of its own, so that the pairs are separate
+            trials; None elsewhere and for one seed.
+    """
+
+    dataset: str
+    metric: str
+    against: str
+    verdicts: Mapping[str, int]
+    pairs: int
+    ahead: int
+    sign_test_p: float | None
+
+
+def verdict_tallies(task: Task, comparisons: pl.DataFrame) -> list[VerdictTally]:
+    """One tally per comparison, data set and metric of a `comparisons_table`."""
+    if comparisons.is_empty():
+        return []
+    tallies = []
+    for _, group in comparisons.group_by("comparison", "dataset", "metric", maintain_order=True):
+        first = group.row(0, named=True)
+        better = 1 if higher_is_better(task, first["metric"]) else -1
+        differences = group["mean_difference"].drop_nulls().to_list()
+        separate = max(group["n"]) > 1 and group["against_arm"].n_unique() == len(group) > 1
+        tallies.append(
+            VerdictTally(
+                dataset=first["dataset"],
+                metric=first["metric"],
+                against=f"{first['option']}={first['against_value']}" if first["option"] else first["against_label"],
+                verdicts=dict(group["verdict"].value_counts(sort=True).iter_rows()),
+                pairs=len(differences),
+                ahead=sum(better * difference > 0 for difference in differences),
+                sign_test_p=sign_test(differences) if separate else None,
+            )
+        )
+    return tallies
 
 
 def comparisons_table(config: StudyConfig, runs: pl.DataFrame) -> pl.DataFrame:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from studies.collect import Collected
+from studies.comparisons import verdict_tallies
 from studies.config import StudyConfig
-from studies.metrics import higher_is_better
-from studies.statistics import CONFIDENCE, PAIRS_FOR_A_VERDICT, sign_test
+from studies.statistics import CONFIDENCE, PAIRS_FOR_A_VERDICT
 
 Row = dict[str, object]
 
@@ -163,29 +163,15 @@ def _published_dataset(summary: pl.DataFrame) -> str:
 
 
 def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
-    """One line per comparison, data set and metric: how many pairs fell how.
-
-    Where every pair has a reference of its own, so that the pairs are separate trials, the sign test over them is added.
-    """
-    if comparisons.is_empty():
-        return []
+    """One line per comparison, data set and metric: how many pairs fell how."""
     lines = []
-    for _, group in comparisons.group_by("comparison", "dataset", "metric", maintain_order=True):
-        first = group.row(0, named=True)
-        against = f"{first['option']}={first['against_value']}" if first["option"] else str(first["against_label"])
-        counts = group["verdict"].value_counts(sort=True)
-        shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.iter_rows())
-        line = f"{first['dataset']}, {first['metric']}, against {against} (paired, Holm at 5 %): {shown}."
-        differences = group["mean_difference"].drop_nulls().to_list()
-        if max(group["n"].to_list()) > 1 and group["against_arm"].n_unique() == len(group) > 1:
-            ahead = sum(
-                (difference > 0) == higher_is_better(config.task, first["metric"])
-                for difference in differences
-                if difference
-            )
-            line += f" Ahead on average in {ahead} of {len(differences)}, sign test p = {sign_test(differences):.3g}."
+    for tally in verdict_tallies(config.task, comparisons):
+        shown = ", ".join(f"{count} {verdict}" for verdict, count in tally.verdicts.items())
+        line = f"{tally.dataset}, {tally.metric}, against {tally.against} (paired, Holm at 5 %): {shown}."
+        if tally.sign_test_p is not None:
+            line += f" Ahead on average in {tally.ahead} of {tally.pairs}, sign test p = {tally.sign_test_p:.3g}."
         lines.append(line)
-    return ["\n".join(lines)]
+    return ["\n".join(lines)] if lines else []
 
 
 def _correlations(correlations: pl.DataFrame) -> list[str]:

@@ -88,6 +88,7 @@ def _measured(spec: RunSpec, generator: np.random.Generator) -> dict[str, Any]:
             "train_seconds": 10 + noise(0, 0.1),
             "epoch_seconds": 1 + noise(0, 0.01),
             "latency_us": 100 + noise(0, 3),
+            "latency_100_us": 300 + noise(0, 3),
             "inference_us": 2 + noise(0, 0.1),
             "parameters": 60_000.0 + 1_000 * (int(spec.arm, 16) % 50),
             "embedding_parameters": 50_000.0,

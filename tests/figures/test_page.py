@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
@@ -21,6 +22,7 @@ from figures.page import page
 from figures.results import Results
 from qnn_theory.relations import containment_order
 from tests.figures.browser import Page, open_browser, why_not
+from tests.figures.synthetic import write_study
 
 PHONE, DESK = (390, 844), (1280, 900)
 needs_browser = pytest.mark.skipif(bool(why_not()), reason=why_not() or "a browser is there")
@@ -91,6 +93,7 @@ def test_everything_is_on_the_page(read: _Reader, page_file: Path) -> None:
     assert {f"card-{format.id}" for format in qt.formats()} <= ids
     assert {f"claim-{claim.id}" for claim in qt.claims()} <= ids
     assert {f"figure-{spec.name}" for spec in discover() if isinstance(spec, FigureSpec)} <= ids
+    assert {"verdict-formats-0", "verdict-formats-1", "verdict-ablation-0", "verdict-heads-0"} <= ids
     assert len(read.alternatives) > 8
     assert all(read.alternatives)
     text = page_file.read_text(encoding="utf-8")
@@ -107,6 +110,25 @@ def test_page_without_any_result_still_tells_the_theory(tmp_path: Path) -> None:
     assert "nothing was measured yet" in text
     assert "qnn study run formats" in text
     assert 'id="format-T9"' in text
+    assert "No study with comparisons was collected yet" in text
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_verdicts_are_counted_as_collected(seeds: int, tmp_path: Path) -> None:
+    """Three seeds give no verdict; with five, what was collected is what the page counts."""
+    write_study(tmp_path, "ablation", seeds=seeds)
+    table = Results(tmp_path).table("ablation", "comparisons").filter(pl.col("metric") == "test_auc")
+    shown = [(table["verdict"] == verdict).sum() for verdict in ("better", "worse", "no difference shown")]
+    cells = re.findall(r"<td[^>]*>(.*?)</td>", _verdict_row(page(Results(tmp_path), ()), "ablation"))
+    assert cells[:4] == ["Ablation of QNN-alpha (table 4)", "ML-100K", "test_auc", "QNN-alpha"]
+    assert cells[4:8] == [str(count) for count in (*shown, len(table) - sum(shown))]
+    assert (sum(shown) == 0) == (seeds == 3)
+
+
+def _verdict_row(text: str, study: str) -> str:
+    found = re.search(rf'<tr id="verdict-{study}-0".*?</tr>', text, re.DOTALL)
+    assert found
+    return found[0]
 
 
 def test_command_builds_figures_and_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
