@@ -36,7 +36,8 @@ _NOTHING = HtmlCell("–", None)
 _VERDICTS = ("better", "worse", "no difference shown")
 _VERDICTS_NOTE = (
     "Each row counts the arms of a study by how they compare with one other: paired runs on the same seeds and splits, paired t "
-    "test, Holm's correction over the row, 5 %. Fewer than five pairs, or a failed run, give no verdict."
+    "test, Holm's correction over the row, 5 %. Fewer than five pairs, or a failed run, give no verdict. The sign test asks "
+    "whether one side is ahead too often, where every arm has a reference of its own."
 )
 _ENVIRONMENT = ("commit", "torch", "processor", "threads")
 
@@ -246,26 +247,24 @@ def _verdicts(results: Results) -> str:
         for number, tally in enumerate(verdict_tallies(config.task, results.table(study, "comparisons"))):
             shown = {verdict: tally.verdicts.get(verdict, 0) for verdict in _VERDICTS}
             counts = [*shown.values(), sum(tally.verdicts.values()) - sum(shown.values())]
-            ahead = f"{tally.ahead} of {tally.pairs}"
-            if tally.sign_test_p is not None:
-                ahead += f", sign test p = {tally.sign_test_p:.2g}"
-            texts = (config.title, printed(tally.dataset), tally.metric, tally.against)
+            texts = (study, printed(tally.dataset), tally.metric, tally.against)
+            p = tally.sign_test_p
             rows.append(
                 HtmlRow(
                     id=f"verdict-{study}-{number}",
                     cells=(
                         *(HtmlCell(html.escape(text), text) for text in texts),
                         *(HtmlCell(str(count), count) for count in counts),
-                        HtmlCell(ahead, tally.ahead / tally.pairs if tally.pairs else None),
+                        HtmlCell(f"{tally.ahead} of {tally.pairs}", tally.ahead / tally.pairs if tally.pairs else None),
+                        _NOTHING if p is None else HtmlCell(f"{p:.2g}", p),
                     ),
                 )
             )
     if not rows:
         return '<p class="soft">No study with comparisons was collected yet: `qnn study run ablation` is one.</p>'
     columns = [
-        HtmlColumn("study", "prose"),
-        *(HtmlColumn(title, "text") for title in ("data", "metric", "against")),
-        *map(HtmlColumn, (*_VERDICTS, "no verdict", "ahead on average")),
+        *(HtmlColumn(title, "text") for title in ("study", "data", "metric", "against")),
+        *map(HtmlColumn, (*_VERDICTS, "no verdict", "ahead on average", "sign test p")),
     ]
     return html_table(columns, rows, label="Verdicts of the comparisons")
 

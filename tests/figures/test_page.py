@@ -120,7 +120,7 @@ def test_verdicts_are_counted_as_collected(seeds: int, tmp_path: Path) -> None:
     table = Results(tmp_path).table("ablation", "comparisons").filter(pl.col("metric") == "test_auc")
     shown = [(table["verdict"] == verdict).sum() for verdict in ("better", "worse", "no difference shown")]
     cells = re.findall(r"<td[^>]*>(.*?)</td>", _verdict_row(page(Results(tmp_path), ()), "ablation"))
-    assert cells[:4] == ["Ablation of QNN-alpha (table 4)", "ML-100K", "test_auc", "QNN-alpha"]
+    assert cells[:4] == ["ablation", "ML-100K", "test_auc", "QNN-alpha"]
     assert cells[4:8] == [str(count) for count in (*shown, len(table) - sum(shown))]
     assert (sum(shown) == 0) == (seeds == 3)
 
