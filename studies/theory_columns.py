@@ -5,7 +5,8 @@
 ``theory_dim``                            width d of the layers
 ``theory_support``                        monomials of one layer at this d (with an activation: where all gates are active)
 ``theory_degree``                         degree of the whole stack in its input
-``theory_support_stack_d8``               monomials of the whole stack at d = 8, where stacks of all formats can be compared
+``theory_support_stack_d8``               monomials of the whole stack at d = 8, where stacks of all formats can be compared;
+                                          empty for a degree above 64, whose count takes minutes
 ``theory_layer_parameters``               parameters of one layer at this d
 ``theory_effective_d8``                   effective dimension of one layer at d = 8
 ``theory_redundant_share_d8``             redundant directions of one layer at d = 8, as a share of its parameters
@@ -26,7 +27,7 @@ from qnn_theory.closed_forms import dimension_formula
 from qnn_theory.cost import D, cost
 from qnn_theory.dimension import effective_dimension
 from qnn_theory.expr import Activation
-from qnn_theory.feature_space import FeatureSpace, feature_space
+from qnn_theory.feature_space import feature_space
 from qnn_theory.formats import Format
 from qnn_theory.quadratic_form import quadratic_forms
 from qnn_theory.smoothness import ANALYTIC, smoothness
@@ -35,6 +36,9 @@ from studies.spec import RunSpec
 from studies.tasks import task_module
 
 STACK_DIM = 8
+LARGEST_DEGREE = 64
+"""Of a stack whose monomials are counted at `STACK_DIM`: eight quadratic layers have degree 256 and take minutes."""
+_DEGREE_DIM = 2
 PREDICTORS = (
     "theory_dim",
     "theory_support",
@@ -66,13 +70,14 @@ def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], 
     layer = _where_defined(lambda: effective_dimension(format, dim=STACK_DIM))
     forms = _where_defined(lambda: quadratic_forms(format, dim=STACK_DIM))
     piece = _active_piece(format)
-    support, stack = _where_defined(lambda: dimension_formula(piece)), _stack(piece, layers)
+    support = _where_defined(lambda: dimension_formula(piece))
+    degree, stack_support = _stack(piece, layers)
     return (
         ("theory_format", format.id),
         ("theory_dim", dim),
         ("theory_support", int(support.subs(D, dim)) if support is not None else None),
-        ("theory_degree", stack.degree if stack else None),
-        ("theory_support_stack_d8", stack.dimension if stack else None),
+        ("theory_degree", degree),
+        ("theory_support_stack_d8", stack_support),
         ("theory_layer_parameters", int(cost(format).parameters.subs(D, dim))),
         ("theory_effective_d8", layer.dimension if layer else None),
         ("theory_redundant_share_d8", layer.redundant / layer.parameters if layer else None),
@@ -82,9 +87,12 @@ def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], 
 
 
 @cache
-def _stack(piece: Format, layers: int) -> FeatureSpace | None:
-    """The feature space of a stack; post-activations share their piece's."""
-    return _where_defined(lambda: feature_space(piece, dim=STACK_DIM, depth=layers))
+def _stack(piece: Format, layers: int) -> tuple[int | None, int | None]:
+    """Degree and monomials of a stack; post-activations share their piece's. The degree is the same at every width."""
+    degree = _where_defined(lambda: feature_space(piece, dim=_DEGREE_DIM, depth=layers).degree)
+    if degree is None or degree > LARGEST_DEGREE:
+        return degree, None
+    return degree, _where_defined(lambda: feature_space(piece, dim=STACK_DIM, depth=layers).dimension)
 
 
 def _active_piece(format: Format) -> Format:
