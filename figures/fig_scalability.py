@@ -121,7 +121,8 @@ FIGURE = FigureSpec(
     name="scalability",
     caption=(
         "QNN-α in training: time and peak memory along each axis, all other sizes fixed; one dot a run. Exponents are slopes of "
-        "least squares in logarithms, of the measurements and of the formulas that count operations and bytes at the same sizes."
+        "least squares in logarithms, of the measurements and of the formulas that count operations and bytes at the same sizes. "
+        "What a process takes at any size, its libraries above all, flattens the slopes of memory."
     ),
     draw=draw,
     studies=("scalability",),
