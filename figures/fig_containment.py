@@ -152,9 +152,8 @@ def _ours(results: Results) -> tuple[Mapping[str, float], str]:
     runs = results.runs("formats")
     runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
     measured = measured_formats(runs)
-    return _plain(
-        measured
-    ), f"{ours_title(runs, measured['n'].to_list(), intervals=False)} (published, Criteo, one run each)"
+    source = ours_title(runs, measured["n"].to_list(), intervals=False)
+    return _plain(measured), f"{source} (published, Criteo, one run each)"
 
 
 def _plain(scores: pl.DataFrame) -> dict[str, float]:

@@ -141,9 +141,8 @@ def _panel(axes: Axes, marks: pl.DataFrame, sweep: Sweep, *, colour: str) -> Non
     reach = max(marks["value"]) - min(marks["value"])
     for number, group in enumerate(groups):
         part = (marks if group is None else marks.filter(pl.col(sweep.group) == group)).sort("value")
-        apart = (
-            _APART * reach * (number - (len(groups) - 1) / 2)
-        )  # so that intervals at one value do not hide each other
+        # Intervals at one value would hide each other.
+        apart = _APART * reach * (number - (len(groups) - 1) / 2)
         axes.errorbar(
             part["value"] + apart,
             part["mean"],

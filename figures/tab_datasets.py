@@ -12,7 +12,7 @@ from figures.names import printed
 from figures.results import Results, published
 from figures.study_table import NOTHING
 from qnn_theory.tables import latex_escape
-from studies.published import DATASETS
+from studies.published import published_dataset
 
 _CAPTION = (
     "Data sets (paper table 2), as encoded here and as published. Features are ids of all fields, with padding and "
@@ -25,7 +25,7 @@ def write(results: Results) -> str:
     """One row for each data set that was encoded here or is published; an empty cell where one of the two is not."""
     ours = {row["dataset"]: row for row in results.runs("datasets").iter_rows(named=True)}
     paper = _published()
-    names = {dataset: DATASETS.get(dataset, "") for dataset in ours}
+    names = {dataset: published_dataset(dataset) for dataset in ours}
     rows = [[printed(dataset), *_ours(row), *_theirs(paper.get(names[dataset], {}))] for dataset, row in ours.items()]
     rows += [[name, *[NOTHING] * 4, *_theirs(counts)] for name, counts in paper.items() if name not in names.values()]
     return LatexTable(

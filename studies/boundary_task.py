@@ -26,9 +26,12 @@ from qnn_models.stack import QuadraticStack
 from qnn_theory.expr import ActivationKind
 from qnn_theory.formats import get_format
 from qnn_theory.widths import check_dim
+from studies.plain_task import protocol_options, protocol_training, together_key
 from studies.signatures import dataclass_parameters, function_parameters
-from studies.spec import RunSpec, Scalar
+from studies.spec import RunSpec
 from studies.tasks import Measured
+
+__all__ = ["protocol_options", "protocol_training", "together_key"]
 
 POINTS = 1000
 TEST_POINTS = 300
@@ -131,16 +134,6 @@ def training_parameters() -> Mapping[str, inspect.Parameter]:
     return dataclass_parameters(BoundaryTraining)
 
 
-def protocol_options(dataset: str) -> Mapping[str, Scalar]:
-    """None."""
-    return {}
-
-
-def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
-    """None."""
-    return {}
-
-
 def layer_width(spec: RunSpec) -> int:
     """The width that the points are mapped to."""
     return int(spec.option("hidden") or 0)
@@ -171,11 +164,6 @@ def relative_cost(spec: RunSpec) -> float:
 
 def prepare(spec: RunSpec) -> None:
     """Nothing is shared: the points are drawn in a millisecond."""
-
-
-def together_key(spec: RunSpec) -> str | None:
-    """Every run is by itself."""
-    return None
 
 
 def run(spec: RunSpec) -> Measured:

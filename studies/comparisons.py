@@ -188,12 +188,7 @@ def _tested(
             "p": difference.p if difference else None,
             "p_holm": by_holm.get(index),
             "p_bh": by_bh.get(index),
-            "verdict": verdict(
-                difference,
-                by_holm.get(index),
-                higher_is_better=higher_is_better(task, metric),
-                failed=failed[index],
-            ),
+            "verdict": verdict(difference, by_holm.get(index), higher_is_better=higher_is_better(task, metric)),
         }
         for index, (pair, difference) in enumerate(zip(pairs, differences, strict=True))
     ]

@@ -303,13 +303,13 @@ def validated(config: StudyConfig) -> StudyConfig:
                 known(dataset, datasets, f"{key}.options_on")
                 check_settings(there, module.option_parameters(arm.model), f"{key}.options_on.{dataset}")
             check_settings(arm.training, training, f"{key}.training")
+            alone = replace(config, arms=(arm,))
             try:
-                for quick in (False, True):
-                    for spec in plan(replace(config, arms=(arm,)), quick=quick):
-                        module.check(spec)
+                runs = plan(alone)
+                for spec in (*runs, *plan(alone, quick=True)):
+                    module.check(spec)
             except (ValueError, KeyError) as error:
                 raise ValueError(f"{key}: {error.args[0]}") from None
-            runs = plan(replace(config, arms=(arm,)))
             if not runs:
                 raise ValueError(f"{key}: an arm has at least one run, however: a list of its settings is empty")
             for spec in runs:

@@ -19,10 +19,11 @@ from collections.abc import Mapping
 from qnn_models.data.encoded import EncodedDataset
 from qnn_models.data.registry import dataset_names, load
 from qnn_models.data.schema import SPLITS
-from studies.spec import RunSpec, Scalar
+from studies.plain_task import protocol_options, protocol_training, together_key
+from studies.spec import RunSpec
 from studies.tasks import Measured
 
-__all__ = ["dataset_names"]
+__all__ = ["dataset_names", "protocol_options", "protocol_training", "together_key"]
 
 _MODEL = "encoded"
 _ROWS_AT_A_TIME = 1_000_000
@@ -40,16 +41,6 @@ def option_parameters(model: str) -> Mapping[str, inspect.Parameter]:
 
 def training_parameters() -> Mapping[str, inspect.Parameter]:
     """Nothing is trained."""
-    return {}
-
-
-def protocol_options(dataset: str) -> Mapping[str, Scalar]:
-    """None."""
-    return {}
-
-
-def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
-    """None."""
     return {}
 
 
@@ -74,11 +65,6 @@ def relative_cost(spec: RunSpec) -> float:
 def prepare(spec: RunSpec) -> None:
     """Fetch and encode the data set, unless that has been done."""
     load(spec.dataset, split_seed=spec.split_seed)
-
-
-def together_key(spec: RunSpec) -> str | None:
-    """There are no models to stack."""
-    return None
 
 
 def run(spec: RunSpec) -> Measured:

@@ -53,11 +53,14 @@ def standing(specs: Sequence[RunSpec], store: Store) -> Standing:
     measured = {id: record.seconds for id, record in records.items() if record is not None and record.status == "done"}
     missing = [id for id, record in records.items() if record is None]
 
-    def expected(id: str) -> float:
-        here = [other for other in measured if unique[other].dataset == unique[id].dataset] or list(measured)
-        return weights[id] * sum(measured[other] for other in here) / sum(weights[other] for other in here)
+    def pace(dataset: str) -> float:
+        here = [id for id in measured if unique[id].dataset == dataset] or list(measured)
+        return sum(measured[id] for id in here) / sum(weights[id] for id in here)
 
-    left = [expected(id) for id in missing] if measured or not missing else None
+    left = None
+    if measured or not missing:
+        paces = {dataset: pace(dataset) for dataset in {unique[id].dataset for id in missing}}
+        left = [weights[id] * paces[unique[id].dataset] for id in missing]
     return Standing(
         total=len(unique),
         done=len(measured),

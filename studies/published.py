@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 
 from studies.config import Published, StudyConfig
+from studies.protocol import protocol_name
 from studies.spec import RunSpec
 
 DATASETS = {
@@ -17,13 +18,15 @@ DATASETS = {
     "frappe": "Frappe",
     "ipinyou": "iPinYou",
     "kkbox": "KKBox",
-    "criteo-h5": "Criteo",
-    "ipinyou-published": "iPinYou",
-    "kkbox-h5": "KKBox",
     "moons": "moon",
     "circles": "circle",
 }
 """Our names of data sets -> the paper's."""
+
+
+def published_dataset(dataset: str) -> str:
+    """The paper's name of a data set of ours, however it is encoded; empty for one that it has not."""
+    return DATASETS.get(protocol_name(dataset), "")
 
 
 def published_columns(config: StudyConfig, spec: RunSpec) -> dict[str, str | float]:
@@ -45,7 +48,7 @@ def published_columns(config: StudyConfig, spec: RunSpec) -> dict[str, str | flo
         "published_model": model,
         "published_setting": setting,
     }
-    for dataset in (DATASETS.get(spec.dataset, ""), published.reference):
+    for dataset in (published_dataset(spec.dataset), published.reference):
         found = _numbers().get((published.source, dataset, model, setting))
         if found:
             return {

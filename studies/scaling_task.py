@@ -36,10 +36,13 @@ from qnn_models.training import TrainConfig, train
 from qnn_theory.cost import network_cost
 from qnn_theory.widths import check_dim
 from studies.arm_format import arm_format
+from studies.plain_task import protocol_options, protocol_training, together_key
 from studies.signatures import dataclass_parameters, function_parameters
-from studies.spec import RunSpec, Scalar
+from studies.spec import RunSpec, Settings
 from studies.tasks import Measured
 from studies.trial_build import try_build
+
+__all__ = ["protocol_options", "protocol_training", "together_key"]
 
 Counted = Literal["step_operations", "epoch_operations", "row_operations", "bytes", "processes"]
 
@@ -98,16 +101,6 @@ def training_parameters() -> Mapping[str, inspect.Parameter]:
     return {}
 
 
-def protocol_options(dataset: str) -> Mapping[str, Scalar]:
-    """None."""
-    return {}
-
-
-def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
-    """None."""
-    return {}
-
-
 def layer_width(spec: RunSpec) -> int:
     """Width d of the layers: the projection's, else fields × embedding_dim."""
     projection = spec.option("projection")
@@ -119,6 +112,12 @@ def shape(spec: RunSpec) -> Shape:
     known = dataclass_parameters(Shape)
     found = Shape(**{key: value for key, value in spec.options if key in known})  # type: ignore[arg-type]
     return found if spec.train_rows is None else replace(found, data_rows=min(found.data_rows, spec.train_rows))
+
+
+def _own(spec: RunSpec) -> Settings:
+    """The model's own settings, without those of the `Shape`."""
+    known = dataclass_parameters(Shape)
+    return tuple((key, value) for key, value in spec.options if key not in known)
 
 
 def check(spec: RunSpec) -> None:
@@ -140,8 +139,7 @@ def check(spec: RunSpec) -> None:
     format = arm_format(spec)
     if format is not None:
         check_dim(format.expr, layer_width(spec), label=format.id)
-    own = tuple((key, value) for key, value in spec.options if key not in dataclass_parameters(Shape))
-    try_build(spec.model, own)
+    try_build(spec.model, _own(spec))
 
 
 def theory_cost(spec: RunSpec) -> Mapping[Counted, float]:
@@ -176,11 +174,6 @@ def relative_cost(spec: RunSpec) -> float:
 
 def prepare(spec: RunSpec) -> None:
     """Nothing is shared."""
-
-
-def together_key(spec: RunSpec) -> str | None:
-    """Every run is by itself."""
-    return None
 
 
 def run(spec: RunSpec) -> Measured:
@@ -253,7 +246,7 @@ def _start(barrier: threading.Barrier, threads: int) -> None:
 
 def _one_epoch(spec: RunSpec, index: int) -> dict[str, float]:
     given = shape(spec)
-    own = {key: value for key, value in spec.options if key not in dataclass_parameters(Shape)}
+    own = dict(_own(spec))
     seed = derive(spec.root_seed, "scaling", index)
     config = TrainConfig(loss=given.loss, batch_size=given.batch_size, max_epochs=1, seed=seed)
 

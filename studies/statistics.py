@@ -163,25 +163,21 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-def verdict(
-    difference: PairedDifference | None, p_adjusted: float | None, *, higher_is_better: bool, failed: bool = False
-) -> Verdict:
+def verdict(difference: PairedDifference | None, p_adjusted: float | None, *, higher_is_better: bool) -> Verdict:
     """What a comparison shows, at the level of 5 % after correction.
 
     Args:
         difference: of the one against the other; None where no run of both ended well.
-        p_adjusted: its corrected p value; None where it was not tested.
+        p_adjusted: its corrected p value; None where it was not tested: for too few pairs, or because runs failed, as the
+            pairs that are left are chosen by their outcome then.
         higher_is_better: whether a larger value is the better one.
-        failed: whether a run of either failed. The pairs that are left are chosen by their outcome then.
     """
     if difference is None:
         return "no pairs"
     if difference.n < PAIRS_FOR_A_VERDICT:
         return "too few seeds: no verdict"
-    if failed:
-        return "runs failed: no verdict"
     if p_adjusted is None:
-        return "too few seeds: no verdict"
+        return "runs failed: no verdict"
     if p_adjusted >= 1 - CONFIDENCE:
         return "no difference shown"
     return "better" if (difference.mean > 0) == higher_is_better else "worse"

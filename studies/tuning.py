@@ -158,9 +158,8 @@ def tune(search: Search, *, trials: int, storage: Path, store: Store, threads: i
         raise ValueError(f"A search has at least 1 trial, however: trials={trials}.")
     optuna.logging.set_verbosity(optuna.logging.INFO if progress else optuna.logging.WARNING)
     storage.parent.mkdir(parents=True, exist_ok=True)
-    with guarded(
-        storage.with_name(f".{storage.name}{GUARD}")
-    ):  # two calls that both find no file would both make the tables
+    # Two calls that both find no file would both make the tables.
+    with guarded(storage.with_name(f".{storage.name}{GUARD}")):
         study = optuna.create_study(
             # A search that was changed is another one: its trials would not compare with those of before.
             study_name=f"{search.name}:{search.dataset}:{search.model}:{digest(asdict(search))}",
