@@ -1,4 +1,4 @@
 """Figures, tables and the HTML report, built from collected results. Nothing here trains a model.
 
-One file per figure (``fig_*.py``) or table (``tab_*.py``); `figures.build` finds them, `figures.style` is their style.
+One file per figure (``fig_*.py``) or table (``tab_*.py``); `figures.build` finds them, `figures.shared.style` is their style.
 """

@@ -14,10 +14,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from polars.exceptions import ColumnNotFoundError
 
-import figures
-from figures.contract import FigureSpec, MissingResultsError, TableSpec
-from figures.results import Results
-from figures.style import paper_style, save
+from figures import pictures, tables
+from figures.shared.contract import FigureSpec, TableSpec
+from figures.shared.results import MissingResultsError, Results
+from figures.shared.style import paper_style, save
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,11 @@ class Built:
 
 @cache
 def discover() -> tuple[FigureSpec | TableSpec, ...]:
-    """Every ``FIGURE`` of a ``fig_*.py`` and ``TABLE`` of a ``tab_*.py`` in this package: figures first, by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(figures.__path__))
+    """Every ``FIGURE`` of a ``pictures/fig_*.py`` and ``TABLE`` of a ``tables/tab_*.py``: figures first, by name."""
     return tuple(
-        getattr(importlib.import_module(f"figures.{name}"), attribute)
-        for prefix, attribute in (("fig_", "FIGURE"), ("tab_", "TABLE"))
-        for name in names
+        getattr(importlib.import_module(f"{room.__name__}.{name}"), attribute)
+        for room, prefix, attribute in ((pictures, "fig_", "FIGURE"), (tables, "tab_", "TABLE"))
+        for name in sorted(module.name for module in pkgutil.iter_modules(room.__path__))
         if name.startswith(prefix)
     )
 

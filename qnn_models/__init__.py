@@ -1,15 +1,15 @@
 """Quadratic neural networks in torch: layers lowered from the registry's expressions, models, data and training."""
 
-from qnn_models.batched import train_many as train_many
-from qnn_models.embedding import FieldEmbedding as FieldEmbedding
-from qnn_models.layer import QuadraticLayer as QuadraticLayer
-from qnn_models.network import CTRModel as CTRModel
-from qnn_models.network import QNNAlphaNetwork as QNNAlphaNetwork
-from qnn_models.network import QuadraticNetwork as QuadraticNetwork
-from qnn_models.qnn_alpha import QNNAlpha as QNNAlpha
-from qnn_models.registry import build as build
-from qnn_models.registry import model_names as model_names
-from qnn_models.stack import QuadraticStack as QuadraticStack
-from qnn_models.trained import load_trained as load_trained
-from qnn_models.training import TrainConfig as TrainConfig
-from qnn_models.training import train as train
+from qnn_models.layers.embedding import FieldEmbedding as FieldEmbedding
+from qnn_models.layers.layer import QuadraticLayer as QuadraticLayer
+from qnn_models.layers.stack import QuadraticStack as QuadraticStack
+from qnn_models.models.network import CTRModel as CTRModel
+from qnn_models.models.network import QNNAlphaNetwork as QNNAlphaNetwork
+from qnn_models.models.network import QuadraticNetwork as QuadraticNetwork
+from qnn_models.models.qnn_alpha import QNNAlpha as QNNAlpha
+from qnn_models.models.registry import build as build
+from qnn_models.models.registry import model_names as model_names
+from qnn_models.serving.trained import load_trained as load_trained
+from qnn_models.training.batched import train_many as train_many
+from qnn_models.training.loop import TrainConfig as TrainConfig
+from qnn_models.training.loop import train as train

@@ -17,17 +17,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qnn_models.layer import QuadraticLayer
-from qnn_theory.certificates import Containment, Undecided
-from qnn_theory.evaluate import evaluate, relu_of_numbers
-from qnn_theory.expr import Activation, walk
-from qnn_theory.formats import Format, get_format
-from qnn_theory.invariants.pair import Separation
-from qnn_theory.normal_form import rolled_values, unrolled_values
-from qnn_theory.parameter_maps import ParameterMap
-from qnn_theory.relations import decide
-from qnn_theory.stacking import fill_parameters
-from qnn_theory.widths import divisor
+from qnn_models.layers.layer import QuadraticLayer
+from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
+from qnn_theory.grammar.expr import Activation, walk
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.normal_form import rolled_values, unrolled_values
+from qnn_theory.grammar.stacking import fill_parameters
+from qnn_theory.grammar.widths import divisor
+from qnn_theory.registry import get_format
+from qnn_theory.relations.certificates import Containment, Undecided
+from qnn_theory.relations.invariants.pair import Separation
+from qnn_theory.relations.parameter_maps import ParameterMap
+from qnn_theory.relations.relation import decide
 
 Values: TypeAlias = Mapping[str, Any]
 UserMap: TypeAlias = Callable[[dict[str, np.ndarray]], Mapping[str, Any]]

@@ -19,7 +19,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from qnn_theory.expr import (
+from qnn_theory.grammar.expr import (
     ActivationKind,
     Concat,
     Expr,
@@ -37,10 +37,11 @@ from qnn_theory.expr import (
     x,
     x0,
 )
-from qnn_theory.formats import Format, get_format
-from qnn_theory.formats import formats as registered
-from qnn_theory.stacking import fill_parameters
-from qnn_theory.widths import divisor, parameters
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.stacking import fill_parameters
+from qnn_theory.grammar.widths import divisor, parameters
+from qnn_theory.registry import formats as registered
+from qnn_theory.registry import get_format
 
 _LARGEST_WIDTH = 8
 

@@ -69,15 +69,17 @@ COMMANDS: dict[str, LazyCommand] = {
     **_commands("predict", "Models", predict="Score new rows with a trained model."),
     **_commands("export", "Models", export="Write a trained model as torch.export program or ONNX."),
     "explain": LazyCommand(
-        "figures.explain_command:explain", "Models", "Show the field interactions of a trained model."
+        "figures.commands.explain_command:explain", "Models", "Show the field interactions of a trained model."
     ),
     **_commands("study", "Studies", study="Run a declared study, see its progress, collect its results."),
     **_commands("tune", "Studies", tune="Search hyper-parameters."),
     "reproduce": LazyCommand(
-        "figures.reproduce:reproduce", "Studies", "The main job: data, format study, table, figures."
+        "figures.commands.reproduce:reproduce", "Studies", "The main job: data, format study, table, figures."
     ),
-    "figures": LazyCommand("figures.commands:figures", "Figures", "Draw figures and tables from collected results."),
-    "report": LazyCommand("figures.commands:report", "Figures", "Write the HTML report."),
+    "figures": LazyCommand(
+        "figures.commands.figures_command:figures", "Figures", "Draw figures and tables from results."
+    ),
+    "report": LazyCommand("figures.commands.figures_command:report", "Figures", "Write the HTML report."),
     **_commands("bench", "Performance", bench="Measure speed and memory against the baseline."),
 }
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from qnn_models.data.encoded import Split
+from qnn_models.data.layout import Split
 
 
 class PlainGate(nn.Module):

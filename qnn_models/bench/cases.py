@@ -14,9 +14,9 @@ from qnn_models.bench.baseline import columns, row_loader
 from qnn_models.bench.shapes import CRITEO, ML_100K, SHAPES, Shape
 from qnn_models.bench.sides import seconds
 from qnn_models.bench.worker import Worker
-from qnn_models.evaluation import evaluate, slices
-from qnn_models.inference import WeightType, for_inference
-from qnn_models.metrics import auc
+from qnn_models.evaluation.evaluate import evaluate, slices
+from qnn_models.evaluation.metrics import auc
+from qnn_models.serving.inference import WeightType, for_inference
 
 
 @dataclass(frozen=True, slots=True)

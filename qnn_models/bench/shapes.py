@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from qnn_models.bench.baseline import PlainQNNAlpha
-from qnn_models.data.encoded import FieldLayout, Split
-from qnn_models.evaluation import slices
-from qnn_models.network import QNNAlphaNetwork
-from qnn_models.seeds import derive
+from qnn_models.data.layout import FieldLayout, Split
+from qnn_models.evaluation.evaluate import slices
+from qnn_models.models.network import QNNAlphaNetwork
+from qnn_models.runtime.seeds import derive
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 
 from qnn_models.bench.baseline import PlainTrainer, row_loader
 from qnn_models.bench.shapes import MadeUpDataset, Shape
-from qnn_models.training import TrainConfig, train
+from qnn_models.training.loop import TrainConfig, train
 
 Stretch: TypeAlias = Callable[[], float]
 
@@ -26,7 +26,7 @@ def seconds(work: Callable[[], object], device: str) -> float:
 
 def ours(shape: Shape, device: str) -> Stretch:
     """`shape.steps` steps of our training; a call does them and gives their seconds."""
-    import qnn_models.kernels  # noqa: F401  a library's own memory is no part of a training's, on either side
+    import qnn_models.kernels.numba_loops  # noqa: F401  a library's own memory is no part of a training's, on either side
 
     dataset, model = MadeUpDataset(shape), shape.ours()
     config = TrainConfig(

@@ -15,7 +15,7 @@ import torch
 
 from qnn_models.bench.shapes import SHAPES
 from qnn_models.bench.sides import SIDES
-from qnn_models.peak_memory import PeakMemory
+from qnn_models.runtime.peak_memory import PeakMemory
 
 
 @dataclass(frozen=True, slots=True)

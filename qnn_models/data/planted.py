@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 import torch
 
-from qnn_models.data.encoded import RESERVED_IDS, ContentHash, EncodedDataset, Split
-from qnn_models.data.encoder import Encoder
+from qnn_models.data.encoding.encoded import ContentHash, EncodedDataset
+from qnn_models.data.encoding.encoder import Encoder
+from qnn_models.data.layout import RESERVED_IDS, Split
 from qnn_models.data.schema import SPLITS, Field, Label, Schema
-from qnn_models.seeds import derive
+from qnn_models.runtime.seeds import derive
 
 
 @dataclass(frozen=True, slots=True)

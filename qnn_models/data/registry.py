@@ -8,10 +8,10 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from qnn_models.data.encode import LAYOUT_VERSION, encode_dataset, is_current, open_dataset
-from qnn_models.data.encoded import EncodedDataset
-from qnn_models.data.fetch import fetch_ml100k
+from qnn_models.data.encoding.encode import LAYOUT_VERSION, encode_dataset, is_current, open_dataset
+from qnn_models.data.encoding.encoded import EncodedDataset
 from qnn_models.data.planted import planted_dataset
+from qnn_models.data.reading.fetch import fetch_ml100k
 from qnn_models.data.schema import Schema, load_schema
 
 PLANTED = "planted"

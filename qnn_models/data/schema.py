@@ -103,7 +103,7 @@ class Source:
     training rows is held out by seed.
 
     Attributes:
-        format: a key of `qnn_models.data.formats.READERS`.
+        format: a key of `qnn_models.data.reading.formats.READERS`.
         table: file of all rows.
         train: file of the training rows.
         valid: file of the validation rows.

@@ -52,8 +52,8 @@ def bench(
     from tqdm import tqdm
 
     from qnn_models.bench.cases import all_cases
-    from studies.environment import environment
-    from studies.record import write_whole
+    from studies.running.environment import environment
+    from studies.running.record import write_whole
 
     if threads:
         torch.set_num_threads(threads)

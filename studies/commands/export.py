@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from qnn_models.export import ExportFormat
+    from qnn_models.serving.export import ExportFormat
 
 STEM = "model"
 
@@ -28,9 +28,9 @@ def export(run: Path, format: ExportFormat, out: Path | None, as_json: bool) -> 
 
     The file needs none of this package. It is compared with the model on random rows before it appears.
     """
-    from qnn_models.export import SUFFIXES
-    from qnn_models.export import export as export_model
-    from qnn_models.trained import load_trained
+    from qnn_models.serving.export import SUFFIXES
+    from qnn_models.serving.export import export as export_model
+    from qnn_models.serving.trained import load_trained
 
     trained = load_trained(run)
     try:

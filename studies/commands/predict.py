@@ -24,9 +24,9 @@ def predict(run: Path, rows: Path, out: Path | None, device: str) -> None:
     """
     from tqdm import tqdm
 
-    from qnn_models.evaluation import resolve_device
-    from qnn_models.predict import predict_file
-    from qnn_models.trained import load_trained
+    from qnn_models.evaluation.evaluate import resolve_device
+    from qnn_models.serving.predict import predict_file
+    from qnn_models.serving.trained import load_trained
 
     target = out or rows.with_suffix(f".predictions{rows.suffix}")
     with tqdm(unit=" rows", disable=None, desc=rows.name) as bar:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from studies.config import Splits, StudyConfig
-    from studies.record import Store
-    from studies.spec import RunSpec
+    from studies.declaring.config import Splits, StudyConfig
+    from studies.running.record import Store
+    from studies.tasks.spec import RunSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ def open_study(
     dataset: str | None,
 ) -> Study:
     """Read a study and find its place. Quick runs live in a folder of their own, ``RESULTS/quick``."""
-    from studies.config import load_config, with_changes
-    from studies.plan import plan
-    from studies.record import Store
+    from studies.declaring.load import load_config, with_changes
+    from studies.declaring.plan import plan
+    from studies.running.record import Store
 
     declared = load_config(config)
     if (seeds, splits, dataset) != (None, None, None):
@@ -96,8 +96,8 @@ def study() -> None:
 @study.command("list")
 def list_studies() -> None:
     """List the studies that come with the package."""
-    from studies.config import load_config, study_names
-    from studies.plan import plan
+    from studies.declaring.load import load_config, study_names
+    from studies.declaring.plan import plan
 
     names = study_names()
     for name in names:
@@ -134,10 +134,10 @@ def run_study(
     **which: Any,
 ) -> None:
     """Do the runs that are missing, then collect. Interrupted and called again, it goes on where it was."""
-    from studies.collect import collect
-    from studies.runner import run_specs
-    from studies.tables import study_table
-    from studies.termination import INTERRUPTED, TERMINATED, Terminated, terminated_like_ctrl_c
+    from studies.judging.collect import collect
+    from studies.judging.tables import study_table
+    from studies.running.runner import run_specs
+    from studies.running.termination import INTERRUPTED, TERMINATED, Terminated, terminated_like_ctrl_c
 
     opened = open_study(**which)
     if opened.config.one_at_a_time and (jobs or together):
@@ -157,7 +157,7 @@ def run_study(
                 retry_failed=retry_failed,
             )
     except KeyboardInterrupt as stop:
-        from studies.progress import standing
+        from studies.running.progress import standing
 
         so_far = standing(opened.specs, opened.store)
         click.echo(
@@ -178,7 +178,7 @@ def run_study(
 @_study_options
 def show_status(**which: Any) -> None:
     """Show how a study stands, what failed and why, and how long the rest will take."""
-    from studies.progress import duration, standing
+    from studies.running.progress import duration, standing
 
     opened = open_study(**which)
     now = standing(opened.specs, opened.store)
@@ -199,8 +199,8 @@ def show_status(**which: Any) -> None:
 @_study_options
 def collect_study(**which: Any) -> None:
     """Write the CSV files of a study from the records that there are, and print its table."""
-    from studies.collect import collect
-    from studies.tables import study_table
+    from studies.judging.collect import collect
+    from studies.judging.tables import study_table
 
     opened = open_study(**which)
     collected = collect(opened.config, opened.store, opened.results, quick=opened.quick)

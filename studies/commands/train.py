@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from qnn_models.training import TrainResult
-    from studies.spec import RunSpec, Scalar
+    from qnn_models.training.loop import TrainResult
+    from studies.tasks.spec import RunSpec, Scalar
 
 CHECKPOINT_FOLDER = "checkpoint"
 
@@ -70,12 +70,12 @@ def train(
     import torch
 
     from qnn_models.data.registry import prepare
-    from qnn_models.distributed import ProcessLostError, launched
-    from qnn_models.seeds import derive
-    from qnn_models.trained import save_trained
-    from qnn_models.training import TrainConfig
-    from qnn_models.training import train as run_training
-    from studies.train_task import build
+    from qnn_models.runtime.distributed import ProcessLostError, launched
+    from qnn_models.runtime.seeds import derive
+    from qnn_models.serving.trained import save_trained
+    from qnn_models.training.loop import TrainConfig
+    from qnn_models.training.loop import train as run_training
+    from studies.tasks.train_task import build
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -148,10 +148,10 @@ def specify(
         KeyError: an unknown data set, model or format.
     """
     from qnn_models.data.registry import PLANTED, get_schema
-    from studies import train_task
-    from studies.config import as_value, check_settings
-    from studies.protocol import default_options, default_training
-    from studies.spec import RunSpec, settings
+    from studies.tasks import train_task
+    from studies.tasks.protocol import default_options, default_training
+    from studies.tasks.signatures import as_value, check_settings
+    from studies.tasks.spec import RunSpec, settings
 
     known = dataset if dataset == PLANTED else get_schema(dataset).name
     name = model or ("quadratic" if format_id is not None else "qnn-alpha")

@@ -30,9 +30,9 @@ def tune(context: click.Context, search: str, trials: int, dataset: str | None, 
         raise click.ClickException(
             "`qnn tune` needs Optuna, however it is not installed: pip install 'qnn-toolkit[tune]'."
         ) from None
-    from studies.record import Store
-    from studies.tuning import load_search, with_dataset
-    from studies.tuning import tune as run
+    from studies.running.record import Store
+    from studies.running.tuning import load_search, with_dataset
+    from studies.running.tuning import tune as run
 
     declared = with_dataset(load_search(search), dataset)
     try:

@@ -7,10 +7,10 @@ import time
 import pytest
 import sympy
 
-from qnn_theory.feature_space import FeatureSpace, _feature_space
-from qnn_theory.formats import get_format
-from qnn_theory.polynomial import expand
-from qnn_theory.symbolic import inputs, to_sympy
+from qnn_theory.feature_spaces.feature_space import FeatureSpace, _feature_space
+from qnn_theory.feature_spaces.sparse_expansion import expand
+from qnn_theory.feature_spaces.symbolic import inputs, to_sympy
+from qnn_theory.registry import get_format
 
 LEAST_SPEEDUP = 20
 SECONDS_AT_DEPTH_3 = 5

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from figures.build import build, discover
-from figures.contract import FigureSpec, TableSpec
+from figures.shared.contract import FigureSpec, TableSpec
 from tests.figures.synthetic import write_all
 
 # Relating all pairs of formats takes a while: the containment diagram has tests of its own.

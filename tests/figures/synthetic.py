@@ -1,4 +1,4 @@
-"""Made-up measurements, collected by the real `studies.collect` from the real study files: their columns are the true ones."""
+"""Made-up measurements, collected by the real `judging.collect` from the real studies: their columns are the true ones."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from studies.collect import collect
-from studies.config import Arm, Choice, StudyConfig, load_config, study_names, with_changes
-from studies.plan import plan
-from studies.record import Record, Store
-from studies.spec import RunSpec
+from studies.declaring.config import Arm, StudyConfig
+from studies.declaring.load import load_config, study_names, with_changes
+from studies.declaring.plan import plan
+from studies.judging.collect import collect
+from studies.running.record import Record, Store
+from studies.tasks.signatures import Choice
+from studies.tasks.spec import RunSpec
 
 SEEDS = 3
 # All of them would take a quarter of a minute to count; these have every shape.
@@ -35,7 +37,7 @@ def write_study(folder: Path, study: str, *, seeds: int = SEEDS, quick: bool = F
     for spec in plan(config, quick=quick):
         store.write(Record(spec=spec, status="done", environment=_ENVIRONMENT, **_measured(spec, generator)))
     # Theory columns take most of the time, and one study's are read.
-    with nullcontext() if study == "theory" else patch("studies.collect.theory_columns", lambda spec: {}):
+    with nullcontext() if study == "theory" else patch("studies.judging.collect.theory_columns", lambda spec: {}):
         collect(config, store, folder, quick=quick)
 
 

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from figures.build import build, discover, drawn, select
-from figures.commands import figures as figures_command
-from figures.contract import FigureSpec, TableSpec
-from figures.labels import place_labels
-from figures.results import Results, published
-from figures.style import ONE_COLUMN_IN, OURS, PNG_DPI, PUBLISHED, TWO_COLUMNS_IN, new_figure, paper_style, save
+from figures.commands.figures_command import figures as figures_command
+from figures.shared.contract import FigureSpec, TableSpec
+from figures.shared.labels import place_labels
+from figures.shared.results import Results, published
+from figures.shared.style import ONE_COLUMN_IN, OURS, PNG_DPI, PUBLISHED, TWO_COLUMNS_IN, new_figure, paper_style, save
 from tests.figures.conftest import QUICK_FIGURES, TABLES
 
 FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec)]
@@ -28,8 +28,8 @@ FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec)]
 
 def test_every_figure_file_and_table_file_is_found() -> None:
     folder = Path(sys.modules["figures"].__file__ or "").parent
-    assert len(FIGURES) == len(list(folder.glob("fig_*.py"))) > 0
-    assert len(TABLES) == len(list(folder.glob("tab_*.py")))
+    assert len(FIGURES) == len(list(folder.glob("pictures/fig_*.py"))) > 0
+    assert len(TABLES) == len(list(folder.glob("tables/tab_*.py")))
     names = [spec.name for spec in discover()]
     assert len(set(names)) == len(names)
     assert all(spec.caption.endswith(".") for spec in discover())

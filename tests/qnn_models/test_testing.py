@@ -11,9 +11,10 @@ import torch
 import qnn_theory as qt
 from qnn_models import QuadraticLayer, testing
 from qnn_models.testing import assert_contained, assert_equivalent, assert_separated, fit, module
-from qnn_theory.expr import affine, x
-from qnn_theory.formats import Format, qnn_alpha, with_post_activation
-from qnn_theory.stacking import fill_parameters
+from qnn_theory.grammar.expr import affine, x
+from qnn_theory.grammar.format import Format, with_post_activation
+from qnn_theory.grammar.stacking import fill_parameters
+from qnn_theory.registry import qnn_alpha
 from tests.qnn_theory.relation_table import contained_in
 
 IDS = [format.id for format in qt.formats()]

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from qnn_theory.evaluate import evaluate, relu_of_numbers
-from qnn_theory.feature_space import feature_space
-from qnn_theory.formats import Format
-from qnn_theory.relations import decide
-from qnn_theory.stacking import fill_parameters
-from qnn_theory.widths import parameters
+from qnn_theory.feature_spaces.feature_space import feature_space
+from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.stacking import fill_parameters
+from qnn_theory.grammar.widths import parameters
+from qnn_theory.relations.relation import decide
 from tests.qnn_theory.paper_formulas import FORMULAS, shapes
 
 DIM = 4

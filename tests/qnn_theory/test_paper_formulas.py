@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import qnn_theory as qt
-from qnn_theory.formats import Format
+from qnn_theory.grammar.format import Format
 from tests.qnn_theory import format_checks
 from tests.qnn_theory.paper_formulas import FORMULAS
 from tests.qnn_theory.paper_ids import PAPER

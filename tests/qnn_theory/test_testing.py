@@ -9,9 +9,10 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 import qnn_theory as qt
-from qnn_theory.evaluate import evaluate, relu_of_numbers
-from qnn_theory.expr import Activation, Affine, RowSum, uses_activation, walk
-from qnn_theory.formats import Format
+from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
+from qnn_theory.grammar.expr import Activation, Affine, RowSum, uses_activation, walk
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.widths import check_dim, divisor, parameters, width
 from qnn_theory.testing import (
     expressions,
     formats,
@@ -22,7 +23,6 @@ from qnn_theory.testing import (
     random_formats,
     widths,
 )
-from qnn_theory.widths import check_dim, divisor, parameters, width
 
 
 @given(formats(polynomial=True), formats(polynomial=False))

@@ -8,9 +8,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from studies.execute import Call, failed
-from studies.record import Record
-from studies.spec import RunSpec
+from studies.running.execute import Call, failed
+from studies.running.record import Record
+from studies.tasks.spec import RunSpec
 
 
 def specs(count: int) -> list[RunSpec]:

@@ -1,0 +1,1 @@
+"""The commands of `qnn` that draw: figures, report, explain, reproduce. The top floor."""

@@ -1,0 +1,1 @@
+"""The LaTeX tables, one `tab_*.py` each. Stands on `shared`."""

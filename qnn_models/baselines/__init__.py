@@ -1,1 +1,0 @@
-"""The models that QNN-α is compared with, each written from its paper. `qnn_models.registry` knows them by name."""

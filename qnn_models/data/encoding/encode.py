@@ -1,0 +1,344 @@
+"""Encode a data set into a folder: assign the rows, count the tokens of the training rows, write the ids; all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from qnn_models.data.encoding.encoded import ContentHash, EncodedDataset
+from qnn_models.data.encoding.encoder import Encoder, VocabularyCounter
+from qnn_models.data.encoding.spill import Spill
+from qnn_models.data.layout import LABEL_COLUMN, FieldLayout
+from qnn_models.data.reading.columns import Column
+from qnn_models.data.reading.formats import READERS
+from qnn_models.data.reading.prefetch import prefetched
+from qnn_models.data.reading.readers import Chunk
+from qnn_models.data.reading.rows import check_numbers, field_columns
+from qnn_models.data.schema import SPLITS, Label, Schema, Source
+from qnn_models.runtime.seeds import derive
+
+LAYOUT_VERSION = 2
+"""Raised when stored data sets change so that older ones must be encoded again."""
+
+ROW_GROUP_ROWS = 131_072
+_OLD = ".old"
+_MANIFEST = "manifest.json"
+_VOCABULARY = "vocabulary.parquet"
+
+
+def encode_dataset(
+    schema: Schema,
+    *,
+    folder: Path,
+    source_folder: Path,
+    split_seed: int = 0,
+    progress: bool = True,
+) -> EncodedDataset:
+    """Encode the files in `source_folder` and store the result as `folder`, which appears whole or not at all.
+
+    The text is read once; its parsed form, about half its size, stays in `folder` until the end. Two passes over that
+    count the tokens of the training rows and write the ids. Memory is bounded by a few chunks, one byte per row and the
+    distinct tokens.
+
+    Args:
+        schema: what to read and how.
+        folder: where the data set goes; one that is there is replaced, at the last moment.
+        source_folder: where the files are; the schema's first source whose files are all there is taken.
+        split_seed: seed of the split of a table, or of the validation rows held out where the files have none.
+        progress: show a bar.
+
+    Raises:
+        ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, a split without rows; with file
+            and line.
+    """
+    source = find_source(schema, source_folder)
+    total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(folder)
+    temporary = _temporary(folder, os.getpid())
+    temporary.mkdir()
+    try:
+        with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
+            spill = Spill(temporary / "spill")
+            spill.folder.mkdir()
+            rows = _Rows(schema, source, source_folder, spill=spill, split_seed=split_seed, bar=bar)
+            rows.read()
+            rows.assign()
+            encoder = rows.count()
+            content_hash = rows.write(encoder, temporary)
+            shutil.rmtree(spill.folder)
+        encoder.save(temporary / _VOCABULARY)
+        manifest = {
+            "layout_version": LAYOUT_VERSION,
+            "name": schema.name,
+            "schema": schema.fingerprint(),
+            "split_seed": split_seed,
+            "rows": rows.sizes,
+            "layout": asdict(encoder.layout),
+            "content_hash": content_hash,
+            "files": _stamps(source, source_folder),
+        }
+        (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+        _replace_folder(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return open_dataset(schema, folder=folder)
+
+
+def open_dataset(schema: Schema, *, folder: Path) -> EncodedDataset:
+    """Open a stored data set.
+
+    Raises:
+        FileNotFoundError: there is none in `folder`.
+        ValueError: it was encoded by another schema or an older version, or lacks a file.
+    """
+    path = folder / _MANIFEST
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no encoded data set")
+    manifest = json.loads(path.read_text())
+    if (manifest.get("layout_version"), manifest.get("schema")) != (LAYOUT_VERSION, schema.fingerprint()):
+        raise ValueError(
+            f"{folder} was encoded by another schema or version of {schema.name}; prepare it again with force"
+        )
+    missing = [name for name in (_VOCABULARY, *(f"{s}.parquet" for s in SPLITS)) if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{folder} lacks {', '.join(missing)}; prepare it again with force")
+    encoder = Encoder.load(folder / _VOCABULARY)
+    layout = manifest["layout"]
+    if encoder.layout != FieldLayout(*(tuple(layout[key]) for key in ("names", "vocabulary_sizes", "lengths"))):
+        raise ValueError(f"{folder}: vocabularies and manifest differ; prepare it again with force")
+    return EncodedDataset(
+        schema.name, encoder=encoder, content_hash=manifest["content_hash"], rows=manifest["rows"], folder=folder
+    )
+
+
+def is_current(schema: Schema, *, folder: Path, source_folder: Path | None) -> bool:
+    """Whether `folder` holds the data set and, if a source is named, was made of the files that are there now."""
+    path = folder / _MANIFEST
+    if not path.is_file():
+        return False
+    if source_folder is None:
+        return True
+    try:
+        source = find_source(schema, source_folder)
+    except ValueError:
+        return True  # the files are gone since; what was made of them stays good
+    return bool(json.loads(path.read_text()).get("files") == _stamps(source, source_folder))
+
+
+def _stamps(source: Source, folder: Path) -> dict[str, list[int]]:
+    stats = {name: (folder / name).stat() for name in source.files}
+    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
+
+
+def find_source(schema: Schema, folder: Path) -> Source:
+    """The schema's first source whose files are all in `folder`.
+
+    Raises:
+        ValueError: there is none; lists what each source needs.
+    """
+    for source in schema.sources:
+        if all((folder / name).is_file() for name in source.files):
+            return source
+    needs = "; or ".join(", ".join(source.files) for source in schema.sources)
+    raise ValueError(f"{schema.name} is read from these files: {needs}; however: {folder} has no such set of them")
+
+
+def split_sizes(rows: int, ratios: Sequence[int]) -> list[int]:
+    """Exact sizes of a split of `rows` by `ratios`: floors, the rest to the largest fractions (the later on ties)."""
+    total = sum(ratios)
+    sizes = [rows * ratio // total for ratio in ratios]
+    by_fraction = sorted(range(len(ratios)), key=lambda part: (rows * ratios[part] % total, part), reverse=True)
+    for part in by_fraction[: rows - sum(sizes)]:
+        sizes[part] += 1
+    return sizes
+
+
+class _Rows:
+    """The rows of a source, the split each belongs to, and the passes over them."""
+
+    def __init__(
+        self, schema: Schema, source: Source, folder: Path, *, spill: Spill, split_seed: int, bar: tqdm
+    ) -> None:
+        self._schema = schema
+        self._source = source
+        self._label = source.label or schema.label
+        self._folder = folder
+        self._spill = spill
+        self._seed = split_seed
+        self._bar = bar
+        self._parts = dict(source.parts)
+        self._assignment: dict[str, np.ndarray] = {}
+        self.sizes = dict.fromkeys(SPLITS, 0)
+
+    def read(self) -> None:
+        """Read the text, check it, and keep the rows that stay."""
+        self._bar.set_postfix_str("text")
+        columns = [(self._label.column, *self._label.aliases), *field_columns(self._schema.fields)]
+        read = READERS[self._source.format]
+        for role, name in self._parts.items():
+            with closing(prefetched(read(self._source, self._folder, name, columns))) as chunks:
+                for chunk in chunks:
+                    check_numbers(chunk, self._schema)
+                    labels, keep = _labels(chunk, self._label)
+                    kept = {field.name: chunk.columns[field.name] for field in self._schema.fields}
+                    if not keep.all():
+                        kept, labels = {name: column.kept(keep) for name, column in kept.items()}, labels[keep]
+                    self._spill.write(kept, labels, role=role, size=chunk.size)
+                    self._bar.update(chunk.size)
+
+    def assign(self) -> None:
+        """Decide the split of each row."""
+        kept = dict.fromkeys(self._parts, 0)
+        for chunk in self._spill.chunks:
+            kept[chunk.role] += chunk.rows
+        train, valid, test = self._schema.ratios
+        for role, rows in kept.items():
+            if role == "table":
+                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid, test)), (0, 1, 2))
+            elif role == "train" and "valid" not in self._parts:
+                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid)), (0, 1))
+            else:
+                self._assignment[role] = np.full(rows, SPLITS.index(role), dtype=np.uint8)
+        for assignment in self._assignment.values():
+            for part, split in enumerate(SPLITS):
+                # Not by `bincount`, which would copy the assignment at eight bytes a row.
+                self.sizes[split] += int(np.count_nonzero(assignment == part))
+        empty = [split for split, rows in self.sizes.items() if not rows]
+        if empty:
+            raise ValueError(
+                f"every split needs rows, however: {', '.join(empty)} of {self._schema.name} has none "
+                f"({kept} rows after those with label in {self._label.drop} are left out); give more rows"
+            )
+
+    def count(self) -> Encoder:
+        """Count the tokens of the training rows."""
+        counter = VocabularyCounter(self._schema)
+        for columns, _, parts in self._again("tokens"):
+            counter.add(columns, parts == SPLITS.index("train"))
+        return counter.encoder()
+
+    def write(self, encoder: Encoder, folder: Path) -> str:
+        """Encode all rows into one Parquet file a split; returns the content hash."""
+        digest = ContentHash(encoder.layout)
+        with ExitStack() as stack:
+            writers = {
+                split: stack.enter_context(_SplitWriter(folder / f"{split}.parquet", encoder.layout))
+                for split in SPLITS
+            }
+            encoded = (
+                (encoder.encode_columns(columns), labels, parts) for columns, labels, parts in self._again("ids")
+            )
+            for ids, labels, parts in stack.enter_context(closing(prefetched(encoded))):
+                for part, split in enumerate(SPLITS):
+                    rows = np.flatnonzero(parts == part)
+                    if len(rows):
+                        some = [column[rows] for column in ids]
+                        digest.update(split, some, labels[rows])
+                        writers[split].add([*some, labels[rows]])
+        return digest.hexdigest(encoder)
+
+    def _shuffled(self, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
+        assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
+        np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
+        return assignment
+
+    def _again(self, what: str) -> Iterator[tuple[dict[str, Column], np.ndarray, np.ndarray]]:
+        """The kept rows chunk by chunk: columns, labels, and the split of each."""
+        self._bar.set_postfix_str(what)
+        start = dict.fromkeys(self._parts, 0)
+        with closing(prefetched(iter(self._spill))) as chunks:
+            for chunk, columns, labels in chunks:
+                begin = start[chunk.role]
+                start[chunk.role] = begin + chunk.rows
+                yield columns, labels, self._assignment[chunk.role][begin : begin + chunk.rows]
+                self._bar.update(chunk.size)
+
+
+class _SplitWriter:
+    """Writes rows of a split in row groups of one size, whatever the chunks they come in."""
+
+    def __init__(self, path: Path, layout: FieldLayout) -> None:
+        types = [(name, pa.int32()) for name in layout.column_names]
+        self._schema = pa.schema([*types, (LABEL_COLUMN, pa.uint8())])
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._waiting = self._schema.empty_table()
+
+    def __enter__(self) -> _SplitWriter:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if kind is None and self._waiting.num_rows:
+            self._writer.write_table(self._waiting)
+        self._writer.close()
+
+    def add(self, columns: Sequence[np.ndarray]) -> None:
+        """Append rows, one array for each column of the file."""
+        rows = pa.table([pa.array(column) for column in columns], schema=self._schema)
+        self._waiting = pa.concat_tables([self._waiting, rows])
+        whole = self._waiting.num_rows // ROW_GROUP_ROWS * ROW_GROUP_ROWS
+        if whole:
+            self._writer.write_table(self._waiting.slice(0, whole), row_group_size=ROW_GROUP_ROWS)
+            self._waiting = self._waiting.slice(whole)
+
+
+def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of a chunk as 0 or 1 (uint8), and which rows stay (booleans)."""
+    column = chunk.columns[rule.column]
+    value = column.texts.cast(pl.Float64, strict=False)
+    dropped = value.is_in(rule.drop)
+    bad = value.is_null() | value.is_nan()
+    if rule.positive_above is None:
+        bad |= (value != 0) & (value != 1) & ~dropped
+    row = column.first_row(bad)
+    if row is not None:
+        wanted = "0 or 1" if rule.positive_above is None else "a number"
+        raise ValueError(
+            f"{chunk.at(row)}: a label must be {wanted}, however: {rule.column}={column.rows()[row]!r}; mend or drop it"
+        )
+    positive = value > rule.positive_above if rule.positive_above is not None else value == 1
+    labels = positive.fill_null(False).to_numpy().astype(np.uint8)[column.codes]
+    return labels, ~dropped.fill_null(False).to_numpy()[column.codes]
+
+
+def _temporary(folder: Path, process: int | str) -> Path:
+    return folder.with_name(f".{folder.name}.{platform.node()}.{process}")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine that were killed have left."""
+    for path in folder.parent.glob(_temporary(folder, "*").name):
+        process = path.name.removesuffix(_OLD).rpartition(".")[2]
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            shutil.rmtree(path, ignore_errors=True)
+        except (ValueError, PermissionError):
+            continue
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Put a folder in the place of another, which goes only when the new one is whole; others may do the same."""
+    old = new.with_name(new.name + _OLD)
+    while True:
+        try:
+            os.replace(new, target)
+            break
+        except OSError:
+            if not target.exists():
+                raise
+            with suppress(FileNotFoundError):
+                os.replace(target, old)
+            shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,233 @@
+"""From rows to ids: tokens of a field, vocabularies counted on the training rows, and the encoder built of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import torch
+
+from qnn_models.data.layout import OOV_ID, PADDING_ID, RESERVED_IDS, FieldLayout
+from qnn_models.data.reading.columns import LIST_SEPARATOR, Column, column_of_series
+from qnn_models.data.schema import Field, Schema, dump_schema, parse_schema
+
+MISSING_TOKEN = ""
+"""Stands in a vocabulary for the missing value, where that has an id of its own."""
+
+_SCHEMA_KEY = b"qnn.schema"
+_COUNT = "__count__"
+
+_MERGE_ROWS = 65_536
+"""Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
+
+
+def token_expr(field: Field) -> pl.Expr:
+    """Tokens of a categorical field as text, of a numeric field as whole numbers; null where the value is missing."""
+    value = pl.col(field.name)
+    match field.kind:
+        case "categorical":
+            text = value.cast(pl.String)
+            return pl.when(text != "").then(text.str.head(field.prefix) if field.prefix else text)
+        case "numeric":
+            return _bucket_expr(value.cast(pl.Float64, strict=False), field)
+        case "sequence":
+            raise ValueError(f"a sequence has several tokens a row, however: {field.name}; use sequence_expr")
+        case _:
+            assert_never(field.kind)
+
+
+def sequence_expr(field: Field) -> pl.Expr:
+    """The first `max_length` tokens of a sequence field, as a list expression; empty tokens do not count."""
+    text = pl.col(field.name).cast(pl.String).fill_null("")
+    for other in field.separator:
+        text = text.str.replace_all(other, LIST_SEPARATOR, literal=True)
+    tokens = text.str.split(LIST_SEPARATOR)
+    return tokens.list.eval(pl.element().filter(pl.element() != "")).list.head(field.max_length)
+
+
+def _bucket_expr(value: pl.Expr, field: Field) -> pl.Expr:
+    # The cast to an integer drops the fraction, towards zero, and makes NaN null.
+    match field.bucket:
+        case "log2square":
+            log = value.log()
+            return pl.when(value > 2).then(log * log).otherwise(value).cast(pl.Int64, strict=False)
+        case "integer":
+            return value.cast(pl.Int64, strict=False)
+        case "edges":
+            low, *inner, high = field.edges
+            above = pl.sum_horizontal([pl.lit(0, dtype=pl.Int64), *((value > edge).cast(pl.Int64) for edge in inner)])
+            return pl.when((value > low) & (value <= high)).then(above)
+        case _:
+            assert_never(field.bucket)
+
+
+class VocabularyCounter:
+    """Counts tokens chunk by chunk; memory grows with the distinct tokens, not with the rows."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._parts: list[list[pl.DataFrame]] = [[] for _ in schema.fields]
+        self._pending = [0] * len(schema.fields)
+
+    def add(self, columns: Mapping[str, Column], train: np.ndarray) -> None:
+        """Count the tokens of the rows that `train` (booleans) marks; columns by field name."""
+        counted = pl.collect_all([_counts(field, columns[field.name], train) for field in self._schema.fields])
+        for position, counts in enumerate(counted):
+            parts = self._parts[position]
+            parts.append(counts)
+            self._pending[position] += counts.height
+            if self._pending[position] > max(_MERGE_ROWS, parts[0].height):
+                self._parts[position] = [_merge(parts)]
+                self._pending[position] = 0
+
+    def encoder(self) -> Encoder:
+        """The encoder: tokens seen at least `min_count` times, the most frequent first, ties in byte order."""
+        vocabularies = []
+        for position, field in enumerate(self._schema.fields):
+            counts, self._parts[position] = _merge(self._parts[position]), []
+            if field.missing == "oov" or field.kind == "sequence":
+                counts = counts.filter(pl.col("token").is_not_null())
+            kept = counts.filter(pl.col("count") >= field.min_count).with_columns(
+                pl.col("token").cast(pl.String).fill_null(MISSING_TOKEN)
+            )
+            vocabularies.append(kept.sort(["count", "token"], descending=[True, False])["token"])
+        return Encoder(self._schema, vocabularies)
+
+
+def _counts(field: Field, column: Column, train: np.ndarray) -> pl.LazyFrame:
+    """Tokens and their counts in some rows; a token may come more than once."""
+    counts = np.bincount(column.codes[train], minlength=len(column.texts))
+    texts = pl.LazyFrame({field.name: column.texts, _COUNT: counts}).filter(pl.col(_COUNT) > 0)
+    if field.kind == "sequence":
+        return texts.select(sequence_expr(field).alias("token"), pl.col(_COUNT).alias("count")).explode("token")
+    return texts.select(token_expr(field).alias("token"), pl.col(_COUNT).alias("count"))
+
+
+def _merge(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(parts).group_by("token").agg(pl.col("count").sum())
+
+
+class Encoder:
+    """Vocabularies of all fields: encodes rows to ids and decodes ids to tokens.
+
+    Token number k of a field's vocabulary has id k + 2; id 0 is padding, id 1 stands for every token that the
+    vocabulary lacks, rare in the training rows or new.
+
+    Attributes:
+        schema: the fields, their order and rules.
+        vocabularies: tokens by id, one string series per field.
+        layout: fields and columns of the encoded rows.
+    """
+
+    def __init__(self, schema: Schema, vocabularies: Sequence[pl.Series]) -> None:
+        self.schema = schema
+        self.vocabularies = tuple(vocabularies)
+        self.layout = FieldLayout(
+            names=tuple(field.name for field in schema.fields),
+            vocabulary_sizes=tuple(len(tokens) + RESERVED_IDS for tokens in self.vocabularies),
+            lengths=tuple(field.max_length for field in schema.fields),
+        )
+        self._exprs = [
+            [expr.alias(str(number)) for number, expr in enumerate(_id_exprs(field, tokens))]
+            for field, tokens in zip(schema.fields, self.vocabularies, strict=True)
+        ]
+
+    def encode_tensor(self, rows: pl.DataFrame) -> torch.Tensor:
+        """Ids of rows, int32, shape (rows, columns), ready for a model.
+
+        Args:
+            rows: one column for each field of the schema, of any type that casts to text; further columns are ignored.
+
+        Raises:
+            ValueError: a field's column is absent.
+        """
+        absent = [name for name in self.layout.names if name not in rows.columns]
+        if absent:
+            raise ValueError(
+                f"rows need a column for each field, however: {', '.join(absent)} absent from {rows.columns}"
+            )
+        ids = self.encode_columns({name: column_of_series(rows[name]) for name in self.layout.names})
+        return torch.from_numpy(np.stack(ids, axis=1))
+
+    def encode_columns(self, columns: Mapping[str, Column]) -> list[np.ndarray]:
+        """Ids of rows, one int32 array for each of the layout's columns; `columns` by field name."""
+        of_texts = pl.collect_all(
+            pl.LazyFrame({name: columns[name].texts}).select(exprs)
+            for name, exprs in zip(self.layout.names, self._exprs, strict=True)
+        )
+        return [
+            ids.to_numpy()[columns[name].codes]
+            for name, frame in zip(self.layout.names, of_texts, strict=True)
+            for ids in frame
+        ]
+
+    def decode(self, ids: torch.Tensor) -> pl.DataFrame:
+        """Tokens of ids, shape (rows, columns): null for padding and for out of vocabulary; a sequence is a list."""
+        columns = iter(ids.cpu().to(torch.int64).unbind(dim=1))
+        decoded: list[pl.Series] = []
+        for field, tokens in zip(self.schema.fields, self.vocabularies, strict=True):
+            parts = [
+                tokens.gather(
+                    pl.Series(column.numpy() - RESERVED_IDS).set(pl.Series(column.numpy() < RESERVED_IDS), None)
+                )
+                for column in (next(columns) for _ in range(field.max_length))
+            ]
+            if field.kind == "sequence":
+                frame = pl.DataFrame({str(i): part for i, part in enumerate(parts)})
+                decoded.append(frame.select(pl.concat_list(pl.all()).list.drop_nulls().alias(field.name)).to_series())
+            else:
+                decoded.append(parts[0].alias(field.name))
+        return pl.DataFrame(decoded)
+
+    def save(self, path: Path) -> None:
+        """Write schema and vocabularies to one Parquet file: columns `field` and `token`, in id order."""
+        table = pl.concat(
+            pl.DataFrame({"field": pl.repeat(name, len(tokens), dtype=pl.String, eager=True), "token": tokens})
+            for name, tokens in zip(self.layout.names, self.vocabularies, strict=True)
+        ).to_arrow()
+        metadata = {_SCHEMA_KEY: dump_schema(self.schema)}
+        pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
+
+    @staticmethod
+    def load(path: Path) -> Encoder:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is another's.
+        """
+        table = pq.read_table(path)
+        metadata = table.schema.metadata or {}
+        if _SCHEMA_KEY not in metadata:
+            raise ValueError(f"{path} must be an encoder's file, however: it holds no schema")
+        schema = parse_schema(metadata[_SCHEMA_KEY].decode())
+        tokens = pl.DataFrame(pl.from_arrow(table))
+        return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
+
+
+def _id_exprs(field: Field, tokens: pl.Series) -> list[pl.Expr]:
+    """One int32 expression for each of the field's columns."""
+    if field.kind == "numeric":
+        numbers = tokens.replace(MISSING_TOKEN, None).cast(pl.Int64)
+        ids = pl.int_range(RESERVED_IDS, RESERVED_IDS + len(tokens), dtype=pl.Int32, eager=True)
+        return [token_expr(field).replace_strict(numbers, ids, default=OOV_ID, return_dtype=pl.Int32)]
+
+    # An Enum's hash table is built once and serves every chunk; its physical value is the token's number.
+    enum = pl.Enum(tokens)
+
+    def identify(token: pl.Expr) -> pl.Expr:
+        return (token.cast(enum, strict=False).to_physical().cast(pl.Int32) + RESERVED_IDS).fill_null(OOV_ID)
+
+    if field.kind == "categorical":
+        token = token_expr(field)
+        return [identify(token.fill_null(MISSING_TOKEN) if field.missing == "own" else token)]
+    sequence = sequence_expr(field)
+    return [
+        pl.when(sequence.list.len() > position)
+        .then(identify(sequence.list.get(position, null_on_oob=True)))
+        .otherwise(pl.lit(PADDING_ID, dtype=pl.Int32))
+        for position in range(field.max_length)
+    ]

@@ -1,0 +1,86 @@
+"""What encoded rows look like: ids that are reserved, how columns belong to fields, and rows with their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+
+PADDING_ID = 0
+OOV_ID = 1
+RESERVED_IDS = 2
+"""Ids below this are padding and out of vocabulary; tokens start here."""
+
+LABEL_COLUMN = "__label__"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLayout:
+    """How the columns of an id matrix belong to fields.
+
+    Attributes:
+        names: field names, in order.
+        vocabulary_sizes: ids per field, with id 0 (padding) and id 1 (out of vocabulary) counted.
+        lengths: columns per field: 1, or the maximum length of a sequence.
+    """
+
+    names: tuple[str, ...]
+    vocabulary_sizes: tuple[int, ...]
+    lengths: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.names) == len(self.vocabulary_sizes) == len(self.lengths) > 0:
+            raise ValueError(
+                "a layout has one name, vocabulary size and length per field, and a field, however: "
+                f"{len(self.names)}, {len(self.vocabulary_sizes)} and {len(self.lengths)}"
+            )
+
+    @property
+    def num_fields(self) -> int:
+        """Number of fields f."""
+        return len(self.names)
+
+    @property
+    def columns(self) -> int:
+        """Columns of an id matrix: the sum of the lengths."""
+        return sum(self.lengths)
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """First row of each field in one embedding table of all fields."""
+        return (0, *accumulate(self.vocabulary_sizes[:-1]))
+
+    @property
+    def total_ids(self) -> int:
+        """Rows of one embedding table of all fields."""
+        return sum(self.vocabulary_sizes)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """A name for each column: the field's, with the position in a sequence appended (`genres.0`)."""
+        return tuple(
+            name if length == 1 else f"{name}.{position}"
+            for name, length in zip(self.names, self.lengths, strict=True)
+            for position in range(length)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows of one part of a data set, or one batch of them.
+
+    Attributes:
+        ids: int32, shape (rows, columns); ids local to their field, a sequence padded by 0 at its end.
+        labels: float32, shape (rows,); 0 or 1.
+    """
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return self.ids.shape[0]
+
+    def part(self, rows: slice) -> Split:
+        """These rows alone; shares memory."""
+        return Split(self.ids[rows], self.labels[rows])

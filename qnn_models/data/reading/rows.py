@@ -1,0 +1,60 @@
+"""Rows of a schema's fields: what to ask of a reader, numbers checked, and new rows to predict on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from qnn_models.data.reading.readers import Chunk, Columns, read_csv, read_parquet
+from qnn_models.data.schema import Field, Schema, Source
+
+
+def field_columns(fields: Sequence[Field]) -> Columns:
+    """The columns of some fields, by name and alias."""
+    return [(field.name, *field.aliases) for field in fields]
+
+
+def read_rows(path: Path, *, schema: Schema) -> Iterator[Chunk]:
+    """Read new rows of a data set's fields, to encode and predict on; no label is needed.
+
+    Args:
+        path: Parquet (`.parquet`), tab-separated (`.tsv`) or else comma-separated text with a header.
+        schema: the data set's; further columns of the file are ignored.
+
+    Yields:
+        Chunks whose `frame()` suits `Encoder.encode_tensor`.
+
+    Raises:
+        ValueError: the file or a column is missing, or a row is corrupt, with file and line.
+    """
+    if not path.is_file():
+        raise ValueError(f"rows are read from a file, however: {path} is none")
+    columns = field_columns(schema.fields)
+    if path.suffix == ".parquet":
+        chunks = read_parquet(Source(format="parquet", table=path.name), path.parent, path.name, columns)
+    else:
+        separator = "\t" if path.suffix == ".tsv" else ","
+        chunks = read_csv(Source(format="csv", table=path.name, separator=separator), path.parent, path.name, columns)
+    for chunk in chunks:
+        check_numbers(chunk, schema)
+        yield chunk
+
+
+def check_numbers(chunk: Chunk, schema: Schema) -> None:
+    """Check that numeric fields hold finite numbers or nothing.
+
+    Raises:
+        ValueError: one does not, with file and line.
+    """
+    for field in schema.fields:
+        if field.kind == "numeric":
+            column = chunk.columns[field.name]
+            value = column.texts.cast(pl.Float64, strict=False)
+            row = column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "")))
+            if row is not None:
+                raise ValueError(
+                    f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
+                    f"{field.name}={column.rows()[row]!r}; mend the row or declare the field categorical"
+                )

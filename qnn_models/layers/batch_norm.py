@@ -1,0 +1,183 @@
+"""BatchNorm of an affine map folded into the map, BatchNorm for two passes at once, and BatchNorm over several processes.
+
+The outputs ``z = W x + b`` of an affine map have the means ``W μ + b`` and the variances ``diag(W C Wᵀ)``, where μ and C are mean
+and covariance of x. So the batch's statistics of all M·d channels of a gate cost a product of d × d, and normalising them is
+a change of W and b: no walk over the channels themselves, neither forward nor backward.
+
+``torch.nn.SyncBatchNorm`` needs CUDA; `SynchronisedBatchNorm1d` is plain tensor operations around two sums over the processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from qnn_models.runtime.distributed import Processes
+from qnn_models.runtime.graph_break import uncompiled
+
+__all__ = ["SynchronisedBatchNorm1d", "batch_moments", "fold_norm", "norm_repeated", "running_moments", "synchronised"]
+
+
+def fold_norm(
+    norm: nn.BatchNorm1d, matrix: Tensor, vector: Tensor, mean: Tensor, variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The affine map (matrix, vector) followed by BatchNorm with these moments of its outputs, as one affine map."""
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    return matrix * scale.unsqueeze(1), (vector - mean) * scale + norm.bias
+
+
+def running_moments(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Mean and variance as BatchNorm uses them in evaluation."""
+    return cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+
+
+def batch_moments(
+    norm: nn.BatchNorm1d, x: Tensor, matrix: Tensor, vector: Tensor, passes: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance of ``matrix x + vector`` over the batch; running statistics move as far as that many passes move them.
+
+    Args:
+        norm: BatchNorm in training mode.
+        x: shape ``(batch, in)``.
+        matrix: shape ``(channels, in)``.
+        vector: shape ``(channels,)``.
+        passes: passes that share the batch.
+
+    Returns:
+        Two tensors of shape ``(channels,)``; the variance is the biased one that BatchNorm divides by.
+
+    Raises:
+        ValueError: fewer than two rows, which have no variance.
+    """
+    mean, covariance, count = _Moments.apply(x, isinstance(norm, SynchronisedBatchNorm1d))
+    if count < 2:
+        raise ValueError(f"BatchNorm needs at least 2 rows to train, however: {int(count)}; use a larger batch.")
+    # Where weights cancel inputs that hardly differ, rounding may leave less than nothing.
+    mean, variance = torch.mv(matrix, mean) + vector, ((matrix @ covariance) * matrix).sum(1).clamp(min=0)
+    _move(norm, mean.detach(), variance.detach() * (count / (count - 1)), passes)
+    return mean, variance
+
+
+def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:
+    """BatchNorm of a batch that several passes share: the running statistics move as far as that many passes move them."""
+    if not norm.training:
+        return norm(x)
+    if isinstance(norm, SynchronisedBatchNorm1d):
+        return norm.repeated(x, passes)
+    cast(Tensor, norm.num_batches_tracked).add_(passes)
+    return F.batch_norm(
+        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, _momentum(norm, passes), norm.eps
+    )
+
+
+class SynchronisedBatchNorm1d(nn.BatchNorm1d):
+    """``torch.nn.BatchNorm1d`` over the rows of all processes; a process may have none.
+
+    **Shape:** ``(batch, channels)`` or ``(batch, channels, length)``, to the same.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise; running statistics move while training, and are used otherwise."""
+        return self.repeated(x, 1) if self.training else super().forward(x)
+
+    # An exchange between processes is no operation that torch.compile knows; its graph breaks here.
+    @uncompiled
+    def repeated(self, x: Tensor, passes: int) -> Tensor:
+        """Normalise a batch that several passes share: the running statistics move as far as that many passes move them."""
+        wide = x if x.element_size() >= 4 else x.float()
+        over, by_channel = [0, *range(2, x.dim())], (1, -1, *(1 for _ in range(2, x.dim())))
+        own_count = wide.new_tensor([x.numel() // x.shape[1]])  # exact in single precision up to 16 million rows
+        totals = cast(Tensor, _Total.apply(torch.cat([wide.sum(over), own_count])))
+        mean, count = totals[:-1] / totals[-1], totals[-1].detach()
+        centred = wide - mean.view(by_channel)
+        variance = cast(Tensor, _Total.apply(centred.square().sum(over))) / count
+        _move(self, mean.detach(), variance.detach() * count / (count - 1), passes)
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        return (centred * scale.view(by_channel) + self.bias.view(by_channel)).to(x.dtype)
+
+
+def _momentum(norm: nn.BatchNorm1d, passes: int) -> float:
+    return 1 - (1 - (norm.momentum or 0.0)) ** passes
+
+
+def _move(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, passes: int) -> None:
+    cast(Tensor, norm.num_batches_tracked).add_(passes)
+    cast(Tensor, norm.running_mean).lerp_(mean, _momentum(norm, passes))
+    cast(Tensor, norm.running_var).lerp_(variance, _momentum(norm, passes))
+
+
+@contextmanager
+def synchronised(model: nn.Module, processes: Processes) -> Iterator[None]:
+    """While the block runs, the BatchNorm layers of a model are `SynchronisedBatchNorm1d`, with the same parameters.
+
+    Raises:
+        ValueError: a BatchNorm other than ``BatchNorm1d``.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)] if processes.count > 1 else []
+    for norm in norms:
+        if type(norm) is not nn.BatchNorm1d:
+            raise ValueError(
+                f"Several processes share the statistics of BatchNorm1d alone, however: {type(norm).__name__}; "
+                "train in one process."
+            )
+    # The class alone changes: whoever holds a layer, its parameters or its buffers goes on holding them.
+    for norm in norms:
+        norm.__class__ = SynchronisedBatchNorm1d
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.__class__ = nn.BatchNorm1d
+
+
+class _Moments(torch.autograd.Function):
+    """Mean, biased covariance and number of the rows of a batch, or of the batches of all processes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shared: bool) -> tuple[Tensor, Tensor, Tensor]:
+        totals = torch.cat([x.sum(0), x.new_tensor([x.shape[0]])])
+        if shared:
+            dist.all_reduce(totals)
+        mean, count = totals[:-1] / totals[-1], totals[-1]
+        centred = x - mean
+        products = centred.t() @ centred
+        if shared:
+            dist.all_reduce(products)
+        ctx.save_for_backward(centred, count)
+        ctx.shared = shared
+        ctx.mark_non_differentiable(count)
+        return mean, products / count, count
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad_mean: Tensor, grad_covariance: Tensor, _: Tensor) -> tuple[Tensor, None]:
+        centred, count = ctx.saved_tensors
+        # The mean's part in the covariance has no gradient, as centred rows sum to zero.
+        grads = torch.cat([grad_mean.unsqueeze(0), grad_covariance + grad_covariance.t()])
+        if ctx.shared:  # the loss is a sum over the processes
+            dist.all_reduce(grads)
+        return torch.addmm(grads[0] / count, centred, grads[1:] / count), None
+
+
+class _Total(torch.autograd.Function):
+    """The sum over the processes. The loss is such a sum too, so the gradient of an entry is the sum of the processes' own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        total = grad.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total

@@ -1,0 +1,109 @@
+"""A trained model as a folder: weights with all that is needed to build the model again, and the vocabularies of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from qnn_models.data.encoding.encoded import EncodedDataset
+from qnn_models.data.layout import FieldLayout
+from qnn_models.models.network import CTRModel
+from qnn_models.models.registry import build
+from qnn_models.training.checkpoint import load_model_state, read_checkpoint, write_checkpoint
+
+__all__ = ["TrainedModel", "load_trained", "save_trained"]
+
+MODEL_FILE = "model.safetensors"
+VOCABULARY_FILE = "vocabulary.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A model and where it comes from.
+
+    Attributes:
+        model: the network, in evaluation mode.
+        name: its name in `qnn_models.models.registry`.
+        options: its options, as `qnn_models.models.registry.build` takes them.
+        layout: the fields it reads.
+        dataset: name of the data set it was trained on.
+        split_seed: seed of that data set's split.
+        content_hash: what the data set held.
+        report: settings and metrics of the training, as JSON values.
+        vocabulary: Parquet file of the vocabularies, for `qnn_models.data.encoding.encoder.Encoder.load`.
+    """
+
+    model: CTRModel
+    name: str
+    options: Mapping[str, Any]
+    layout: FieldLayout
+    dataset: str
+    split_seed: int
+    content_hash: str
+    report: Mapping[str, Any]
+    vocabulary: Path
+
+
+def save_trained(
+    folder: Path,
+    model: CTRModel,
+    dataset: EncodedDataset,
+    *,
+    name: str,
+    options: Mapping[str, Any],
+    split_seed: int,
+    report: Mapping[str, Any],
+) -> None:
+    """Write a model to a folder; the file of the weights comes last, so a folder that has it is whole.
+
+    Args:
+        folder: made where it is absent.
+        model: built by ``build(name, dataset.layout, **options)``.
+        dataset: what it was trained on.
+        name: its name in `qnn_models.models.registry`.
+        options: its options.
+        split_seed: seed of the data set's split.
+        report: JSON values to keep beside it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset.encoder.save(folder / VOCABULARY_FILE)
+    origin = {
+        "name": name,
+        "options": dict(options),
+        "layout": asdict(dataset.layout),
+        "dataset": dataset.name,
+        "split_seed": split_seed,
+        "content_hash": dataset.content_hash,
+        "report": dict(report),
+    }
+    write_checkpoint(folder / MODEL_FILE, model.state_dict(), origin)
+
+
+def load_trained(folder: Path) -> TrainedModel:
+    """Read what `save_trained` wrote.
+
+    Raises:
+        FileNotFoundError: the folder holds no trained model.
+        ValueError: its file is damaged, or of another version of the model.
+    """
+    if not (folder / MODEL_FILE).is_file():
+        raise FileNotFoundError(
+            f"A trained model is a folder with {MODEL_FILE}, however: {folder} has none; make one with `qnn train --out`."
+        )
+    weights, origin = read_checkpoint(folder / MODEL_FILE)
+    layout = FieldLayout(*(tuple(origin["layout"][key]) for key in ("names", "vocabulary_sizes", "lengths")))
+    model = build(origin["name"], layout, **origin["options"])
+    load_model_state(model, weights)
+    return TrainedModel(
+        model=model.eval(),
+        name=origin["name"],
+        options=origin["options"],
+        layout=layout,
+        dataset=origin["dataset"],
+        split_seed=origin["split_seed"],
+        content_hash=origin["content_hash"],
+        report=origin["report"],
+        vocabulary=folder / VOCABULARY_FILE,
+    )

@@ -1,0 +1,125 @@
+"""Certificates of relations between formats: what a reviewer who doubts a verdict follows with pen and paper.
+
+A relation has two directions, F_a ⊆ F_b and F_b ⊆ F_a. Each is proved by a parameter map, disproved by a separation, or open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from qnn_theory.relations.containment import MapProof
+from qnn_theory.relations.invariants.pair import Separation
+from qnn_theory.relations.parameter_maps import ParameterMap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Containment:
+    """Every function of `source` is one of `target`: at the mapped parameters, `target` is `source`.
+
+    Attributes:
+        source: id of the format that is contained.
+        target: id of the format that contains it.
+        map: the target's parameters as formulas in the source's.
+        proof: how the identity was proved.
+    """
+
+    source: str
+    target: str
+    map: ParameterMap
+    proof: MapProof
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The map, one line a parameter, and its proof."""
+        symbolic = ", ".join(map(str, self.proof.symbolic_dims))
+        modular = ", ".join(map(str, self.proof.modular_dims))
+        return (
+            f"put into {self.target}: {'; '.join(self.map.lines)}",
+            f"then {self.target} is {self.source} for all parameters and inputs: multiplied out with all of them as "
+            f"indeterminates at d = {symbolic}, and evaluated at random points at d = {modular} (chance of an error below "
+            f"{max(self.proof.error_bound, 1e-99):.0e}); every formula reads the same at every d",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undecided:
+    """Neither a map nor a separation was found."""
+
+    source: str
+    target: str
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was tried."""
+        return (f"no parameter map from {self.source} to {self.target} and no invariant that separates them was found",)
+
+
+Direction: TypeAlias = Containment | Separation | Undecided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """The proof of a relation between two formats.
+
+    Attributes:
+        forward: whether the first format is contained in the second.
+        backward: whether the second is contained in the first.
+    """
+
+    forward: Direction
+    backward: Direction
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Both directions, each under a heading."""
+        result: list[str] = []
+        for direction in (self.forward, self.backward):
+            result.append(heading(direction))
+            result += [f"  {line}" for line in direction.lines]
+        return tuple(result)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"forward": direction_to_dict(self.forward), "backward": direction_to_dict(self.backward)}
+
+
+def heading(direction: Direction) -> str:
+    """``T9 ⊆ T5 (map)``, ``T5 ⊄ T9 (rank)`` or ``T5 ⊆ T9? (open)``."""
+    match direction:
+        case Containment(source=source, target=target):
+            return f"{source} ⊆ {target} (map)"
+        case Separation(source=source, target=target, invariant=invariant):
+            return f"{source} ⊄ {target} ({invariant})"
+        case Undecided(source=source, target=target):
+            return f"{source} ⊆ {target}? (open)"
+
+
+def direction_to_dict(direction: Direction) -> dict[str, Any]:
+    """Plain values for JSON."""
+    plain: dict[str, Any] = {"source": direction.source, "target": direction.target, "lines": list(direction.lines)}
+    match direction:
+        case Containment(map=map, proof=proof):
+            return plain | {
+                "verdict": "contained",
+                "map": list(map.lines),
+                "symbolic_dims": list(proof.symbolic_dims),
+                "modular_dims": list(proof.modular_dims),
+                "error_bound": proof.error_bound,
+            }
+        case Separation(invariant=invariant, rule=rule, finding=finding, witness=witness, dims=dims, closed=closed):
+            return plain | {
+                "verdict": "not contained",
+                "invariant": invariant,
+                "rule": rule,
+                "finding": finding,
+                "function": None if witness is None else witness.function_text,
+                "parameters": None if witness is None else witness.parameters_text,
+                "dims": list(dims),
+                "closed": closed,
+            }
+        case Undecided():
+            return plain | {"verdict": "open"}

@@ -1,0 +1,121 @@
+"""Separation by linear rules of the coefficients: degree, divisibility, missing, fixed and related coefficients."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+
+from qnn_theory.feature_spaces.pieces import PRIME, Gates, Polynomial, is_piecewise_polynomial, random_pieces
+from qnn_theory.grammar.expr import Activation, Expr, uses_activation
+from qnn_theory.relations.invariants.kinks import has_affine_arguments, relus_of_outputs
+from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, of_every
+from qnn_theory.relations.linear_rules import LinearRules, Violation
+from qnn_theory.relations.witness import Entry, Witness
+
+
+def by_coefficients(pair: Pair) -> Separation | None:
+    """Degree, divisibility, a missing monomial, a fixed coefficient, a relation between coefficients."""
+    if not (is_piecewise_polynomial(pair.a) and is_piecewise_polynomial(pair.b)):
+        return None
+    dims = pair.dims(4, 6)
+    first = _broken_rule(pair, dims[0])
+    if first is None or _broken_rule(pair, dims[1]) is None:
+        return None
+    entries, output, broken = first
+
+    def holds(some: Entries) -> bool:
+        now = pair.piece(some, dims[0])
+        return now is not None and broken.test(now[output])
+
+    shown = pair.shown(entries, holds, dims[0], [output])
+    rule = f"{of_every(pair.b)} of {pair.target.id}, y_{output + 1} {broken.rule}"
+    finding = finding_of(pair, shown, output, _rules(pair.b, dims[0])[output], broken)
+    return pair.separation(broken.kind, rule, f"the witness {finding}", shown, dims)
+
+
+def finding_of(pair: Pair, shown: Witness, output: int, rules: LinearRules, broken: Violation) -> str:
+    """What the small witness has where the rule was first broken by a larger one."""
+    now = pair.piece(dict(shown.entries), shown.dim)
+    refound = None if now is None else rules.violation(now[output], own=_own(output, shown.dim))
+    return (refound if refound is not None and refound.rule == broken.rule else broken).finding
+
+
+def _broken_rule(pair: Pair, dim: int) -> tuple[dict[Entry, Fraction], int, Violation] | None:
+    """The simplest linear rule of the target that a random function of the source breaks."""
+    for attempt in range(DRAWS):
+        entries = pair.draw(dim, attempt)
+        polynomials = pair.piece(entries, dim)
+        if polynomials is None:
+            continue
+        found = [
+            (broken.severity, output, broken)
+            for output, polynomial in enumerate(polynomials)
+            if (broken := _rules(pair.b, dim)[output].violation(polynomial, own=_own(output, dim))) is not None
+        ]
+        if found:
+            _, output, broken = min(found, key=lambda item: item[:2])
+            return entries, output, broken
+        return None
+    return None
+
+
+@cache
+def _rules(expr: Expr, dim: int) -> tuple[LinearRules, ...]:
+    return _rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed))
+
+
+def _rules_of(member: Callable[[str], list[Polynomial]]) -> tuple[LinearRules, ...]:
+    members = [member("0")]
+    enough = max(map(len, members[0])) + 4
+    members += [member(str(k)) for k in range(1, enough)]
+    return tuple(LinearRules([m[output] for m in members]) for output in range(len(members[0])))
+
+
+def _own(output: int, dim: int) -> int | None:
+    return output if output < dim else None
+
+
+def by_polynomial_members(pair: Pair) -> Separation | None:
+    """A polynomial of the source, where the target's polynomials have their one relu constant or switched off."""
+    if uses_activation(pair.a) or not uses_activation(pair.b) or not has_affine_arguments(pair.b):
+        return None
+    dims = pair.dims(4, 6)
+    found = [_polynomial_member(pair, dim) for dim in dims]
+    return found[0] if all(f is not None for f in found) else None
+
+
+def _polynomial_member(pair: Pair, dim: int) -> Separation | None:
+    entries = pair.draw(dim, 0)
+    polynomials = pair.piece(entries, dim)
+    if polynomials is None:
+        return None
+    for output, polynomial in enumerate(polynomials):
+        if len(relus_of_outputs(pair.b, dim)[output]) != 1:
+            continue
+        broken = _constant_relu_rules(pair.b, dim)[output].violation(polynomial, own=_own(output, dim))
+        if broken is None:
+            continue
+
+        def holds(some: Entries, output: int = output, broken: Violation = broken) -> bool:
+            now = pair.piece(some, dim)
+            return now is not None and broken.test(now[output])
+
+        shown = pair.shown(entries, holds, dim, [output])
+        rule = (
+            f"y_{output + 1} of {pair.target.id} depends on one relu(u), u affine: u is constant or relu(u) = 0 on a half-space; "
+            f"so if y_{output + 1} is a polynomial, it is one with a constant in place of relu(u): it {broken.rule}"
+        )
+        finding = finding_of(pair, shown, output, _constant_relu_rules(pair.b, dim)[output], broken)
+        return pair.separation("polynomial members", rule, f"the witness {finding}", shown, pair.dims(4, 6))
+    return None
+
+
+@cache
+def _constant_relu_rules(expr: Expr, dim: int) -> tuple[LinearRules, ...]:
+    def constants(generator: random.Random) -> Gates:
+        free: dict[tuple[Activation, int], int] = {}
+        return lambda node, index, value: 0 * value + free.setdefault((node, index), generator.randrange(1, PRIME))
+
+    return _rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed, gates=constants))

@@ -1,0 +1,296 @@
+"""Separation by kinks: more of them than a format has relus that could make them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import Any
+
+import flint
+
+from qnn_theory.feature_spaces.pieces import PRIME, Gates, Polynomial, piece, random_pieces, rational_ring, residue
+from qnn_theory.grammar.expr import Activation, Bilinear, Expr, Power, Product, uses_activation, walk
+from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.widths import width
+from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, generic_point
+from qnn_theory.relations.linear_rules import polynomial_text
+from qnn_theory.relations.witness import Entry, Witness, nested
+
+
+def by_kinks(pair: Pair) -> Separation | None:
+    """More kink hyperplanes than the target has relus that could make them."""
+    if not (uses_activation(pair.a) and has_affine_arguments(pair.a) and has_affine_arguments(pair.b)):
+        return None
+    dims = pair.dims(4, 6)
+    found = [_kinks_in_one_output(pair, dim) for dim in dims]
+    if all(f is not None for f in found):
+        return found[0]
+    found = [_kinks_in_all(pair, dim) for dim in dims]
+    return found[0] if all(f is not None for f in found) else None
+
+
+def _kinks_in_one_output(pair: Pair, dim: int) -> Separation | None:
+    entries = pair.draw(dim, 0)
+    for output, relus in enumerate(relus_of_outputs(pair.b, dim)):
+        ours = _kinks_of(pair, entries, dim, output)
+        idle = _idle_relus(pair, dim, output, ours, relus) if 0 < len(ours) <= len(relus) else ()
+        limit = len(relus) - len(idle)
+        if len(ours) <= limit:
+            continue
+        shown = _kink_witness(pair, entries, dim, output, idle, limit + 1)
+        now = _kinks_of(pair, dict(shown.entries), dim, output)
+        count = f"{len(relus)} relu{'s' * (len(relus) != 1)} of affine forms u"
+        rule = f"in every function of {pair.target.id}, y_{output + 1} depends on {count}"
+        if idle:
+            examples = "; ".join(
+                f"{polynomial_text(jump)} across {polynomial_text(surface)} = 0" for surface, jump in now
+            )
+            rule += (
+                f", and only {limit} can make a kink of the witness: those jump by {examples}, and no combination of what "
+                f"the other{'s' * (len(idle) > 1)} can jump by across these hyperplanes gives one of them"
+            )
+        else:
+            rule += f", so it has kinks on at most {limit} hyperplane{'s' * (limit != 1)}"
+        finding = f"the witness has {len(now)} kinks: " + ", ".join(f"{polynomial_text(s)} = 0" for s, _ in now)
+        return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6))
+    return None
+
+
+def _kink_witness(
+    pair: Pair, entries: Entries, dim: int, output: int, idle: tuple[tuple[Activation, int], ...], count: int
+) -> Witness:
+    """A small function with as many kinks, which the idle relus cannot make either."""
+    relus = relus_of_outputs(pair.b, dim)[output]
+
+    def as_many(some: Entries) -> bool:
+        return len(_kinks_of(pair, some, dim, output)) >= count
+
+    def still_idle(some: Entries) -> bool:
+        return as_many(some) and len(_idle_relus(pair, dim, output, _kinks_of(pair, some, dim, output), relus)) >= len(
+            idle
+        )
+
+    shown = pair.shown(entries, as_many, dim, [output])
+    if not idle or still_idle(dict(shown.entries)):
+        return shown
+    return pair.shown(entries, still_idle, dim, [output])
+
+
+def _kinks_of(pair: Pair, entries: Entries, dim: int, output: int) -> list[tuple[Polynomial, Polynomial]]:
+    """The kinks of one output: hyperplane and jump."""
+    only = frozenset(relus_of_outputs(pair.a, dim)[output])
+    found = kinks(pair.source.expr, entries, dim, only=only)
+    return [(surface, jumps[output]) for surface, jumps in found if any(jumps[output].values())]
+
+
+def _kinks_in_all(pair: Pair, dim: int) -> Separation | None:
+    entries = pair.draw(dim, 0)
+    ours = len(kinks(pair.source.expr, entries, dim))
+    limit = len({relu for relus in relus_of_outputs(pair.b, dim) for relu in relus})
+    if ours <= limit:
+        return None
+
+    def holds(some: Entries) -> bool:
+        return len(kinks(pair.source.expr, some, dim)) > limit
+
+    shown = pair.shown(entries, holds, dim, range(int(width(pair.a) * dim)))
+    surfaces = [polynomial_text(s) for s, _ in kinks(pair.source.expr, dict(shown.entries), dim)]
+    rule = (
+        f"a function of {pair.target.id} has {limit} relus of affine forms in all (d = {dim}), so at most {limit} kinks"
+    )
+    finding = f"the witness has {len(surfaces)}: " + ", ".join(f"{s} = 0" for s in surfaces)
+    return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6))
+
+
+def kinks(
+    expr: Expr, entries: Entries, dim: int, *, only: frozenset[tuple[Activation, int]] | None = None
+) -> list[tuple[Polynomial, list[Polynomial]]]:
+    """The hyperplanes across which one function changes its polynomial, with the change of every output.
+
+    Args:
+        expr: the layer.
+        entries: its parameters.
+        dim: its input width d.
+        only: the relus (node of the normal form and coordinate) to look at; all when left out.
+    """
+    return _kinks(expr, frozenset(entries.items()), dim, only)
+
+
+@lru_cache(maxsize=4096)
+def _kinks(
+    expr: Expr,
+    entries: frozenset[tuple[Entry, Fraction]],
+    dim: int,
+    only: frozenset[tuple[Activation, int]] | None,
+) -> list[tuple[Polynomial, list[Polynomial]]]:
+    """Cached, because one function of a format is compared with all other formats."""
+    plain = normal_form(expr)
+    values = _plain_values(expr, dict(entries), dim)
+    ring = rational_ring(dim)
+    generator = random.Random("kinks")
+    found: dict[str, tuple[Polynomial, list[Polynomial]]] = {}
+    for node in dict.fromkeys(n for n in walk(plain) if isinstance(n, Activation)):
+        arguments = piece(node.of, dim=dim, values=values, point=generic_point(dim)) or []
+        for index, argument in enumerate(arguments):
+            normal = {m: c for m, c in argument.items() if c}
+            axis = next((m.index(1) for m in normal if sum(m)), None)
+            if axis is None or (only is not None and (node, index) not in only):
+                continue
+            key = str(_monic(ring, normal))
+            point = _on_hyperplane(normal, axis, dim, generator)
+            sides = [
+                piece(plain, dim=dim, values=values, point=point, forced={(node, index): on}) for on in (True, False)
+            ]
+            if sides[0] is None or sides[1] is None or key in found:
+                # Another relu meets the same hyperplane: their jumps may cancel, so it is not counted.
+                found.pop(key, None)
+                continue
+            jumps = [
+                {m: f.get(m, Fraction(0)) - g.get(m, Fraction(0)) for m in {*f, *g}}
+                for f, g in zip(sides[0], sides[1], strict=True)
+            ]
+            if any(c for jump in jumps for c in jump.values()):
+                found[key] = normal, jumps
+    return list(found.values())
+
+
+def _idle_relus(
+    pair: Pair,
+    dim: int,
+    output: int,
+    kinks: Sequence[tuple[Polynomial, Polynomial]],
+    relus: Sequence[tuple[Activation, int]],
+) -> tuple[tuple[Activation, int], ...]:
+    """The target's relus that, even together, cannot make the jump of any of these kinks."""
+
+    def spans(some: Sequence[tuple[Activation, int]], kink: tuple[Polynomial, Polynomial]) -> bool:
+        surface, jump = kink
+        return _in_span(_possible_jumps(pair.b, dim, output, some, surface), jump)
+
+    idle = tuple(relu for relu in relus if not any(spans([relu], kink) for kink in kinks))
+    return idle if idle and not any(spans(idle, kink) for kink in kinks) else ()
+
+
+def _possible_jumps(
+    expr: Expr, dim: int, output: int, relus: Sequence[tuple[Activation, int]], surface: Polynomial
+) -> list[Polynomial]:
+    """Random jumps of an output across a given hyperplane, made by one of these relus; enough to span them all."""
+    found: list[Polynomial] = []
+    for number, relu in enumerate(relus):
+        count = 0
+        while count < 40:
+            on, off = (
+                random_pieces(
+                    expr, dim=dim, seed=f"jump{number}|{count}", gates=_one_relu(relu, surface, dim, active=active)
+                )[output]
+                for active in (True, False)
+            )
+            jump = {m: (on.get(m, 0) - off.get(m, 0)) % PRIME for m in {*on, *off}}
+            found.append({m: c for m, c in jump.items() if c})
+            count += 1
+            if count > max(map(len, found)) + 2:
+                break
+    return found
+
+
+def _one_relu(
+    relu: tuple[Activation, int], surface: Polynomial, dim: int, *, active: bool
+) -> Callable[[random.Random], Gates]:
+    """Gates where one relu has a multiple of the surface as its argument, on or off, and the others are free."""
+
+    def gates(generator: random.Random) -> Gates:
+        free: dict[tuple[Activation, int], int] = {}
+        factor = generator.randrange(1, PRIME)
+
+        def rule(node: Activation, index: int, value: Any) -> Any:
+            if (node, index) == relu:
+                if not active:
+                    return 0 * value
+                ring = value.context()
+                return factor * ring.from_dict({m: residue(c) for m, c in surface.items()})
+            return free.setdefault((node, index), generator.randrange(1, PRIME)) * value
+
+        return rule
+
+    return gates
+
+
+def _in_span(vectors: Sequence[Polynomial], target: Polynomial) -> bool:
+    monomials = sorted({m for v in vectors for m in v} | {m for m, c in target.items() if c})
+    if not monomials:
+        return True
+    rows = [[v.get(m, 0) for m in monomials] for v in vectors]
+    with_target = [*rows, [residue(target.get(m, Fraction(0))) for m in monomials]]
+
+    def rank(matrix: list[list[int]]) -> int:
+        if not matrix:
+            return 0
+        return int(flint.nmod_mat(len(matrix), len(monomials), [c for row in matrix for c in row], PRIME).rank())
+
+    return rank(rows) == rank(with_target)
+
+
+@cache
+def relus_of_outputs(expr: Expr, dim: int) -> tuple[tuple[tuple[Activation, int], ...], ...]:
+    """For every output the relus (node and coordinate) that it depends on."""
+    relus = [
+        (node, k)
+        for node in dict.fromkeys(n for n in walk(expr) if isinstance(n, Activation))
+        for k in range(int(width(node) * dim))
+    ]
+    result: list[list[tuple[Activation, int]]] = [[] for _ in range(int(width(expr) * dim))]
+
+    def switched(relu: tuple[Activation, int], factor: int) -> Callable[[random.Random], Gates]:
+        def gates(generator: random.Random) -> Gates:
+            free: dict[tuple[Activation, int], int] = {}
+
+            def rule(node: Activation, index: int, value: Any) -> Any:
+                number = free.setdefault((node, index), generator.randrange(1, PRIME))
+                return (factor if (node, index) == relu else number) * value
+
+            return rule
+
+        return gates
+
+    for relu in relus:
+        on, off = (random_pieces(expr, dim=dim, seed="effective", gates=switched(relu, f)) for f in (1, 0))
+        for output, (f, g) in enumerate(zip(on, off, strict=True)):
+            if f != g:
+                result[output].append(relu)
+    return tuple(tuple(found) for found in result)
+
+
+def has_affine_arguments(expr: Expr) -> bool:
+    """Whether every activation is a relu of an affine form of x."""
+    curved = (Product, Power, Activation, Bilinear)
+    return all(
+        node.kind == "relu" and not any(isinstance(inner, curved) for inner in walk(node.of))
+        for node in walk(expr)
+        if isinstance(node, Activation)
+    )
+
+
+def _on_hyperplane(normal: Polynomial, axis: int, dim: int, generator: random.Random) -> list[Fraction]:
+    point = [Fraction(generator.randint(-60, 60), generator.randint(1, 7)) for _ in range(dim)]
+    unit = tuple(int(j == axis) for j in range(dim))
+    rest = sum((c * (point[m.index(1)] if sum(m) else 1) for m, c in normal.items() if m != unit), Fraction(0))
+    point[axis] = -rest / normal[unit]
+    return point
+
+
+def _plain_values(expr: Expr, entries: Entries, dim: int) -> dict[str, Any]:
+    from qnn_theory.grammar.normal_form import unrolled_values
+
+    return unrolled_values(expr, nested(expr, entries, dim=dim))
+
+
+def to_ring(ring: Any, polynomial: Polynomial) -> Any:
+    """A polynomial with rational coefficients as an element of a ring of `pieces.rational_ring`."""
+    return ring.from_dict({m: flint.fmpq(c.numerator, c.denominator) for m, c in polynomial.items() if c})
+
+
+def _monic(ring: Any, polynomial: Polynomial) -> Any:
+    value = to_ring(ring, polynomial)
+    return value * (1 / value.leading_coefficient())

@@ -1,0 +1,127 @@
+"""What invariants share: two formats, functions drawn from the first, and the outcome of a separation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import TypeAlias
+
+from qnn_theory.feature_spaces.pieces import Polynomial, piece
+from qnn_theory.grammar.expr import Expr, uses_activation
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.widths import divisor
+from qnn_theory.relations.witness import Entry, Witness, nested, random_entries, shrink, witness
+
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+DRAWS = 6
+
+Entries: TypeAlias = Mapping[Entry, Fraction]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Separation:
+    """A function of one format that another cannot express, and why.
+
+    Attributes:
+        source: id of the format that has the function.
+        target: id of the format that has not.
+        invariant: the kind of argument.
+        rule: what holds for every function of the target.
+        finding: what the witness has instead.
+        witness: the function; None where the output widths differ.
+        dims: the d at which the rule was computed and the witness broke it.
+        closed: whether the rule survives limits, so that the target does not even approach the witness.
+    """
+
+    source: str
+    target: str
+    invariant: str
+    rule: str
+    finding: str
+    witness: Witness | None
+    dims: tuple[int, ...]
+    closed: bool = True
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The argument, step by step."""
+        if self.witness is None:
+            return (self.rule, self.finding)
+        function = f"{self.source} has {self.witness.function_text}, at {self.witness.parameters_text} (d = {self.witness.dim})"
+        dims = ", ".join(map(str, self.dims))
+        scope = f"computed at d = {dims}; the rule and the function, padded with zeros, read the same at every larger d"
+        if not self.closed:
+            scope += "; limits of functions are not excluded"
+        return (function, self.rule, self.finding, scope)
+
+
+class Pair:
+    """Two formats, and what the invariants share."""
+
+    def __init__(self, source: Format, target: Format, minimal: bool) -> None:
+        self.source, self.target, self.minimal = source, target, minimal
+        self.a, self.b = normal_form(source.expr), normal_form(target.expr)
+        self.step = math.lcm(divisor(self.a), divisor(self.b))
+
+    def dims(self, *least: int) -> tuple[int, ...]:
+        """The smallest admissible d from each bound on, ascending and distinct."""
+        found: list[int] = []
+        for bound in least:
+            dim = self.step * -(-bound // self.step)
+            found.append(dim if not found or dim > found[-1] else found[-1] + self.step)
+        return tuple(found)
+
+    def separation(
+        self,
+        invariant: str,
+        rule: str,
+        finding: str,
+        shown: Witness | None,
+        dims: Sequence[int],
+        *,
+        closed: bool = True,
+    ) -> Separation:
+        """A separation of this pair."""
+        return Separation(
+            source=self.source.id,
+            target=self.target.id,
+            invariant=invariant,
+            rule=rule,
+            finding=finding,
+            witness=shown,
+            dims=tuple(dims),
+            closed=closed,
+        )
+
+    def draw(self, dim: int, attempt: int, *, signed: bool = False) -> dict[Entry, Fraction]:
+        """Small random parameters of the source, positive unless `signed`."""
+        return random_entries(self.source.expr, dim=dim, seed=f"{self.source.id}|{dim}|{attempt}", signed=signed)
+
+    def piece(self, entries: Entries, dim: int) -> list[Polynomial] | None:
+        """The piece of the source's function around a fixed positive point."""
+        return _piece(self.source.expr, frozenset(entries.items()), dim)
+
+    def shown(self, entries: Entries, holds: Callable[[Entries], bool], dim: int, outputs: Sequence[int]) -> Witness:
+        """The witness, made small if wanted."""
+        kept = shrink(entries, holds) if self.minimal else entries
+        return witness(self.source.expr, kept, dim=dim, outputs=outputs)
+
+
+@lru_cache(maxsize=4096)
+def _piece(expr: Expr, entries: frozenset[tuple[Entry, Fraction]], dim: int) -> list[Polynomial] | None:
+    """Cached, because one function of a format is compared with all other formats."""
+    return piece(expr, dim=dim, values=nested(expr, dict(entries), dim=dim), point=generic_point(dim))
+
+
+def generic_point(dim: int) -> list[Fraction]:
+    """A positive point that lies on no hyperplane with small integer coefficients of one sign."""
+    return [Fraction(_PRIMES[i % len(_PRIMES)] + i // len(_PRIMES)) for i in range(dim)]
+
+
+def of_every(expr: Expr) -> str:
+    """Where a rule about polynomial pieces holds, in words."""
+    return "on every region of every function" if uses_activation(expr) else "in every function"

@@ -1,0 +1,96 @@
+"""Separation by smoothness: a kink where all functions of the other format are smoother."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from qnn_theory.feature_spaces.pieces import Polynomial, rational_ring
+from qnn_theory.grammar.expr import uses_activation
+from qnn_theory.relations.invariants.kinks import has_affine_arguments, kinks, to_ring
+from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
+from qnn_theory.relations.linear_rules import polynomial_text
+from qnn_theory.relations.witness import Entry, shrink, witness
+from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
+
+
+def by_smoothness(pair: Pair) -> Separation | None:
+    """A kink of the source where the target is smoother."""
+    if not uses_activation(pair.a):
+        return None
+    ours, theirs = smoothness(pair.source), smoothness(pair.target)
+    if not ours.exact or isinstance(ours.order, Analytic) or not theirs.order > ours.order:
+        return None
+    order = ours.order
+    smooth = "analytic" if isinstance(theirs.order, Analytic) else f"C^{theirs.order}"
+    if not uses_activation(pair.b):
+        smooth = "a polynomial"
+    rule = f"every function of {pair.target.id} is {smooth}"
+    (dim,) = pair.dims(2)
+    if has_affine_arguments(pair.a):
+        for attempt in range(DRAWS):
+            entries = pair.draw(dim, attempt)
+            found = _kink_of_order(pair, entries, dim, order)
+            if found is not None:
+                break
+        else:
+            return None
+        kept = (
+            shrink(entries, lambda some: _kink_of_order(pair, some, dim, order) is not None)
+            if pair.minimal
+            else entries
+        )
+        kink = _kink_of_order(pair, kept, dim, order)
+        if kink is None:
+            return None
+        output, surface, jump = kink
+        finding = (
+            f"y_{output + 1} is C^{order} and no more: it gains {polynomial_text(jump)} across "
+            f"{polynomial_text(surface)} = 0, which vanishes there to order {order + 1} only"
+        )
+        return pair.separation(
+            "smoothness", rule, finding, witness(pair.source.expr, kept, dim=dim, outputs=[output]), [dim]
+        )
+    shown = ours.witness
+    if shown is None:
+        return None
+    entries = _entries_of(shown.parameters[0])
+    output = next(i for i, size in enumerate(shown.jump) if size)
+    dim = len(shown.point)
+    point = ", ".join(f"{float(value):.6g}" if not isinstance(value, Fraction) else str(value) for value in shown.point)
+    direction = ", ".join(str(value) for value in shown.direction)
+    where = f"along ({direction}) at x = ({point})"
+    finding = f"derivative {shown.derivative} of y_{output + 1} {where} jumps by {shown.jump[output]}"
+    exact = {entry: Fraction(value) for entry, value in entries.items()}
+    return pair.separation(
+        "smoothness", rule, finding, witness(pair.source.expr, exact, dim=dim, outputs=[output]), [dim]
+    )
+
+
+def _kink_of_order(pair: Pair, entries: Entries, dim: int, order: int) -> tuple[int, Polynomial, Polynomial] | None:
+    """An output of the source's function that is C^order and no more across a hyperplane, with hyperplane and jump."""
+    ring = rational_ring(dim)
+    for surface, jumps in kinks(pair.source.expr, entries, dim):
+        u = to_ring(ring, surface)
+        for output, jump in enumerate(jumps):
+            if any(jump.values()):
+                quotient = divmod(to_ring(ring, jump), u ** (order + 2))
+                if quotient[1] != 0:
+                    return output, surface, jump
+    return None
+
+
+def _entries_of(parameters: Mapping[str, Any]) -> dict[Entry, Any]:
+    found: dict[Entry, Any] = {}
+
+    def visit(name: str, value: Any, index: tuple[int, ...]) -> None:
+        if isinstance(value, list | tuple):
+            for i, part in enumerate(value):
+                visit(name, part, (*index, i))
+        else:
+            found[name, index] = value
+
+    for name, value in parameters.items():
+        visit(name, value, ())
+    return found

@@ -1,0 +1,166 @@
+"""Relations between formats: which one can express what, with proofs.
+
+Semantics. ``F_a(d)`` is the set of functions R^d -> R^(w d) that one layer of format a computes, over all real parameter values;
+``x0`` is x, as in the first layer of a network. ``F_a ⊆ F_b`` means that every such function is exactly one of b's, for every d
+that both formats admit. Limits do not count: T10 is approached by T7, yet not contained in it (such separations have
+`Separation.closed` False). A separation is computed at the d it names; its witness, padded with zeros, and its rule carry over to
+every larger d, so ``F_a ⊄ F_b`` is a statement about all d from there on. At smaller d more formats can coincide.
+
+Checked in tests/qnn_theory/test_relations.py, every certificate also on the torch modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, TypeAlias
+
+from qnn_theory.grammar.format import Format
+from qnn_theory.registry import formats, get_format
+from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided
+from qnn_theory.relations.containment import find_map, prove_map
+from qnn_theory.relations.separation import find_separation
+
+Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
+
+_QUICK_TRIES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """How the function classes of two formats relate.
+
+    Attributes:
+        first: id of the first format, a.
+        second: id of the second format, b.
+        kind: ``equivalent`` (F_a = F_b), ``contained`` (F_a is a proper subset of F_b), ``contains`` (the other way round),
+            ``incomparable``, or ``open`` when a direction is neither proved nor disproved.
+        certificate: the proof, both directions.
+    """
+
+    first: str
+    second: str
+    kind: Kind
+    certificate: Certificate
+
+    @property
+    def text(self) -> str:
+        """The verdict as a sentence."""
+        sentences: dict[Kind, str] = {
+            "equivalent": f"{self.first} and {self.second} are equivalent: they express the same functions",
+            "contained": f"{self.first} is contained in {self.second}, properly",
+            "contains": f"{self.first} contains {self.second}, properly",
+            "incomparable": f"{self.first} and {self.second} are incomparable: each has a function the other lacks",
+            "open": f"how {self.first} and {self.second} relate is open",
+        }
+        return sentences[self.kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainmentOrder:
+    """The containment order of a set of formats, as a Hasse diagram.
+
+    Attributes:
+        classes: the sets of equivalent formats, in registry order.
+        edges: the covering pairs (smaller, larger), as positions in `classes`.
+        open: ordered pairs (a, b) of formats for which F_a ⊆ F_b is undecided.
+    """
+
+    classes: tuple[tuple[str, ...], ...]
+    edges: tuple[tuple[int, int], ...]
+    open: tuple[tuple[str, str], ...]
+
+
+def relation(first: str | Format, second: str | Format) -> Relation:
+    """How the function classes of two formats relate, with a certificate.
+
+    Args:
+        first: an id, or a `Format` of your own.
+        second: the other one.
+
+    Returns:
+        The relation, see the module's docstring for its exact meaning.
+
+    Raises:
+        KeyError: unknown id; names the nearest one.
+    """
+    a, b = get_format(first), get_format(second)
+    forward, backward = decide(a, b), decide(b, a)
+    return Relation(
+        first=a.id,
+        second=b.id,
+        kind=_kind(forward, backward),
+        certificate=Certificate(forward=forward, backward=backward),
+    )
+
+
+@cache
+def decide(source: Format, target: Format, *, minimal: bool = True) -> Direction:
+    """Whether F_source ⊆ F_target: a proved map, a separation, or neither.
+
+    Args:
+        source: the format that may be contained.
+        target: the format that may contain it.
+        minimal: make the witness of a separation sparse; a little slower, and what a reader wants.
+    """
+    # Quick checks first, so that an expensive one runs only where it is likely to decide.
+    for effort, tries in (("quick", _QUICK_TRIES), ("thorough", None)):
+        separation = find_separation(source, target, minimal=minimal, effort=effort)  # type: ignore[arg-type]
+        if separation is not None:
+            return separation
+        found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
+        if found is not None:
+            return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
+    return Undecided(source=source.id, target=target.id)
+
+
+def containment_order(of: Sequence[str | Format] | None = None) -> ContainmentOrder:
+    """Classes of equivalent formats and the covering edges between them.
+
+    Args:
+        of: the formats; all registered ones when left out.
+
+    Raises:
+        KeyError: unknown id.
+    """
+    chosen = formats() if of is None else tuple(get_format(format) for format in of)
+    return _containment_order(chosen)
+
+
+@cache
+def _containment_order(chosen: tuple[Format, ...]) -> ContainmentOrder:
+    directions = {(a.id, b.id): decide(a, b, minimal=False) for a in chosen for b in chosen if a is not b}
+    below = {pair for pair, direction in directions.items() if isinstance(direction, Containment)}
+    classes: list[list[str]] = []
+    for format in chosen:
+        own = next((c for c in classes if (format.id, c[0]) in below and (c[0], format.id) in below), None)
+        if own is None:
+            classes.append([format.id])
+        else:
+            own.append(format.id)
+    smaller = {(i, j) for i, a in enumerate(classes) for j, b in enumerate(classes) if i != j and (a[0], b[0]) in below}
+    covering = sorted(
+        (i, j) for i, j in smaller if not any((i, k) in smaller and (k, j) in smaller for k in range(len(classes)))
+    )
+    return ContainmentOrder(
+        classes=tuple(map(tuple, classes)),
+        edges=tuple(covering),
+        open=tuple(pair for pair, direction in directions.items() if isinstance(direction, Undecided)),
+    )
+
+
+def _kind(forward: Direction, backward: Direction) -> Kind:
+    match forward, backward:
+        case Containment(), Containment():
+            return "equivalent"
+        case Undecided(), _:
+            return "open"
+        case _, Undecided():
+            return "open"
+        case Containment(), _:
+            return "contained"
+        case _, Containment():
+            return "contains"
+        case _:
+            return "incomparable"

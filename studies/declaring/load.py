@@ -1,0 +1,102 @@
+"""Declared studies: one TOML file each, read strictly.
+
+An unknown key, a wrong type, a model or an option that does not exist, a width that a format cannot have: each is an error that
+names the file and the key, before anything runs. A list under ``options`` or ``training`` of an arm is a grid: the arm is run
+for every combination. Patterns (``"T*"``, ``"!T18*"`` to leave out) under ``format`` stand for registered formats, so that a
+format which a user adds takes part in every study.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from studies.declaring.checks import validated
+from studies.declaring.config import Splits, StudyConfig
+from studies.declaring.parsing import parse
+from studies.tasks.signatures import nearest
+from studies.tasks.spec import Scalar
+
+
+def study_names() -> tuple[str, ...]:
+    """Names of the studies that come with the package."""
+    folder = resources.files("studies") / "configs"
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def find_config(name: str) -> Path:
+    """The file of a study, given as a path or as the name of one that comes with the package.
+
+    Raises:
+        ValueError: there is no such file or study.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        if path.is_file():
+            return path
+        raise ValueError(
+            f"A study is a TOML file, however there is no file {name}; `qnn study list` names the studies."
+        )
+    if name in study_names():
+        return Path(str(resources.files("studies") / "configs" / f"{name}.toml"))
+    raise ValueError(
+        f"A study is one of {', '.join(study_names())} or the path of a .toml file, however: {name!r}"
+        f"{nearest(name, study_names())}."
+    )
+
+
+def load_config(path: Path | str) -> StudyConfig:
+    """Read a study.
+
+    Args:
+        path: its file, or the name of a study that comes with the package.
+
+    Raises:
+        ValueError: the file is missing, no TOML, or something in it is wrong; names file and key.
+    """
+    path = find_config(str(path))
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not TOML: {error}.") from None
+    try:
+        config = parse(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}.") from None
+    return validated(replace(config, source=str(path)))
+
+
+def with_changes(
+    config: StudyConfig,
+    *,
+    seeds: int | None = None,
+    splits: Splits | None = None,
+    dataset: str | None = None,
+    training: Mapping[str, Scalar] | None = None,
+) -> StudyConfig:
+    """The study with other seeds or splits, on another data set, or with other settings of the training.
+
+    Args:
+        config: the study.
+        seeds: number of repetitions; they are numbered from the study's first seed on, so more seeds reuse the runs of fewer.
+        splits: whether all seeds share one split of the data.
+        dataset: name of the data set that replaces the study's.
+        training: settings that replace the study's.
+
+    Raises:
+        ValueError: as `load_config`.
+    """
+    if seeds is not None:
+        if seeds < 1:
+            raise ValueError(f"A study has at least 1 seed, however: seeds={seeds}.")
+        config = replace(config, seeds=tuple(range(config.seeds[0], config.seeds[0] + seeds)))
+    if splits is not None:
+        config = replace(config, splits=splits)
+    if dataset is not None:
+        config = replace(config, datasets=(dataset,), arms=tuple(replace(arm, datasets=()) for arm in config.arms))
+    if training:
+        config = replace(config, training={**config.training, **training})
+    return validated(config)

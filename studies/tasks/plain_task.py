@@ -1,0 +1,22 @@
+"""What most tasks have: data sets that ask for no settings of their own, and runs that are each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from studies.tasks.spec import RunSpec, Scalar
+
+
+def protocol_options(dataset: str) -> Mapping[str, Scalar]:
+    """None."""
+    return {}
+
+
+def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
+    """None."""
+    return {}
+
+
+def together_key(spec: RunSpec) -> str | None:
+    """Every run is by itself."""
+    return None

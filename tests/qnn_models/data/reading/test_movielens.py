@@ -1,0 +1,128 @@
+"""MovieLens: two editions, one content; joins, years and genres."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from qnn_models.data.reading.fetch import FILES, fetch_ml100k, unpack_wheel
+from qnn_models.data.registry import load, prepare
+from tests.qnn_models.data_files import ml100k_ratings, write_grouplens, write_recbole
+
+
+def _decoded(dataset) -> list[tuple]:  # type: ignore[no-untyped-def, type-arg]
+    rows = []
+    for split in ("train", "valid", "test"):
+        part = dataset.split(split)
+        rows += [
+            (*row, label)
+            for row, label in zip(dataset.encoder.decode(part.ids).rows(), part.labels.tolist(), strict=True)
+        ]
+    return rows
+
+
+def test_both_editions_have_one_content(tmp_path: Path) -> None:
+    ratings = ml100k_ratings(300)
+    sources = write_recbole(tmp_path / "a", ratings), write_grouplens(tmp_path / "b", ratings)
+    first, second = (
+        prepare("ml-100k", source=source, cache_dir=tmp_path / source.name / "cache", progress=False)
+        for source in sources
+    )
+    assert first.content_hash == second.content_hash
+    assert first.layout.names == (
+        "user_id", "age", "gender", "occupation", "zip_code", "item_id", "release_year", "genres",
+    )  # fmt: skip
+    assert first.layout.lengths == (1, 1, 1, 1, 1, 1, 1, 5)
+
+
+def test_rows_are_joined_and_labelled(tmp_path: Path) -> None:
+    ratings = ml100k_ratings(300)
+    dataset = prepare("ml-100k", source=write_grouplens(tmp_path / "b", ratings), cache_dir=tmp_path, progress=False)
+    kept = [rating for rating in ratings if rating[2] != 3]
+    assert [dataset.num_rows(split) for split in ("train", "valid", "test")] == [187, 23, 24]
+    assert len(kept) == 234
+    users = {1: ("24", "M", "technician", "85711"), 2: ("53", "F", "other", "94043"), 3: ("23", "M", "writer", "T8H1N")}
+    items = {
+        1: ("1995", ["Animation", "Children's", "Comedy"]),
+        2: ("1995", ["Action", "Adventure", "Thriller"]),
+        3: ("1980", ["Action", "Adventure", "Drama", "Romance", "Sci-Fi"]),
+        4: (None, ["unknown"]),
+        5: ("1995", ["Animation", "Children's"]),
+        6: ("1995", ["Drama", "Musical"]),
+    }
+    expected = [(str(u), *users[u], str(i), *items[i], float(r > 3)) for u, i, r in kept]
+    assert sorted(_decoded(dataset), key=repr) == sorted(expected, key=repr)
+
+
+def test_a_rating_of_an_unknown_movie_is_named_by_line(tmp_path: Path) -> None:
+    folder = write_grouplens(tmp_path / "b", [*ml100k_ratings(20), (1, 77, 5)])
+    with pytest.raises(ValueError, match=r"u\.data:21: a rating must be of a known item_id, however: '77'"):
+        prepare("ml-100k", source=folder, cache_dir=tmp_path, progress=False)
+
+
+def test_ml1m_from_grouplens_files(tmp_path: Path) -> None:
+    folder = tmp_path / "ml-1m"
+    folder.mkdir()
+    (folder / "users.dat").write_text("1::F::1::10::48067\n2::M::56::16::70072\n")
+    movies = "1::Toy Story (1995)::Animation|Children's|Comedy\n2::Misérables, Les (1958)::Drama\n"
+    (folder / "movies.dat").write_bytes(movies.encode("latin-1"))
+    lines = [f"{1 + n % 2}::{1 + n // 3 % 2}::{1 + n % 5}::97830{n}" for n in range(60)]
+    (folder / "ratings.dat").write_text("\n".join(lines) + "\n")
+    dataset = prepare("ml-1m", source=folder, cache_dir=tmp_path / "cache", progress=False)
+    assert dataset.layout.names == ("UserID", "Gender", "Age", "Occupation", "MovieID", "Release", "Genres")
+    rows = {row[4]: row for row in _decoded(dataset)}
+    assert rows["1"][5:7] == ("1990", ["Animation", "Children's", "Comedy"])
+    assert rows["2"][5:7] == ("1950", ["Drama"])
+    assert len(_decoded(dataset)) == 48
+
+
+def _wheel(path: Path, names: list[str]) -> str:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(f"recbole/dataset_example/ml-100k/{name}", name)
+        archive.writestr("recbole/__init__.py", "raise SystemExit")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_three_files_come_out_of_the_wheel(tmp_path: Path) -> None:
+    wheel = tmp_path / "w.whl"
+    digest = _wheel(wheel, [*FILES, "ml-100k.kg"])
+    out = tmp_path / "out"
+    out.mkdir()
+    unpack_wheel(wheel, out, sha256=digest)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {name: name for name in FILES}
+
+
+def test_a_wheel_that_is_another_or_incomplete_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "w.whl"
+    digest = _wheel(wheel, list(FILES[:2]))
+    with pytest.raises(ValueError, match="must have SHA-256 9c9948"):
+        unpack_wheel(wheel, tmp_path)
+    with pytest.raises(ValueError, match=r"must hold recbole/dataset_example/ml-100k/ml-100k\.user"):
+        unpack_wheel(wheel, tmp_path, sha256=digest)
+
+
+def test_without_a_network_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": "/dev/null"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConnectionError, match="--source DIR"):
+        fetch_ml100k(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_there_are_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QNN_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    (tmp_path / "raw").mkdir()
+    write_recbole(tmp_path / "raw" / "ml-100k", ml100k_ratings(100))
+    assert load("ml-100k", progress=False).layout.num_fields == 8
+
+
+@pytest.mark.network
+def test_ml100k_is_fetched_and_has_its_size(tmp_path: Path) -> None:
+    dataset = prepare("ml-100k", cache_dir=tmp_path, progress=False)
+    assert [dataset.num_rows(split) for split in ("train", "valid", "test")] == [58_284, 7_285, 7_286]
+    assert dataset.layout.vocabulary_sizes[0] == 945
