@@ -194,6 +194,17 @@ def add_formats(added: Iterable[Format]) -> None:
             _own[format.id] = format
 
 
+def stored_name(format: str | Format) -> str:
+    """The text that stands for a format in any process, as records keep it: a registered id, or the formula.
+
+    Raises:
+        KeyError: no such id.
+        ValueError: a formula that cannot be read.
+    """
+    found = get_format(format)
+    return to_formula(found.expr) if found.id in _own or is_formula(found.id) else found.id
+
+
 def get_format(format: str | Format) -> Format:
     """The format that a text names; a `Format` passes through, so a user's own works wherever an id does.
 

@@ -193,8 +193,8 @@ def parse(text: str) -> Expr:
 
 
 def is_formula(text: str) -> bool:
-    """Whether a text is meant as a formula rather than as the id of a format: it calls, or it reads ``x`` or ``x0``."""
-    return bool(re.search(r"[()*|/]|^\s*-|^\s*x0?\b|(?<![\w.-])x0?(?![\w.])", text))
+    """Whether a text is meant as a formula rather than as an id or a pattern of ids: it calls, or it reads ``x`` or ``x0``."""
+    return bool(re.search(r"\(|\s[-+*/|]\s|^\s*-|^\s*x0?\b|(?<![\w.-])x0?(?![\w.])", text))
 
 
 @dataclass(frozen=True, slots=True)

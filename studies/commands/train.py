@@ -148,6 +148,7 @@ def specify(
         KeyError: an unknown data set, model or format.
     """
     from qnn_models.data.registry import PLANTED, get_schema
+    from qnn_theory.registry import stored_name
     from studies.tasks import train_task
     from studies.tasks.protocol import default_options, default_training
     from studies.tasks.signatures import as_value, check_settings
@@ -159,7 +160,7 @@ def specify(
     if format_id is not None:
         if "format" not in options:
             raise ValueError(f"{name} has no choice of format, however: --format {format_id}; use --model quadratic.")
-        given = {"format": format_id, **given}
+        given = {"format": stored_name(format_id), **given}
     check_settings(given, {**options, **training}, "--set")
 
     def complete(parameters: Mapping[str, Any], defaults: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -148,7 +148,10 @@ def test_a_formula_is_accepted_wherever_an_id_is() -> None:
     assert pickle.loads(pickle.dumps(qt.get_format(mine))) == qt.get_format(mine)
 
 
-@pytest.mark.parametrize("text", ["T9", "T17-paper", "T9+relu", "T19~gelu", "QNN-alpha", "my-x", "x1", "relu", "T9-x"])
+@pytest.mark.parametrize(
+    "text",
+    ["*", "T*", "!T18*", "T?", "T9", "T17-paper", "T9+relu", "T19~gelu", "QNN-alpha", "my-x", "x1", "relu", "T9-x"],
+)
 def test_ids_are_no_formulas(text: str) -> None:
     assert not is_formula(text)
 
