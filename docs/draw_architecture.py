@@ -39,7 +39,7 @@ def svg() -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">',
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        f'<text x="16" y="26" font-size="15" fill="#333333">An import points left between packages, '
+        '<text x="16" y="26" font-size="15" fill="#333333">An import points left between packages, '
         "and down between the rooms of one. Rooms side by side do not know each other.</text>",
     ]
     for column, package in enumerate(PACKAGES):
