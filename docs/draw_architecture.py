@@ -19,7 +19,9 @@ _FLOOR, _GAP, _COLUMN, _TOP = 46, 6, 290, 74
 
 def floors(package: str) -> list[list[str]]:
     """The rooms of a package from the top floor down, those that may not import one another side by side."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     layers = next(c["layers"] for c in contracts if c.get("containers") == [package])
     return [[room.strip() for room in floor.split("|")] for floor in layers]
 

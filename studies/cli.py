@@ -7,6 +7,7 @@ is missing is not listed.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 from dataclasses import dataclass
@@ -93,6 +94,21 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self.lazy = lazy or {}
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``--formats FILE`` may stand anywhere, as it is about every command."""
+        first, rest = [], []
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                rest += [word, *words]
+            elif word == "--formats":
+                first += [word, *itertools.islice(words, 1)]
+            elif word.startswith("--formats="):
+                first.append(word)
+            else:
+                rest.append(word)
+        return super().parse_args(ctx, first + rest)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names whose module is there, in the order of the table."""
         return [name for name, command in self.lazy.items() if command.exists()]
@@ -176,8 +192,24 @@ def _raised_in(traceback: TracebackType | None) -> str:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(package_name="qnn-toolkit", prog_name="qnn")
-def main() -> None:
-    """Quadratic neural networks for click-through-rate prediction: theory, training, studies, figures."""
+@click.option(
+    "--formats",
+    "format_files",
+    multiple=True,
+    metavar="FILE",
+    help="Know the formats of a .toml or .py file by name (a .py file is run); may stand after the command, and more than once.",
+)
+def main(format_files: tuple[str, ...]) -> None:
+    """Quadratic neural networks for click-through-rate prediction: theory, training, studies, figures.
+
+    Wherever a format is asked for, an id such as T9 or a formula such as 'x * affine("W") + x' will do; `qnn formats` lists both.
+    """
+    if format_files:
+        from qnn_theory.format_files import load_formats
+        from qnn_theory.registry import add_formats
+
+        for file in format_files:
+            add_formats(load_formats(file))
 
 
 if __name__ == "__main__":

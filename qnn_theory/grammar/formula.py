@@ -277,7 +277,7 @@ class _Reader:
                 near = difflib.get_close_matches(keyword.arg, signature.parameters, n=1, cutoff=0.5)
                 remedy = f"; did you mean {near[0]!r}?" if near else ""
                 raise self._error(
-                    keyword.value, f"{name} takes {_arguments(signature)}, however: {keyword.arg!r}{remedy}"
+                    keyword.value, f"{name} takes {arguments(signature)}, however: {keyword.arg!r}{remedy}"
                 )
             keywords[keyword.arg] = keyword.value
         if any(isinstance(argument, ast.Starred) for argument in node.args):
@@ -286,7 +286,7 @@ class _Reader:
             bound = signature.bind(*node.args, **keywords)
         except TypeError as error:
             raise self._error(
-                node, f"{name} takes {_arguments(signature)}: {error}, as in {NAMES[name].example}"
+                node, f"{name} takes {arguments(signature)}: {error}, as in {NAMES[name].example}"
             ) from None
         if name == "mean" and not node.args:
             raise self._error(node, "mean takes at least one expression")
@@ -369,7 +369,8 @@ def _nesting(line: str) -> int:
     return deepest
 
 
-def _arguments(signature: inspect.Signature) -> str:
+def arguments(signature: inspect.Signature) -> str:
+    """The arguments of a name of the grammar, as a formula writes them: ``(name, of=x, width=1, bias=True)``."""
     shown = []
     for parameter in signature.parameters.values():
         star = "*" if parameter.kind is parameter.VAR_POSITIONAL else ""
