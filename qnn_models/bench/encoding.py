@@ -168,7 +168,8 @@ def _train(folder: Path) -> TrainFigures:
     import qnn_models.kernels.numba_loops  # noqa: F401  # a library too, loaded at its first use otherwise
     from qnn_models.data.registry import prepare
     from qnn_models.models.registry import build
-    from qnn_models.training.loop import TrainConfig, train
+    from qnn_models.training.config import TrainConfig
+    from qnn_models.training.loop import train
 
     base = _status_mib("VmRSS")
     dataset = _Watched(prepare("criteo", cache_dir=folder / "cache", progress=False))

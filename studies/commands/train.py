@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from qnn_models.training.loop import TrainResult
+    from qnn_models.training.config import TrainResult
     from studies.tasks.spec import RunSpec, Scalar
 
 CHECKPOINT_FOLDER = "checkpoint"
@@ -73,7 +73,7 @@ def train(
     from qnn_models.runtime.distributed import ProcessLostError, launched
     from qnn_models.runtime.seeds import derive
     from qnn_models.serving.trained import save_trained
-    from qnn_models.training.loop import TrainConfig
+    from qnn_models.training.config import TrainConfig
     from qnn_models.training.loop import train as run_training
     from studies.tasks.train_task import build
 

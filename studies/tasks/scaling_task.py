@@ -31,7 +31,8 @@ from qnn_models.models import registry
 from qnn_models.models.network import count_parameters
 from qnn_models.runtime.peak_memory import PeakMemory
 from qnn_models.runtime.seeds import derive
-from qnn_models.training.loop import TrainConfig, train
+from qnn_models.training.config import TrainConfig
+from qnn_models.training.loop import train
 from qnn_models.training.losses import LossName
 from qnn_theory.costs import network_cost
 from qnn_theory.grammar.widths import check_dim

@@ -34,7 +34,8 @@ from qnn_models.models.network import CTRModel, count_parameters
 from qnn_models.runtime.peak_memory import PeakMemory
 from qnn_models.runtime.seeds import derive
 from qnn_models.training.batched import train_many
-from qnn_models.training.loop import TrainConfig, TrainResult, train
+from qnn_models.training.config import TrainConfig, TrainResult
+from qnn_models.training.loop import train
 from qnn_theory.costs import D, cost
 from qnn_theory.grammar.widths import check_dim
 from studies.tasks.arm_format import arm_format
@@ -82,7 +83,7 @@ def _option_parameters(model: str) -> Mapping[str, inspect.Parameter]:
 
 
 def training_parameters() -> Mapping[str, inspect.Parameter]:
-    """The settings of `qnn_models.training.loop.TrainConfig`; its seed is the run's."""
+    """The settings of `qnn_models.training.config.TrainConfig`; its seed is the run's."""
     return dataclass_parameters(TrainConfig, without=("seed",))
 
 

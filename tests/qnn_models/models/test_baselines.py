@@ -28,7 +28,8 @@ from qnn_models.models.baselines.parts import MLP, Deep, start_values
 from qnn_models.models.baselines.rfm import Amplifier, RotaryAttention
 from qnn_models.models.baselines.xdeepfm import CompressedInteractions
 from qnn_models.models.registry import build, model_class, model_names
-from qnn_models.training.loop import TrainConfig, train
+from qnn_models.training.config import TrainConfig
+from qnn_models.training.loop import train
 
 
 @dataclass(frozen=True)
