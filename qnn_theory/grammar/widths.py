@@ -193,6 +193,12 @@ def divisor(expr: Expr) -> int:
     return result
 
 
+def smallest_width(expr: Expr, at_least: int) -> int:
+    """The smallest input width of at least this number that the expression accepts."""
+    step = divisor(expr)
+    return step * math.ceil(at_least / step)
+
+
 def check_dim(expr: Expr, dim: int, *, label: str = "The expression") -> None:
     """Reject an input width that the expression cannot have.
 

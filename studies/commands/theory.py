@@ -32,7 +32,7 @@ def _print(table: Table, rendering: Rendering | None) -> None:
 def formats(grammar: bool, rendering: Rendering | None) -> None:
     """List the formats, with cost and smoothness class of one layer, and what a formula of your own may be made of."""
     from qnn_theory.cards.grammar_table import grammar_table
-    from qnn_theory.cards.report import formats_table
+    from qnn_theory.cards.overviews import formats_table
 
     if not grammar:
         _print(formats_table(), rendering)
@@ -53,7 +53,7 @@ def show(format: str, dim: int | None, depth: int, relations: bool, rendering: R
 
     qnn show 'x * relu(affine("W_a")) + x'
     """
-    from qnn_theory.cards.report import format_card
+    from qnn_theory.cards.format_card import format_card
 
     _print(format_card(format, dim=dim, depth=depth, relations=relations), rendering)
 
@@ -67,7 +67,7 @@ def relate(first: str, second: str, rendering: Rendering | None) -> None:
 
     Each is an id or a formula: qnn relate 'x * affine("V", affine("U", width=1/2)) + x' T9
     """
-    from qnn_theory.cards.report import relation_table
+    from qnn_theory.cards.overviews import relation_table
     from qnn_theory.relations.relation import relation
 
     _print(relation_table(relation(first, second)), rendering)
@@ -77,7 +77,7 @@ def relate(first: str, second: str, rendering: Rendering | None) -> None:
 @_rendering_options
 def claims(rendering: Rendering | None) -> None:
     """Check the paper's computable claims: verdict, evidence, and where each was computed."""
-    from qnn_theory.cards.report import claims_table
+    from qnn_theory.cards.overviews import claims_table
     from qnn_theory.paper_claims.claims import claims as all_claims
 
     _print(claims_table(all_claims()), rendering)
