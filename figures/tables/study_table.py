@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import polars as pl
 
+from figures.shared.contract import TableSpec
 from figures.shared.names import printed
 from figures.shared.results import Results
 from figures.tables.latex_table import LatexTable
@@ -43,28 +45,40 @@ AUC = Measure(title="AUC (%)", metric="test_auc", published="auc", scale=100, pu
 LOGLOSS = Measure(title="log loss", metric="test_logloss", published="logloss", digits=4)
 
 
-def study_table(
-    results: Results,
-    *,
-    study: str,
-    caption: str,
-    measures: Sequence[Measure],
-    settings: Mapping[str, str] | None = None,
-) -> str:
-    """The study as a table, a part for each of our data sets.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyTable:
+    """What is shown of a study.
 
-    Args:
-        results: our results.
-        study: the study.
-        caption: what it is; how many seeds and which published data set are added here.
+    Attributes:
+        study: the study; the table is called ``table_STUDY``.
+        caption: what it is; how many seeds stand behind it is added to it.
         measures: what was measured.
         settings: columns of the CSV that tell arms apart beside the label -> their titles.
     """
-    summary = results.table(study, "summary").filter(pl.col("n") > 0)
-    runs = results.runs(study)
-    known = [measure for measure in measures if f"{measure.metric}_mean" in summary.columns]
+
+    study: str
+    caption: str
+    measures: tuple[Measure, ...] = (AUC, LOGLOSS)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def study_table_spec(table: StudyTable) -> TableSpec:
+    """The table that shows a study."""
+    return TableSpec(
+        name=f"table_{table.study}",
+        caption=table.caption,
+        write=partial(study_table, table=table),
+        studies=(table.study,),
+    )
+
+
+def study_table(results: Results, *, table: StudyTable) -> str:
+    """The study as a table, a part for each of our data sets and a row for each arm."""
+    summary = results.table(table.study, "summary").filter(pl.col("n") > 0)
+    runs = results.runs(table.study)
+    known = [measure for measure in table.measures if f"{measure.metric}_mean" in summary.columns]
     paper = [measure for measure in known if f"published_{measure.published}" in summary.columns]
-    told = {name: title for name, title in (settings or {}).items() if name in summary.columns}
+    told = {name: title for name, title in table.settings.items() if name in summary.columns}
     rows: list[list[str]] = []
     for dataset in summary["dataset"].unique(maintain_order=True):
         if rows:
@@ -91,8 +105,8 @@ def study_table(
         *(latex_escape(measure.published_title or measure.title) for measure in paper),
     ]  # fmt: skip
     return LatexTable(
-        caption=f"{caption} {seeds_sentence(summary['n'].to_list(), quick=bool(runs['quick'].any()))}",
-        label=study,
+        caption=f"{table.caption} {seeds_sentence(summary['n'].to_list(), quick=bool(runs['quick'].any()))}",
+        label=table.study,
         columns="ll" + "l" * len(told) + "r" * (1 + len(known)) + ("l" + "r" * len(paper) if paper else ""),
         groups=groups,
         header=header,

@@ -17,10 +17,12 @@ from PIL import Image
 
 from figures.build import build, discover, drawn, select
 from figures.commands.figures_command import figures as figures_command
+from figures.pictures.sweeps import SWEEPS
 from figures.shared.contract import FigureSpec, TableSpec
 from figures.shared.labels import place_labels
 from figures.shared.results import Results, published
 from figures.shared.style import ONE_COLUMN_IN, OURS, PNG_DPI, PUBLISHED, TWO_COLUMNS_IN, new_figure, paper_style, save
+from figures.tables.study_tables import STUDY_TABLES
 from tests.figures.conftest import QUICK_FIGURES, TABLES
 
 FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec)]
@@ -28,8 +30,10 @@ FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec)]
 
 def test_every_figure_file_and_table_file_is_found() -> None:
     folder = Path(sys.modules["figures"].__file__ or "").parent
-    assert len(FIGURES) == len(list(folder.glob("pictures/fig_*.py"))) > 0
-    assert len(TABLES) == len(list(folder.glob("tables/tab_*.py")))
+    assert len(FIGURES) == len(list(folder.glob("pictures/fig_*.py"))) + len(SWEEPS)
+    assert len(TABLES) == len(list(folder.glob("tables/tab_*.py"))) + len(STUDY_TABLES)
+    assert {path.stem[4:] for path in folder.glob("pictures/fig_*.py")} < {spec.name for spec in FIGURES}
+    assert {f"table_{path.stem[4:]}" for path in folder.glob("tables/tab_*.py")} < {spec.name for spec in TABLES}
     names = [spec.name for spec in discover()]
     assert len(set(names)) == len(names)
     assert all(spec.caption.endswith(".") for spec in discover())
