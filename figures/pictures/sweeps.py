@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from figures.pictures.sweep_panels import AUC, LOGLOSS, Metric, PublishedSweep, Sweep, sweep_figure
+from figures.drawing.sweep_panels import AUC, LOGLOSS, Metric, PublishedSweep, Sweep, sweep_figure
 
 SWEEPS = (
     Sweep(

@@ -12,6 +12,7 @@ import polars as pl
 from figures.shared.contract import TableSpec
 from figures.shared.names import printed
 from figures.shared.results import Results
+from figures.shared.seeds import seeds_text
 from figures.tables.latex_table import LatexTable
 from qnn_theory.cards.tables import latex_escape
 
@@ -119,8 +120,14 @@ def ours(row: Mapping[str, Any], measure: Measure) -> str:
     mean, high = row.get(f"{measure.metric}_mean"), row.get(f"{measure.metric}_high")
     if mean is None:
         return NOTHING
-    text = f"{mean * measure.scale:.{measure.digits}f}"
-    return text if high is None or high == mean else rf"{text} $\pm$ {(high - mean) * measure.scale:.{measure.digits}f}"
+    half = None if high is None or high == mean else (high - mean) * measure.scale
+    return with_interval(mean * measure.scale, half, digits=measure.digits)
+
+
+def with_interval(mean: float, half: float | None, *, digits: int) -> str:
+    """A mean, with half the width of its interval where there is one."""
+    text = f"{mean:.{digits}f}"
+    return text if half is None else rf"{text} $\pm$ {half:.{digits}f}"
 
 
 def theirs(row: Mapping[str, Any], measure: Measure) -> str:
@@ -136,8 +143,7 @@ def setting(value: object) -> str:
 
 def seeds_sentence(counts: Sequence[int], *, quick: bool) -> str:
     """How many runs stand behind the numbers; one seed is called what it is."""
-    low, high = min(counts), max(counts)
     shortened = " The runs were shortened and say nothing about quality." if quick else ""
-    if high == 1:
+    if max(counts) == 1:
         return f"One seed: differences are no evidence.{shortened}"
-    return f"Mean and half width of the 95 % interval over {low if low == high else f'{low}–{high}'} seeds.{shortened}"
+    return f"Mean and half width of the 95 % interval over {seeds_text(counts)}.{shortened}"

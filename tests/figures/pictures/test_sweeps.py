@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
-from figures.pictures.sweep_panels import AUC, LOGLOSS, PublishedSweep, Sweep, published_sweep, sweep_figure
+from figures.drawing.sweep_panels import AUC, LOGLOSS, PublishedSweep, Sweep, published_sweep, sweep_figure
 from figures.pictures.sweeps import SWEEPS
 from figures.shared.results import Results, published
 from figures.shared.style import paper_style
