@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from figures.build import Built, build, discover
 from figures.page.formula import formula_svg
 from figures.page.html_table import HtmlCell, HtmlColumn, HtmlRow, html_table
 from figures.shared.contract import FigureSpec
-from figures.shared.format_scores import measured_formats, published_formats
+from figures.shared.format_scores import by_format, format_runs, measured_formats, of_first_dataset, published_formats
 from figures.shared.names import printed
 from figures.shared.results import MissingResultsError, Results
 from figures.shared.seeds import ours_title
@@ -113,17 +111,16 @@ def _summary(results: Results) -> str:
 
 
 def _scores(results: Results) -> _Scores:
-    paper = {(row["label"], row["post_activation"]): row["mean"] for row in published_formats().iter_rows(named=True)}
+    paper = {key: row["mean"] for key, row in by_format(published_formats()).items()}
     try:
-        runs = results.runs("formats")
+        runs = of_first_dataset(format_runs(results))
     except MissingResultsError as missing:
         return _Scores(title="", missing=str(missing), ours={}, paper=paper)
-    runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
     ours: dict[tuple[str, str, str], dict[str, Any]] = {}
     for metric, scale in (("test_auc", 100.0), ("test_logloss", 1.0), ("train_seconds", 1.0), ("latency_us", 1.0)):
         if metric in runs.columns:
-            for row in measured_formats(runs, metric=metric, scale=scale).iter_rows(named=True):
-                ours[row["label"], row["post_activation"], metric] = row
+            for (label, post), row in by_format(measured_formats(runs, metric=metric, scale=scale)).items():
+                ours[label, post, metric] = row
     return _Scores(title=ours_title(runs, [row["n"] for row in ours.values()]), missing="", ours=ours, paper=paper)
 
 

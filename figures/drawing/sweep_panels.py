@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from figures.shared.contract import FigureSpec
 from figures.shared.names import printed
 from figures.shared.results import Results, published
 from figures.shared.seeds import ours_title, over_seeds
@@ -43,65 +45,86 @@ LOGLOSS = Metric(ours="test_logloss", published="logloss", title="test log loss"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """What varies.
+class PublishedSweep:
+    """Where the paper has the same sweep.
 
     Attributes:
-        study: study that varies it.
+        source: its table or figure, as `figures.shared.results.published` names it.
+        value: pattern whose group is the setting's value; what it does not match is no part of the sweep.
+        column: column of the published numbers that it is matched with.
+        names: the paper's name of a value -> ours, where they differ.
+    """
+
+    source: str
+    value: str
+    column: str = "setting"
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What varies, and what is shown of it.
+
+    Attributes:
+        study: study that varies it; the figure has its name.
         setting: column of the collected CSV.
         title: how the setting is called on its axis.
-        order: values of a setting that is no number, best known first; empty for a number.
+        caption: the figure's caption.
+        order: values of a setting that is no number, best known first (others follow); empty for a number.
         group: a second column, drawn as lines of their own; empty for none.
+        metrics: one row of panels each.
+        published: where the paper has the same sweep; None where it has none.
     """
 
     study: str
     setting: str
     title: str
+    caption: str
     order: tuple[str, ...] = ()
     group: str = ""
+    metrics: tuple[Metric, ...] = (AUC, LOGLOSS)
+    published: PublishedSweep | None = None
 
 
-def published_sweep(
-    source: str, setting: str, *, numbers: bool = False, names: Mapping[str, str] | None = None
-) -> pl.DataFrame:
-    """The published values of a setting written as ``setting=value``.
-
-    Args:
-        source: figure of the paper.
-        setting: name of the setting there.
-        numbers: whether its values are numbers.
-        names: the paper's name of a value -> ours.
-
-    Returns:
-        Columns dataset, metric, value, mean, half.
-    """
-    value = pl.col("setting").str.strip_prefix(f"{setting}=")
-    return published(source).select(
-        "dataset",
-        "metric",
-        value=value.cast(pl.Int64) if numbers else value.replace(names or {}),
-        mean="value",
-        half=pl.lit(None, pl.Float64),
+def sweep_figure(sweep: Sweep) -> FigureSpec:
+    """The figure of a sweep."""
+    return FigureSpec(
+        name=sweep.study, caption=sweep.caption, draw=partial(draw_sweep, sweep=sweep), studies=(sweep.study,)
     )
 
 
-def draw_sweep(results: Results, sweep: Sweep, metrics: Sequence[Metric], *, paper: pl.DataFrame) -> Figure:
-    """One column of panels for each of our data sets, then one for each published data set.
+def published_sweep(sweep: Sweep) -> pl.DataFrame:
+    """The published values of the setting: columns dataset, metric, value, mean, half (null: one run each)."""
+    where = sweep.published
+    if where is None:
+        return pl.DataFrame(schema=["dataset", "metric", "value", "mean", "half"])
+    value = pl.col(where.column).str.extract(where.value, 1)
+    return (
+        published(where.source)
+        .select(
+            "dataset",
+            "metric",
+            value=value.replace(where.names) if sweep.order else value.cast(pl.Int64),
+            mean="value",
+            half=pl.lit(None, pl.Float64),
+        )
+        .drop_nulls("value")
+    )
 
-    Args:
-        results: our results.
-        sweep: what varies.
-        metrics: one row of panels each.
-        paper: the published values, as `published_sweep` gives them.
-    """
+
+def draw_sweep(results: Results, *, sweep: Sweep) -> Figure:
+    """One column of panels for each of our data sets, then one for each published data set."""
     # Models for comparison, which have no such setting, are left to the table.
     keys = ["value", sweep.group] if sweep.group else ["value"]
-    runs = results.runs(sweep.study).with_columns(value=pl.col(sweep.setting)).drop_nulls(keys)
+    setting = pl.col(sweep.setting)
+    runs = results.runs(sweep.study).with_columns(value=setting.cast(pl.String) if sweep.order else setting)
+    runs, paper = runs.drop_nulls(keys), published_sweep(sweep)
+    sweep = _with_every_value(sweep, [*runs["value"], *paper["value"]])
     ours = runs["dataset"].unique(maintain_order=True).to_list()
     theirs = paper["dataset"].unique(maintain_order=True).to_list()
-    figure = new_figure(height_in=0.55 + 1.25 * len(metrics))
-    panels = figure.subplots(len(metrics), len(ours) + len(theirs), squeeze=False)
-    for row, metric in zip(panels, metrics, strict=True):
+    figure = new_figure(height_in=0.55 + 1.25 * len(sweep.metrics))
+    panels = figure.subplots(len(sweep.metrics), len(ours) + len(theirs), squeeze=False)
+    for row, metric in zip(panels, sweep.metrics, strict=True):
         for axes, dataset in zip(row, ours, strict=False):
             here = runs.filter(pl.col("dataset") == dataset)
             marks = over_seeds(here.with_columns(shown=pl.col(metric.ours) * metric.scale), by=keys, value="shown")
@@ -127,12 +150,20 @@ def draw_sweep(results: Results, sweep: Sweep, metrics: Sequence[Metric], *, pap
     return figure
 
 
+def _with_every_value(sweep: Sweep, values: Iterable[str]) -> Sweep:
+    """The sweep with an order that names every value, so that a study's further arms are drawn too."""
+    return replace(sweep, order=tuple(dict.fromkeys((*sweep.order, *values)))) if sweep.order else sweep
+
+
 def _panel(axes: Axes, marks: pl.DataFrame, sweep: Sweep, *, colour: str) -> None:
     if sweep.order:
-        known = [value for value in sweep.order if value in marks["value"]]
         rows = {row["value"]: row for row in marks.iter_rows(named=True)}
-        for value in known:
-            _mark(axes, rows[value]["mean"], len(sweep.order) - sweep.order.index(value), rows[value]["half"], colour)
+        for place, value in enumerate(sweep.order):
+            if value in rows:
+                mark = rows[value]
+                axes.errorbar(
+                    mark["mean"], len(sweep.order) - place, xerr=mark["half"], marker="o", color=colour, elinewidth=0.7
+                )
         axes.set_yticks(range(len(sweep.order), 0, -1), [printed(value) for value in sweep.order])
         axes.set_ylim(0.4, len(sweep.order) + 0.6)
         axes.margins(x=0.12)
@@ -156,10 +187,6 @@ def _panel(axes: Axes, marks: pl.DataFrame, sweep: Sweep, *, colour: str) -> Non
     axes.set_xticks(marks["value"].unique().sort().to_list())
     axes.locator_params(axis="y", nbins=5)
     axes.margins(x=0.08, y=0.12)
-
-
-def _mark(axes: Axes, x: float, y: float, half: float | None, colour: str) -> None:
-    axes.errorbar(x, y, xerr=half, marker="o", color=colour, elinewidth=0.7)
 
 
 def _label_row(row: Sequence[Axes], metric: Metric, sweep: Sweep, *, ours: int) -> None:
