@@ -36,6 +36,7 @@ _MEANING = {
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Sets to print.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw of rows.")
 @click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
+@click.option("--offline", is_flag=True, help="Take the data set as it is in the cache, whatever its source holds now.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: RUN]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -48,6 +49,7 @@ def explain(
     top: int,
     seed: int,
     source: Path | None,
+    offline: bool,
     device: str,
     out: Path | None,
     as_json: bool,
@@ -63,7 +65,7 @@ def explain(
     from qnn_models.serving.trained import load_trained
 
     trained = load_trained(run)
-    ids = split_ids(trained, split=split, source=source, progress=not as_json)
+    ids = split_ids(trained, split=split, source=source, offline=offline, progress=not as_json)
     ids = drawn(ids, rows=rows, seed=seed) if row is None else one_row(ids, row=row)
     found = contributions(
         trained.model.to(resolve_device(device)),
@@ -77,7 +79,7 @@ def explain(
     click.echo(json.dumps(report) if as_json else text(report))
 
 
-def split_ids(trained: TrainedModel, *, split: str, source: Path | None, progress: bool) -> torch.Tensor:
+def split_ids(trained: TrainedModel, *, split: str, source: Path | None, offline: bool, progress: bool) -> torch.Tensor:
     """Ids of a split of the data set that the model was trained on.
 
     Raises:
@@ -86,7 +88,7 @@ def split_ids(trained: TrainedModel, *, split: str, source: Path | None, progres
     from qnn_models.data.registry import prepare
 
     name = str(trained.report.get("dataset", trained.dataset))  # a schema's file, where it is the user's own
-    dataset = prepare(name, source=source, split_seed=trained.split_seed, progress=progress)
+    dataset = prepare(name, source=source, split_seed=trained.split_seed, offline=offline, progress=progress)
     if dataset.content_hash != trained.content_hash:
         raise ValueError(
             f"A model is explained on the data set it was trained on, however: {name} now holds other rows "

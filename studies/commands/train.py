@@ -33,6 +33,7 @@ CHECKPOINT_FOLDER = "checkpoint"
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the model or of the training."
 )
 @click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
+@click.option("--offline", is_flag=True, help="Take the data set as it is in the cache, whatever its source holds now.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads. [default: all cores]")
 @click.option(
@@ -50,6 +51,7 @@ def train(
     split_seed: int,
     settings: tuple[str, ...],
     source: Path | None,
+    offline: bool,
     device: str,
     threads: int | None,
     out: Path | None,
@@ -85,7 +87,7 @@ def train(
         with launched() as processes:
             progress = processes.first and not as_json
             with processes.one_per_machine_first():
-                encoded = prepare(dataset, source=source, split_seed=split_seed, progress=progress)
+                encoded = prepare(dataset, source=source, split_seed=split_seed, offline=offline, progress=progress)
             network = build(spec, encoded)
             result = run_training(
                 network,

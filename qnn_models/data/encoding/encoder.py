@@ -8,6 +8,7 @@ from typing import assert_never
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
@@ -197,15 +198,20 @@ class Encoder:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the file is another's.
+            FileNotFoundError: there is no such file.
+            ValueError: the file is another's, or damaged.
         """
-        table = pq.read_table(path)
-        metadata = table.schema.metadata or {}
-        if _SCHEMA_KEY not in metadata:
-            raise ValueError(f"{path} must be an encoder's file, however: it holds no schema")
-        schema = parse_schema(metadata[_SCHEMA_KEY].decode())
-        tokens = pl.DataFrame(pl.from_arrow(table))
-        return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
+        if not path.is_file():
+            raise FileNotFoundError(f"an encoder is read from the file that `save` wrote, however: {path} is none")
+        try:
+            table = pq.read_table(path)
+            schema = parse_schema((table.schema.metadata or {})[_SCHEMA_KEY].decode())
+            tokens = pl.DataFrame(pl.from_arrow(table))
+            return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
+        except (KeyError, ValueError, TypeError, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+            raise ValueError(
+                f"{path} must be an encoder's file, however: it is another's, or damaged ({error})"
+            ) from error
 
 
 def _id_exprs(field: Field, tokens: pl.Series) -> list[pl.Expr]:
