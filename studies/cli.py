@@ -12,10 +12,11 @@ import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
-from types import TracebackType
 from typing import Any
 
 import click
+
+from studies.errors import report_request, user_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ COMMANDS: dict[str, LazyCommand] = {
     **_commands("bench", "Performance", bench="Measure speed and memory against the baseline."),
 }
 
-OWN_PACKAGES = ("qnn_theory", "qnn_models", "studies", "figures")
+_ARGUMENTS = "studies.cli.arguments"
 
 
 class LazyGroup(click.Group):
@@ -114,22 +115,9 @@ class LazyGroup(click.Group):
         return [name for name, command in self.lazy.items() if command.exists()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command; None where there is none of this name.
-
-        Raises:
-            click.ClickException: the command needs a library that is not installed.
-        """
+        """Load one command; None where there is none of this name."""
         entry = self.lazy.get(cmd_name)
-        if entry is None or not entry.exists():
-            return None
-        try:
-            return entry.load()
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] in OWN_PACKAGES:
-                raise
-            raise click.ClickException(
-                f"`qnn {cmd_name}` needs the library {error.name}; install it with: pip install 'qnn-toolkit[studies]'."
-            ) from error
+        return entry.load() if entry is not None and entry.exists() else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview, section by section, without loading a command."""
@@ -145,45 +133,24 @@ class LazyGroup(click.Group):
                     ]
                 )
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the arguments as they were given, for the report of a bug."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a mistake of the user is one line on stderr and exit code 2, without a traceback."""
+        """Run the command; what a user can mend is one line on stderr, without a traceback (`studies.errors`)."""
         try:
             return super().invoke(ctx)
-        except (ValueError, KeyError, OSError) as error:
-            if os.environ.get("QNN_DEBUG") or not is_user_error(error):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            told = user_error(error)
+            if told is None:
+                error.add_note(report_request(ctx.meta[_ARGUMENTS]))
+            if told is None or os.environ.get("QNN_DEBUG"):
                 raise
-            raise _UserError(error) from error
-
-
-class _UserError(click.ClickException):
-    exit_code = 2
-
-    def __init__(self, error: Exception) -> None:
-        # str() of a KeyError is the repr of its text.
-        super().__init__(str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
-
-
-def is_user_error(error: Exception) -> bool:
-    """Whether our own code raised it as a message to the user; a library's error is a bug and keeps its traceback.
-
-    A file that cannot be read or written is the user's to mend, wherever it was noticed.
-    """
-    if isinstance(error, OSError) and error.filename is not None:
-        return True
-    return _raised_in(error.__traceback__).partition(".")[0] in OWN_PACKAGES and _is_message(error)
-
-
-def _is_message(error: Exception) -> bool:
-    """A sentence, not the bare key of a failed look-up."""
-    return bool(error.args) and isinstance(error.args[0], str) and " " in error.args[0]
-
-
-def _raised_in(traceback: TracebackType | None) -> str:
-    name = ""
-    while traceback is not None:
-        name = str(traceback.tb_frame.f_globals.get("__name__", ""))
-        traceback = traceback.tb_next
-    return name
+            raise told from error
 
 
 @click.group(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.commands.outputs import output_folder
+
 if TYPE_CHECKING:
     import torch
 
@@ -64,17 +66,18 @@ def explain(
     from qnn_models.serving.explain import contributions, interactions
     from qnn_models.serving.trained import load_trained
 
-    trained = load_trained(run)
+    trained, where = load_trained(run), resolve_device(device)
+    folder = output_folder(run if out is None else out)
     ids = split_ids(trained, split=split, source=source, offline=offline, progress=not as_json)
     ids = drawn(ids, rows=rows, seed=seed) if row is None else one_row(ids, row=row)
     found = contributions(
-        trained.model.to(resolve_device(device)),
+        trained.model.to(where),
         ids,
         order=order,
         progress=lambda sets: tqdm(sets, desc="sets of fields", disable=None if not as_json else True),
     )
     ranked = interactions(found)
-    files = write(found, ranked, folder=run if out is None else out)
+    files = write(found, ranked, folder=folder)
     report = summary(trained, found, ranked[:top], split=split, files=files)
     click.echo(json.dumps(report) if as_json else text(report))
 

@@ -41,7 +41,7 @@ class Worker:
         print(file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(
+            raise ChildProcessError(
                 f"The process of {self._side} ended with code {self._process.wait()}; see its message above."
             )
         return Answer(**json.loads(answer))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.commands.outputs import output_folder
+
 if TYPE_CHECKING:
     from qnn_models.training.config import TrainResult
     from studies.tasks.spec import RunSpec, Scalar
@@ -63,7 +65,7 @@ def train(
     Several processes train one model on shares of each batch, under torch's own launcher:
 
     \b
-        torchrun --nproc-per-node 2 -m studies.cli train --dataset ml-100k --out run
+        torchrun --nproc-per-node 2 --no-python qnn train --dataset ml-100k --out run
 
     Each takes a GPU where there are GPUs, and --threads CPU threads otherwise, 1 unless told; `torchrun --help` tells how to
     join machines. batch_size counts the rows of all processes. When a process ends, all do; the same command goes on from
@@ -72,13 +74,17 @@ def train(
     import torch
 
     from qnn_models.data.registry import prepare
-    from qnn_models.runtime.distributed import ProcessLostError, launched
+    from qnn_models.evaluation.evaluate import resolve_device
+    from qnn_models.runtime.distributed import launched
     from qnn_models.runtime.seeds import derive
     from qnn_models.serving.trained import save_trained
     from qnn_models.training.config import TrainConfig
     from qnn_models.training.loop import train as run_training
     from studies.tasks.train_task import build
 
+    if out is not None:
+        output_folder(out)
+    resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
     spec = specify(dataset, model, format_id, seed=seed, split_seed=split_seed, given=parse_settings(settings))
@@ -99,8 +105,6 @@ def train(
                 progress=progress,
                 processes=processes,
             )
-    except (FloatingPointError, MemoryError, ProcessLostError) as error:
-        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         remedy = "with --out it would go on" if out is None else "the same command goes on"
         raise click.ClickException(f"Stopped; {remedy} after the last whole epoch.") from None
@@ -128,9 +132,10 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Scalar]:
         if key in found:
             raise ValueError(f"A setting is given once, however: {key} is given twice.")
         try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = value
+            document = tomllib.loads(f"value = {value}")
+        except (ValueError, RecursionError):
+            document = {}
+        found[key] = document["value"] if document.keys() == {"value"} else value
     return found
 
 

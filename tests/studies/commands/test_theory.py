@@ -87,7 +87,7 @@ def test_a_missing_library_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cli.LazyCommand, "load", load)
     result = CliRunner().invoke(lazy(show="studies.commands.theory:show"), ["show", "T9"])
     assert result.exit_code == 1
-    assert "needs the library torch; install it with: pip install 'qnn-toolkit[studies]'" in result.output
+    assert "needs the library torch, however it is not installed: pip install 'qnn-toolkit[models]'" in result.output
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_unreadable_file_is_the_users_to_mend() -> None:
     group.get_command = lambda context, name: read  # type: ignore[method-assign]
     result = CliRunner().invoke(group, ["read"])
     assert result.exit_code == 2
-    assert "No such file or directory: '/nowhere/at/all.toml'" in result.output
+    assert "/nowhere/at/all.toml cannot be used: No such file or directory" in result.output
 
 
 def test_formats_lists_the_registry_in_order() -> None:
