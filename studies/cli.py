@@ -96,7 +96,8 @@ class LazyGroup(click.Group):
         self.lazy = lazy or {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """``--formats FILE`` may stand anywhere, as it is about every command."""
+        """Keep the arguments as given, for the report of a bug. ``--formats FILE`` may stand anywhere: it is about every command."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
         first, rest = [], []
         words = iter(args)
         for word in words:
@@ -132,11 +133,6 @@ class LazyGroup(click.Group):
                         if self.lazy[name].section == section
                     ]
                 )
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the arguments as they were given, for the report of a bug."""
-        ctx.meta[_ARGUMENTS] = tuple(args)
-        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what a user can mend is one line on stderr, without a traceback (`studies.errors`)."""
