@@ -30,6 +30,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -559,7 +560,7 @@ def _conflicts(expr: Expr) -> tuple[set[str], set[frozenset[str]]]:
         }
 
     match expr:
-        case Input() | FirstInput():
+        case Input() | FirstInput() | Constant():
             return set(), set()
         case Affine(name=name, of=of) | Scale(name=name, of=of):
             names, found = _conflicts(of)
@@ -678,7 +679,7 @@ def _equal(left: Any, right: Any) -> bool:
 def _gates(expr: Expr) -> int:
     """An upper bound of the degree of an output in the indicators of the activations."""
     match expr:
-        case Input() | FirstInput():
+        case Input() | FirstInput() | Constant():
             return 0
         case Activation(of=of):
             return _gates(of) + 1
@@ -701,6 +702,8 @@ def _degree(expr: Expr) -> int:
     match expr:
         case Input() | FirstInput():
             return 1
+        case Constant():
+            return 0
         case Affine(of=of) | Scale(of=of) | Activation(of=of):
             return _degree(of) + 1
         case Bilinear(left=left, right=right):

@@ -33,6 +33,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -378,6 +379,8 @@ class _Analysis:
                 return sympy.Rational(factor.numerator, factor.denominator) * self.value(of, index)
             case Scale(name=name, of=of):
                 return self.scale(name, index) * self.value(of, index)
+            case Constant(value=number):
+                return sympy.Rational(number.numerator, number.denominator)
             case _:
                 return self.symbol(coordinate_text(expr, index), Meaning("value", node=expr, index=(index,)))
 
@@ -420,7 +423,7 @@ class _Analysis:
                     return self.inherited[source][0 if same else 1]
                 value = self.value(expr, index)
                 return _Local(0, value, value)
-            case FirstInput():
+            case FirstInput() | Constant():
                 value = self.value(expr, index)
                 return _Local(0, value, value)
             case Affine(name=name, of=of):
@@ -539,6 +542,8 @@ class _Analysis:
                 return sympy.Rational(factor.numerator, factor.denominator) * self.derivative(of, index)
             case Scale(name=name, of=of):
                 return self.scale(name, index) * self.derivative(of, index)
+            case Constant():
+                return _NOTHING
             case Activation(kind="relu", of=of):
                 return sympy.Heaviside(self.value(of, index)) * self.derivative(of, index)
             case Affine(name=name, of=Input()):
