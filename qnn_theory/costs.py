@@ -315,7 +315,9 @@ def _kept_by(node: Expr, context: int | None) -> Iterator[_Value]:
             yield value(left)
             yield value(right)
         case Product(factors=factors):
-            varying = tuple(factor for factor in factors if not isinstance(factor, Constant))  # a number is kept nowhere
+            varying = tuple(
+                factor for factor in factors if not isinstance(factor, Constant)
+            )  # a number is kept nowhere
             if len(varying) > 1:
                 yield from (value(factor) for factor in varying)
                 yield from (value(Product(factors=varying[:k])) for k in range(2, len(varying)))

@@ -130,5 +130,8 @@ def support(
 
 
 def is_exact(expr: Expr) -> bool:
-    """Whether the set rules are the support for generic parameters: no negative fixed factor, so nothing can cancel."""
-    return not any(isinstance(node, Multiple) and node.factor < 0 or isinstance(node, Constant) and node.value < 0 for node in walk(expr))
+    """Whether the set rules are the support for generic parameters: no negative fixed number, so nothing can cancel."""
+    return not any(
+        (isinstance(node, Multiple) and node.factor < 0) or (isinstance(node, Constant) and node.value < 0)
+        for node in walk(expr)
+    )

@@ -311,7 +311,7 @@ class _Search:
     ) -> _Choice | None:
         base_values = self._fill(choice)
         base = self.sample.evaluate(self.b, base_values)
-        missing = self._stacked([target[k] - base[i] for k, i in enumerate(rows)])
+        missing = self._stacked([_minus(target[k], base[i]) for k, i in enumerate(rows)])
         effects = []
         for slot, formula in columns:
             one = {slot: Combination(((Fraction(1), formula),))}
@@ -339,7 +339,9 @@ class _Search:
         """Values of the parameters that the target is not affine in, the likely ones first."""
         units = _units(self.b)
         arguments = {
-            node.of.name for node in walk(self.b) if isinstance(node, Activation) and isinstance(node.of, Affine)
+            node.of.name
+            for node in walk(self.b)
+            if isinstance(node, Activation) and isinstance(node.of, Affine) and isinstance(node.of.of, Input)
         }
         gated: list[tuple[str, int]] = []
         plain: list[tuple[str, int]] = []
@@ -516,7 +518,10 @@ def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
 
     mapped = map.apply(values, dim=dim, constant=lambda number: flint.fmpq(number.numerator, number.denominator))
     first_gate = len(names) + len(entries)
-    return all(_vanishes(left - right, first_gate) for left, right in zip(run(a, values), run(b, mapped), strict=True))
+    zero = 0 * generators["x0"]  # an output without an input or a parameter is a plain number
+    return all(
+        _vanishes(left - right + zero, first_gate) for left, right in zip(run(a, values), run(b, mapped), strict=True)
+    )
 
 
 def _vanishes(difference: Any, first_gate: int) -> bool:

@@ -72,7 +72,7 @@ ONE = constant(1)
     [
         (x - affine("W_a"), Sum(terms=(x, Multiple(factor=Fraction(-1), of=affine("W_a"))))),
         (-x, Multiple(factor=Fraction(-1), of=x)),
-        (-(-x), x),
+        (-(0 - x), x),
         (+x, x),
         (1 + affine("W_a"), Sum(terms=(ONE, affine("W_a")))),
         (affine("W_a") + 1, Sum(terms=(affine("W_a"), ONE))),
