@@ -30,7 +30,7 @@ def _print(table: Table, rendering: Rendering | None) -> None:
 @_rendering_options
 def formats(rendering: Rendering | None) -> None:
     """List the registered formats: formula, cost and smoothness class of one layer."""
-    from qnn_theory.cards.report import formats_table
+    from qnn_theory.cards.overviews import formats_table
 
     _print(formats_table(), rendering)
 
@@ -43,7 +43,7 @@ def formats(rendering: Rendering | None) -> None:
 @_rendering_options
 def show(format: str, dim: int | None, depth: int, relations: bool, rendering: Rendering | None) -> None:
     """Show everything known of one FORMAT, for instance T9, or T19~gelu+relu (mid- and post-activation)."""
-    from qnn_theory.cards.report import format_card
+    from qnn_theory.cards.format_card import format_card
 
     _print(format_card(format, dim=dim, depth=depth, relations=relations), rendering)
 
@@ -54,7 +54,8 @@ def show(format: str, dim: int | None, depth: int, relations: bool, rendering: R
 @_rendering_options
 def relate(first: str, second: str, rendering: Rendering | None) -> None:
     """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate."""
-    from qnn_theory.cards.report import read_format, relation_table
+    from qnn_theory.cards.overviews import relation_table
+    from qnn_theory.cards.read_format import read_format
     from qnn_theory.relations.relation import relation
 
     _print(relation_table(relation(read_format(first), read_format(second))), rendering)
@@ -64,7 +65,7 @@ def relate(first: str, second: str, rendering: Rendering | None) -> None:
 @_rendering_options
 def claims(rendering: Rendering | None) -> None:
     """Check the paper's computable claims: verdict, evidence, and where each was computed."""
-    from qnn_theory.cards.report import claims_table
+    from qnn_theory.cards.overviews import claims_table
     from qnn_theory.paper_claims.claims import claims as all_claims
 
     _print(claims_table(all_claims()), rendering)

@@ -23,9 +23,10 @@ from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import qnn_alpha
 from qnn_theory.relations.certificates import Containment, Undecided
-from qnn_theory.relations.containment import find_map, prove_map
+from qnn_theory.relations.containment.parameter_map import Combination, ParameterMap
+from qnn_theory.relations.containment.proof import prove_map
+from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.invariants.pair import Separation
-from qnn_theory.relations.parameter_maps import Combination, ParameterMap
 from qnn_theory.relations.relation import ContainmentOrder, Relation, decide, relation
 from qnn_theory.relations.separation import find_separation
 from qnn_theory.testing import expressions

@@ -37,8 +37,9 @@ from qnn_theory.grammar.format import Format, with_mid_activation, with_post_act
 from qnn_theory.grammar.intervals import Interval, interval
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.stacking import fill_parameters, layer_widths
+from qnn_theory.smoothness_classes.kinks import Kink
 from qnn_theory.smoothness_classes.one_sided import Target, Witness, find_witness
-from qnn_theory.smoothness_classes.smoothness import ANALYTIC, Kink, smoothness
+from qnn_theory.smoothness_classes.smoothness import ANALYTIC, smoothness
 
 KINKED = ("relu", "relu6", "prelu")
 GATED = [format for format in qt.formats() if uses_activation(format.expr)]

@@ -1,16 +1,15 @@
-"""Format cards and overviews: everything the toolkit knows of a format, as a table that can be printed or read by programs."""
+"""The card of one format: everything the toolkit knows of it, as a table that can be printed or read by programs."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sympy
 
+from qnn_theory.cards.formulas import class_cell, class_data, class_text, formula_as_latex, formula_text
+from qnn_theory.cards.read_format import read_format, smallest_width
+from qnn_theory.cards.smoothness_data import smoothness_data
 from qnn_theory.cards.tables import Cell, Table, formula_latex
 from qnn_theory.costs import ROWS, cost, network_cost
 from qnn_theory.dimension.effective_dimension import EffectiveDimension, effective_dimension
@@ -18,135 +17,19 @@ from qnn_theory.feature_spaces.closed_forms import degree_formula, dimension_for
 from qnn_theory.feature_spaces.feature_space import feature_space
 from qnn_theory.feature_spaces.quadratic_form import quadratic_forms, quadratic_rank_formulas
 from qnn_theory.feature_spaces.symbolic import expanded
-from qnn_theory.grammar.expr import ACTIVATION_KINDS, Activation, ActivationKind, RowSum, walk
-from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
+from qnn_theory.grammar.expr import Activation, ActivationKind, RowSum, walk
+from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.latex import to_latex
 from qnn_theory.grammar.text import to_text
-from qnn_theory.grammar.widths import divisor
-from qnn_theory.paper_claims.claim import Claim
-from qnn_theory.registry import formats, get_format
-from qnn_theory.relations.certificates import heading
-from qnn_theory.relations.relation import Relation, relation
-from qnn_theory.smoothness_classes.one_sided import Witness
+from qnn_theory.registry import formats
+from qnn_theory.relations.relation import relation
 from qnn_theory.smoothness_classes.smoothness import Smoothness, smoothness
 
 _EXPANDED_WIDTH = 2
 _CARD_WIDTH = 4
 _EXPANDED_CHARACTERS = 600  # of one output; longer ones are cut on the terminal, not in JSON
 _KINKED: tuple[ActivationKind, ...] = ("relu", "relu6", "prelu")
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SMOOTH = frozenset({"gelu", "silu", "mish", "sigmoid", "tanh"})
-
-
-def read_format(text: str) -> Format:
-    """A format from an id with activations attached: ``T9``, ``T4+relu`` (post-activation), ``T19~gelu+relu`` (mid and post).
-
-    Raises:
-        KeyError: unknown id.
-        ValueError: an unknown activation.
-    """
-    base, *attached = re.split(r"(?=[+~])", text)
-    format = get_format(base)
-    for part in attached:
-        kind = part[1:]
-        if kind not in ACTIVATION_KINDS:
-            raise ValueError(
-                f"After + (post) or ~ (mid) stands one of {', '.join(ACTIVATION_KINDS)}, however: {kind!r} in {text!r}."
-            )
-        format = with_post_activation(format, kind) if part[0] == "+" else with_mid_activation(format, kind)
-    return format
-
-
-def smallest_width(format: Format, at_least: int) -> int:
-    """The smallest input width of at least this number that the format accepts."""
-    step = divisor(format.expr)
-    return step * math.ceil(at_least / step)
-
-
-def formats_table() -> Table:
-    """All registered formats: formula, cost and smoothness class of one layer."""
-    rows, data = [], []
-    for format in formats():
-        price, order = cost(format), smoothness(format).order
-        rows.append(
-            (
-                Cell(format.id),
-                Cell(to_text(format.expr), f"${format.latex}$"),
-                _formula_cell(price.parameters),
-                _formula_cell(price.flops),
-                _class_cell(order),
-                Cell(format.note),
-            )
-        )
-        data.append(
-            {
-                "id": format.id,
-                "formula": to_text(format.expr),
-                "latex": format.latex,
-                "parameters": str(price.parameters),
-                "flops": str(price.flops),
-                "smoothness": _class_data(order),
-                "source": format.source,
-                "note": format.note,
-            }
-        )
-    headers = ("id", "formula", "parameters", "FLOPs", "class", "note")
-    return Table(title="Neuron formats, one layer of width d", headers=headers, rows=tuple(rows), data=data)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    label: str
-    text: str
-    latex: str | None = None
-
-
-class _Card:
-    """A card in the making: rows to read, and the same as data."""
-
-    def __init__(self) -> None:
-        self.rows: list[_Row] = []
-        self.data: dict[str, Any] = {}
-
-    def add(self, label: str, text: str, latex: str | None = None) -> None:
-        if text:
-            self.rows.append(_Row(label, text, latex))
-
-
-def relation_table(found: Relation) -> Table:
-    """How two formats relate, one row a direction: a parameter map with its proof, or a separation."""
-    directions = (found.certificate.forward, found.certificate.backward)
-    return Table(
-        title=found.text,
-        headers=("", ""),
-        rows=tuple((Cell(heading(direction)), Cell("\n".join(direction.lines))) for direction in directions),
-        data={
-            "first": found.first,
-            "second": found.second,
-            "kind": found.kind,
-            "statement": found.text,
-            "certificate": found.certificate.to_dict(),
-        },
-    )
-
-
-def claims_table(claims: Sequence[Claim]) -> Table:
-    """The paper's claims with verdict, evidence, and the computation behind it."""
-    fields = ("id", "verdict", "statement", "source", "evidence", "computed_by")
-    verdicts = Counter(claim.verdict for claim in claims)
-    return Table(
-        title="Claims of the paper: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()),
-        headers=("claim", "verdict", "statement and evidence"),
-        rows=tuple(
-            (
-                Cell(claim.id),
-                Cell(claim.verdict),
-                Cell(f"{claim.statement} [{claim.source}]\n{claim.evidence} (computed by {claim.computed_by})"),
-            )
-            for claim in claims
-        ),
-        data=[{name: getattr(claim, name) for name in fields} for claim in claims],
-    )
 
 
 def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1, relations: bool = False) -> Table:
@@ -178,6 +61,25 @@ def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1,
         rows=tuple((Cell(row.label), Cell(row.text, row.latex)) for row in card.rows),
         data={"id": chosen.id, "dim": width, "depth": depth, **card.data},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    label: str
+    text: str
+    latex: str | None = None
+
+
+class _Card:
+    """A card in the making: rows to read, and the same as data."""
+
+    def __init__(self) -> None:
+        self.rows: list[_Row] = []
+        self.data: dict[str, Any] = {}
+
+    def add(self, label: str, text: str, latex: str | None = None) -> None:
+        if text:
+            self.rows.append(_Row(label, text, latex))
 
 
 def _definition(card: _Card, format: Format) -> None:
@@ -273,14 +175,14 @@ def _dimension(card: _Card, found: EffectiveDimension) -> None:
 def _smooth(card: _Card, format: Format, depth: int) -> None:
     found = smoothness(format, depth=depth)
     bound = "" if found.exact else " (at least)"
-    card.add("smoothness", class_text(found.order) + bound, _class_cell(found.order).as_latex + bound)
+    card.add("smoothness", class_text(found.order) + bound, class_cell(found.order).as_latex + bound)
     lines = [kink.description for kink in found.kinks]
     card.add("kinks", "\n".join(lines), "\n".join(_kink_latex(found, k) for k in range(len(lines))))
     card.data["smoothness"] = smoothness_data(found)
     if isinstance(format.expr, Activation):
         return
     after = {kind: smoothness(format, depth=depth, post_activation=kind) for kind in _KINKED}
-    card.data["smoothness"]["post_activation"] = {kind: _class_data(result.order) for kind, result in after.items()}
+    card.data["smoothness"]["post_activation"] = {kind: class_data(result.order) for kind, result in after.items()}
     card.add(
         "with post-activation",
         ", ".join(
@@ -300,47 +202,6 @@ def _kink_latex(found: Smoothness, index: int) -> str:
     surface, _, level = kink.surface.rpartition(" = ")
     text = f"${formula_latex(surface)} = {level}$ (layer {kink.layer}): $C^{{{kink.order}}}$"
     return text if kink.jump is None else f"{text}, jump ${formula_as_latex(kink.jump)}$"
-
-
-def smoothness_data(found: Smoothness) -> dict[str, Any]:
-    """A smoothness result as plain data."""
-    return {
-        "order": _class_data(found.order),
-        "exact": found.exact,
-        "kinks": [
-            {
-                "layer": kink.layer,
-                "surface": kink.surface,
-                "order": kink.order,
-                "jump": None if kink.jump is None else str(kink.jump),
-            }
-            for kink in found.kinks
-        ],
-        "witness": None if found.witness is None else _witness_data(found.witness),
-    }
-
-
-def _witness_data(witness: Witness) -> dict[str, Any]:
-    """All that is needed to see the jump with pen and paper; numbers as text, so that fractions stay exact."""
-    return {
-        "layer": witness.layer,
-        "activation": to_text(witness.node),
-        "threshold": witness.threshold,
-        "parameters": [_as_text(parameters) for parameters in witness.parameters],
-        "point": _as_text(witness.point),
-        "direction": _as_text(witness.direction),
-        "derivative": witness.derivative,
-        "right_minus_left": _as_text(witness.jump),
-        "exact": witness.exact,
-    }
-
-
-def _as_text(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _as_text(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_text(inner) for inner in value]
-    return str(value)
 
 
 def _price(card: _Card, format: Format) -> None:
@@ -396,32 +257,3 @@ def _relations(card: _Card, format: Format) -> None:
     for kind, label in labels.items():
         card.add(label, ", ".join(by_kind.get(kind, [])))
     card.data["relations"] = by_kind
-
-
-def class_text(order: Any) -> str:
-    """``C^0``, ``C^1`` or ``analytic``."""
-    return f"C^{order}" if isinstance(order, int) else "analytic"
-
-
-def _class_data(order: Any) -> int | str:
-    return order if isinstance(order, int) else "analytic"
-
-
-def _class_cell(order: Any) -> Cell:
-    return Cell(class_text(order), f"$C^{{{order}}}$" if isinstance(order, int) else r"$C^{\omega}$")
-
-
-def formula_text(formula: Any) -> str:
-    """A formula in d for the terminal: ``2·d² + d/2``."""
-    text = re.sub(r"\*\*(\d+)", lambda power: power.group(1).translate(_SUPERSCRIPTS), str(formula))
-    return text.replace("**", "^").replace("*", "·")
-
-
-def _formula_cell(formula: Any) -> Cell:
-    return Cell(formula_text(formula), f"${sympy.latex(formula)}$")
-
-
-def formula_as_latex(formula: Any) -> str:
-    """LaTeX of a SymPy expression whose symbols carry plain names such as ``(W_a x)_i``."""
-    names = {symbol: formula_latex(symbol.name) for symbol in formula.free_symbols}
-    return str(sympy.latex(formula, symbol_names=names))

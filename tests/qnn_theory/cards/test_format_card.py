@@ -9,22 +9,11 @@ import pytest
 import sympy
 
 import qnn_theory as qt
-from qnn_theory.cards.report import (
-    claims_table,
-    format_card,
-    formats_table,
-    formula_text,
-    read_format,
-    relation_table,
-    smallest_width,
-)
+from qnn_theory.cards.format_card import format_card
 from qnn_theory.cards.tables import render
 from qnn_theory.costs import cost
 from qnn_theory.grammar.expr import affine, relu, scale, x
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.widths import check_dim
-from qnn_theory.paper_claims.claim import Claim, Verdict
-from qnn_theory.relations.relation import relation
 from qnn_theory.smoothness_classes.smoothness import smoothness
 
 
@@ -84,27 +73,6 @@ def test_relations_on_request() -> None:
     assert "equivalent to" in render(placed, width=100)
 
 
-@pytest.mark.parametrize(("first", "second", "kind"), [("T9", "T22", "equivalent"), ("T13", "T14", "contains")])
-def test_a_relation_shows_both_directions(first: str, second: str, kind: str) -> None:
-    found = relation(first, second)
-    table = relation_table(found)
-    assert table.data["kind"] == kind
-    assert set(table.data["certificate"]) == {"forward", "backward"}
-    text = render(table, width=10_000)
-    assert all(line in text for line in (*found.certificate.forward.lines, *found.certificate.backward.lines))
-    assert render(table, "latex").isascii()
-
-
-def test_claims_count_their_verdicts() -> None:
-    def claim(id: str, verdict: Verdict) -> Claim:
-        return Claim(id=id, verdict=verdict, statement="A is B.", source="key", evidence="So.", computed_by="qt.cost")
-
-    table = claims_table([claim("one", "holds"), claim("two", "fails"), claim("three", "holds")])
-    assert table.title == "Claims of the paper: 2 holds, 1 fails"
-    assert [entry["verdict"] for entry in table.data] == ["holds", "fails", "holds"]
-    assert "So. (computed by qt.cost)" in render(table, width=200)
-
-
 def test_a_format_of_ones_own_has_a_card() -> None:
     own = Format("mine", x * relu(affine("W_a")) + scale("alpha", x), source="me", note="a test")
     data = format_card(own).data
@@ -117,40 +85,6 @@ def test_smooth_activations_have_no_monomials() -> None:
     assert "polynomial on no region" in " ".join(render(card).split())  # wherever the line is broken
 
 
-def test_activations_attached_to_an_id() -> None:
-    assert read_format("T9") is qt.get_format("T9")
-    assert (
-        read_format("T19~gelu+relu6").expr
-        == qt.with_post_activation(qt.with_mid_activation(qt.get_format("T19"), "gelu"), "relu6").expr
-    )
-    assert read_format("QNN-alpha-released").id == "QNN-alpha-released"
-    with pytest.raises(ValueError, match=r"one of relu, .*, however: 'softmax' in 'T9\+softmax'"):
-        read_format("T9+softmax")
-    with pytest.raises(KeyError, match="nearest is 'T9'"):
-        read_format("T99+relu")
-
-
-def test_the_smallest_width_is_accepted() -> None:
-    for format in qt.formats():
-        for least in (1, 2, 5):
-            width = smallest_width(format, least)
-            check_dim(format.expr, width)
-            assert least <= width
-    assert smallest_width(qt.get_format("T13"), 5) == 6
-
-
-def test_formulas_on_the_terminal() -> None:
-    d, L = sympy.symbols("d L")
-    assert formula_text(d**2 + d / 2) == "d² + d/2"
-    assert formula_text(3 * d**12 * 2**L) == "3·2^L·d¹²"
-
-
 def test_wrong_widths_are_named() -> None:
     with pytest.raises(ValueError, match="d must be even, however: d=7"):
         format_card("T13", dim=7)
-
-
-def test_overview_quotes_the_interpreters() -> None:
-    for entry, format in zip(formats_table().data, qt.formats(), strict=True):
-        assert entry["parameters"] == str(cost(format).parameters)
-        assert entry["latex"] == format.latex
