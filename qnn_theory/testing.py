@@ -32,6 +32,7 @@ from qnn_theory.grammar.expr import (
     activation,
     affine,
     bilinear,
+    constant,
     scale,
     uses_activation,
     x,
@@ -44,6 +45,7 @@ from qnn_theory.registry import formats as registered
 from qnn_theory.registry import get_format
 
 _LARGEST_WIDTH = 8
+_NUMBERS = (Fraction(-1), Fraction(1, 2), Fraction(3))
 
 
 def formats(*, polynomial: bool | None = None) -> st.SearchStrategy[Format]:
@@ -140,19 +142,25 @@ def expressions(
         count += 1
         return f"W_{count}"
 
+    def number() -> Fraction:
+        return draw(st.sampled_from(_NUMBERS))
+
     def build(levels: int, width: Fraction, *, inside_rows: bool) -> Expr:
         if levels == 0:
             if width == 1:
-                inputs: tuple[Expr, ...] = (x, x0)
+                inputs: tuple[Expr, ...] = (x, x0, constant(number()))
                 return draw(st.sampled_from(inputs))
             return affine(name(), width=width)
         choices: list[Callable[[], Expr]] = [
             lambda: new_map(levels, width),
             lambda: Sum(terms=(inner(), inner())),
             lambda: Product(factors=(inner(), inner())),
+            lambda: inner() + number(),
+            lambda: number() - inner(),
+            lambda: inner() - inner(),
             lambda: Power(of=inner(), exponent=draw(st.integers(2, 3))),
             lambda: scale(name(), inner()),
-            lambda: Multiple(factor=draw(st.sampled_from((Fraction(-1), Fraction(1, 2), Fraction(3)))), of=inner()),
+            lambda: Multiple(factor=number(), of=inner()),
             lambda: bilinear(name(), width=width),
         ]
         if activations:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import prod
 from typing import Any, assert_never
 
 import torch
@@ -24,6 +26,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -240,6 +243,9 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
     match expr:
         case Input() | FirstInput():
             raise AssertionError("the inputs are known from the start")
+        case Constant(value=number):
+            x = build.known[Input(), None].node
+            return _Value(call(_filled_like, x, float(number), build.size(expr)), by_row=False)
         case Affine(of=of):
             return _affine(build, expr, visit(of), rows, shared)
         case Bilinear(name=name, left=left, right=right, bias=bias):
@@ -256,9 +262,9 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
                 inner = _Value(call("unsqueeze", inner.node, 1), by_row=True)
             return _Value(call(torch.mul, inner.node, shared[name]), by_row=rows is not None)
         case Sum(terms=terms):
-            return _fold(call, torch.add, visit_all(terms))
+            return _with_number(build, torch.add, terms, visit_all)
         case Product(factors=factors):
-            return _fold(call, torch.mul, visit_all(factors))
+            return _with_number(build, torch.mul, factors, visit_all)
         case Power(of=of, exponent=exponent):
             value = visit(of)
             return _fold(call, torch.mul, [value] * exponent)
@@ -429,6 +435,27 @@ def _fold(call: Callable[..., fx.Node], operation: Callable[..., Any], values: l
     for value in values[1:]:
         node = call(operation, node, value.node)
     return _Value(node, by_row=values[0].by_row)
+
+
+def _with_number(
+    build: _Builder,
+    operation: Callable[..., Any],
+    parts: tuple[Expr, ...],
+    visit_all: Callable[[tuple[Expr, ...]], list[_Value]],
+) -> _Value:
+    """A sum or product whose constants, if any, enter as plain numbers at its end."""
+    numbers = [part.value for part in parts if isinstance(part, Constant)]
+    varying = tuple(part for part in parts if not isinstance(part, Constant))
+    value = _fold(build.call, operation, visit_all(varying or parts))
+    if not numbers or not varying:
+        return value
+    number = sum(numbers, Fraction(0)) if operation is torch.add else prod(numbers)
+    return _Value(build.call(operation, value.node, float(number)), by_row=value.by_row)
+
+
+def _filled_like(x: torch.Tensor, number: float, size: int) -> torch.Tensor:
+    """(..., d) -> (..., size), the number everywhere."""
+    return x.new_full((*x.shape[:-1], size), number)
 
 
 def _item(parts: tuple[torch.Tensor, ...], index: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -28,6 +29,7 @@ from qnn_theory.grammar.expr import (
     Slice,
     Sum,
     bias_name,
+    check_number,
     walk,
 )
 
@@ -67,6 +69,11 @@ def width(expr: Expr) -> Fraction:
     match expr:
         case Input() | FirstInput():
             return Fraction(1)
+        case Constant(value=value, width=out):
+            check_number(value)
+            if out <= 0:
+                raise ValueError(f"The width of a constant must be a positive multiple of d, however: {out}.")
+            return out
         case Affine(name=name, width=out) | Bilinear(name=name, width=out):
             if out <= 0:
                 raise ValueError(f"The output width of {name} must be a positive multiple of d, however: {out}.")
@@ -85,10 +92,11 @@ def width(expr: Expr) -> Fraction:
                     f"Exactly prelu names a learned slope, however: {kind} with slope={slope!r}; use activation(...)."
                 )
             return width(of)
-        case Multiple(of=of):
+        case Multiple(factor=factor, of=of):
+            check_number(factor)
             return width(of)
         case Power(of=of, exponent=exponent):
-            if exponent < 1:
+            if isinstance(exponent, bool) or not isinstance(exponent, int) or exponent < 1:
                 raise ValueError(f"A power has an integer exponent of at least 1, however: {exponent}.")
             return width(of)
         case RowSum(rows=rows, of=of):
@@ -137,7 +145,7 @@ def parameters(expr: Expr) -> tuple[Parameter, ...]:
 
     def visit(node: Expr, rows: int | None) -> None:
         match node:
-            case Input() | FirstInput():
+            case Input() | FirstInput() | Constant():
                 pass
             case Affine(name=name, of=of, width=out, bias=bias):
                 visit(of, rows)

@@ -15,6 +15,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -110,6 +111,8 @@ class LayerAnalysis:
                 return sympy.Rational(factor.numerator, factor.denominator) * self.value(of, index)
             case Scale(name=name, of=of):
                 return self.scale(name, index) * self.value(of, index)
+            case Constant(value=number):
+                return sympy.Rational(number.numerator, number.denominator)
             case _:
                 return self.symbol(coordinate_text(expr, index), Meaning("value", node=expr, index=(index,)))
 
@@ -152,7 +155,7 @@ class LayerAnalysis:
                     return self.inherited[source][0 if same else 1]
                 value = self.value(expr, index)
                 return Local(0, value, value)
-            case FirstInput():
+            case FirstInput() | Constant():
                 value = self.value(expr, index)
                 return Local(0, value, value)
             case Affine(name=name, of=of):
@@ -271,6 +274,8 @@ class LayerAnalysis:
                 return sympy.Rational(factor.numerator, factor.denominator) * self.derivative(of, index)
             case Scale(name=name, of=of):
                 return self.scale(name, index) * self.derivative(of, index)
+            case Constant():
+                return sympy.Integer(0)
             case Activation(kind="relu", of=of):
                 return sympy.Heaviside(self.value(of, index)) * self.derivative(of, index)
             case Affine(name=name, of=Input()):

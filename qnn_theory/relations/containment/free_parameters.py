@@ -11,6 +11,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -69,7 +70,7 @@ def _conflicts(expr: Expr) -> tuple[set[str], set[frozenset[str]]]:
         }
 
     match expr:
-        case Input() | FirstInput():
+        case Input() | FirstInput() | Constant():
             return set(), set()
         case Affine(name=name, of=of) | Scale(name=name, of=of):
             names, found = _conflicts(of)

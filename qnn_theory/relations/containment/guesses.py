@@ -42,7 +42,7 @@ class Guesses:
         arguments = {
             node.of.name
             for node in walk(self.problem.b)
-            if isinstance(node, Activation) and isinstance(node.of, Affine)
+            if isinstance(node, Activation) and isinstance(node.of, Affine) and isinstance(node.of.of, Input)
         }
         gated: list[tuple[str, int]] = []
         plain: list[tuple[str, int]] = []

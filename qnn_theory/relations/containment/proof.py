@@ -20,6 +20,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -130,7 +131,9 @@ def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
 
     mapped = map.apply(values, dim=dim, constant=lambda number: flint.fmpq(number.numerator, number.denominator))
     first_gate = len(names) + len(entries)
-    return all(_vanishes(left - right, first_gate) for left, right in zip(run(a, values), run(b, mapped), strict=True))
+    zero = 0 * generators["x0"]  # an output without an input or a parameter is a plain number
+    outputs = zip(run(a, values), run(b, mapped), strict=True)
+    return all(_vanishes(left - right + zero, first_gate) for left, right in outputs)
 
 
 def _vanishes(difference: Any, first_gate: int) -> bool:
@@ -151,7 +154,7 @@ def _key(value: Any) -> Any:
 def _gates(expr: Expr) -> int:
     """An upper bound of the degree of an output in the indicators of the activations."""
     match expr:
-        case Input() | FirstInput():
+        case Input() | FirstInput() | Constant():
             return 0
         case Activation(of=of):
             return _gates(of) + 1
@@ -174,6 +177,8 @@ def _degree(expr: Expr) -> int:
     match expr:
         case Input() | FirstInput():
             return 1
+        case Constant():
+            return 0
         case Affine(of=of) | Scale(of=of) | Activation(of=of):
             return _degree(of) + 1
         case Bilinear(left=left, right=right):

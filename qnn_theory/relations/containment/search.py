@@ -145,7 +145,7 @@ class _Search:
     ) -> Choice | None:
         base_values = self.problem.fill(choice)
         base = self.problem.evaluate(base_values)
-        missing = self.problem.stacked([target[k] - base[i] for k, i in enumerate(rows)])
+        missing = self.problem.stacked([minus(target[k], base[i]) for k, i in enumerate(rows)])
         effects = []
         for slot, formula in columns:
             one = {slot: Combination(((Fraction(1), formula),))}

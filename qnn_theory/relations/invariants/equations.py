@@ -111,7 +111,7 @@ def _equations(pair: Pair, entries: Entries, dim: int, outputs: Sequence[int]) -
     found, labels = [], []
     for output in outputs:
         by_monomial: dict[tuple[int, ...], dict[tuple[int, ...], Fraction]] = {}
-        for exponents, coefficient in results[output].to_dict().items():
+        for exponents, coefficient in (results[output] + 0 * mixed.gens()[0]).to_dict().items():
             monomial, rest = tuple(map(int, exponents[:dim])), tuple(map(int, exponents[dim:]))
             by_monomial.setdefault(monomial, {})[rest] = Fraction(int(coefficient.p), int(coefficient.q))
         for monomial in {*by_monomial, *polynomials[output]}:
