@@ -25,6 +25,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -40,6 +41,7 @@ from qnn_theory.grammar.expr import (
     affine,
     bilinear,
     children,
+    constant,
     mean,
     scale,
     walk,
@@ -117,6 +119,9 @@ _MEANINGS: dict[ActivationKind, str] = {
 NAMES: dict[str, Name] = {
     "x": Name(x, "the layer's input, of width d", 'x * affine("W_a") + x'),
     "x0": Name(x0, "the input of the whole network", 'x0 * affine("W_a") + x'),
+    "constant": Name(
+        constant, "a fixed number in every coordinate, where no neighbour tells its width", "x * relu(constant(1) - x)"
+    ),
     "affine": Name(
         affine,
         "W of + b; the same name is the same map, width is a share of d",
@@ -313,7 +318,7 @@ class _Reader:
             if not isinstance(value, Fraction) or value.denominator != 1:
                 raise self._error(node, f"{parameter.name} is a whole number, however: {_shown(value)}")
             value = int(value)
-        elif wanted in ("Fraction", "float"):
+        elif wanted in ("Fraction", "float", "Number"):
             if not isinstance(value, Fraction):
                 raise self._error(node, f"{parameter.name} is a number, however: {_shown(value)}")
             if parameter.name == "width" and not 0 < value <= 1024:
@@ -417,14 +422,18 @@ def _write(expr: Expr) -> tuple[str, int]:
             inner = "" if isinstance(of, Input) else f", {_written(of, _JOIN)}"
             start = "" if initial == 1.0 else f", initial={initial!r}"
             return f'scale("{name}"{inner}{start})', _ATOM
+        case Constant(value=value, width=width):
+            return f"constant({value}{_options(width, True)})", _ATOM
         case Sum(terms=terms):
-            return " + ".join(_written(term, _PRODUCT) for term in terms), _SUM
+            return _sum(terms), _SUM
         case Product(factors=factors):
             return " * ".join(_written(factor, _POWER) for factor in factors), _PRODUCT
         case Power(of=of, exponent=exponent):
             return f"{_written(of, _ATOM)} ** {exponent}", _POWER
         case Multiple(factor=factor, of=of):
-            return f"{factor} * {_written(of, _POWER)}", _PRODUCT
+            # In brackets what the operators would multiply out or join with the number.
+            inner = f"({to_formula(of)})" if isinstance(of, Multiple | Constant) else _written(of, _POWER)
+            return f"{'-' if factor == -1 else f'{factor} * '}{inner}", _PRODUCT
         case Activation(kind=kind, of=of, slope=slope):
             extra = f', slope="{slope}"' if kind == "prelu" and slope != "slope" else ""
             return f"{kind}({_written(of, _JOIN)}{extra})", _ATOM
@@ -438,6 +447,22 @@ def _write(expr: Expr) -> tuple[str, int]:
             return f"head_major({heads}, {embedding_dim}, {_written(of, _JOIN)})", _ATOM
         case _:
             assert_never(expr)
+
+
+def _sum(terms: tuple[Expr, ...]) -> str:
+    """Terms with their signs; a number needs no `constant` where the terms before it, or the one after, tell its width."""
+    text = ""
+    for number, term in enumerate(terms):
+        beside = number > 0 or not isinstance(terms[1] if len(terms) > 1 else term, Constant)
+        if isinstance(term, Constant) and beside and len(terms) > 1:
+            sign, part = ("-", str(-term.value)) if term.value < 0 and number else ("+", str(term.value))
+        elif isinstance(term, Multiple) and term.factor < 0 and number and not isinstance(term.of, Multiple | Constant):
+            positive = Multiple(factor=-term.factor, of=term.of)
+            sign, part = "-", _written(term.of if positive.factor == 1 else positive, _PRODUCT)
+        else:
+            sign, part = "+", _written(term, _PRODUCT)
+        text = f"{text} {sign} {part}" if number else part
+    return text
 
 
 def _options(width: Fraction, bias: bool) -> str:

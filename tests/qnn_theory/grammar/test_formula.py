@@ -30,6 +30,24 @@ def test_every_expression_reads_back_as_the_same_function(expr: Expr) -> None:
     assert parse(to_formula(once)) == once  # operators flatten what was nested by hand; what they built stays
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x - affine("W")',
+        "1 - x",
+        "2 * x - 3",
+        "-(x + 1)",
+        "x - (x + 1)",
+        "x * (-x)",
+        "constant(1) + 2",
+        "(-x) ** 2",
+        "x | -x",
+    ],
+)
+def test_signs_and_numbers_are_written_as_people_write_them(text: str) -> None:
+    assert to_formula(parse(text)) == text
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_has_an_example_that_is_a_format(name: str) -> None:
     example = NAMES[name].example
@@ -53,6 +71,10 @@ def test_every_name_has_an_example_that_is_a_format(name: str) -> None:
         ("+x", x),
         ("x ** (1 + 1)", x**2),
         ("0.1 * x", Fraction(1, 10) * x),
+        ("x - affine('W')", x - affine("W")),
+        ("1 - x", 1 - x),
+        ("-x / 3", -x / 3),
+        ("x * relu(constant(1) - x)", x * relu(1 - x)),
     ],
 )
 def test_spellings(text: str, expr: Expr) -> None:
