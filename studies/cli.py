@@ -96,7 +96,7 @@ class LazyGroup(click.Group):
         self.lazy = lazy or {}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the arguments as given, for the report of a bug. ``--formats FILE`` may stand anywhere: it is about every command."""
+        """Keep the arguments for the report of a bug. ``--formats FILE`` may stand anywhere, as it is about every command."""
         ctx.meta[_ARGUMENTS] = tuple(args)
         first, rest = [], []
         words = iter(args)
