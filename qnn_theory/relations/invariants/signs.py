@@ -83,7 +83,8 @@ def _crossed_at(pair: Pair, bound: _Bound, entries: Entries, point: list[Fractio
         return Fraction(evaluate(pair.source.expr, point, values, activation=relu_of_numbers)[output])
 
     def crosses(some: Entries) -> bool:
-        distance = value(some) - bound.shift * point[output] - bound.limit
+        residual = point[output] if bound.shift else 0  # only an output that adds x_i has an x_i
+        distance = value(some) - residual - bound.limit
         return distance > 0 if bound.upper else distance < 0
 
     if not crosses(entries):
