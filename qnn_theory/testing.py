@@ -40,7 +40,8 @@ from qnn_theory.grammar.expr import (
 )
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import fill_parameters
-from qnn_theory.grammar.widths import divisor, parameters
+from qnn_theory.grammar.stacking import parameter_count as count_of_stack
+from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import formats as registered
 from qnn_theory.registry import get_format
 
@@ -210,10 +211,4 @@ def random_formats(*, depth: int = 3, activations: tuple[ActivationKind, ...] = 
 
 def parameter_count(format: str | Format, *, dim: int) -> int:
     """The number of parameter entries of one layer."""
-    total = 0
-    for parameter in parameters(get_format(format).expr):
-        size = 1
-        for length in parameter.shape(dim):
-            size *= length
-        total += size
-    return total
+    return count_of_stack(get_format(format).expr, (dim, dim))

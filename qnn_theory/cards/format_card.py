@@ -7,23 +7,26 @@ from typing import Any
 
 import sympy
 
+from qnn_theory.algebra.closed_form import ClosedForm
 from qnn_theory.cards.formulas import class_cell, class_data, class_text, formula_as_latex, formula_text
 from qnn_theory.cards.smoothness_data import smoothness_data
 from qnn_theory.cards.tables import Cell, Table, formula_latex
-from qnn_theory.costs import ROWS, cost, network_cost
-from qnn_theory.dimension.effective_dimension import EffectiveDimension, effective_dimension
-from qnn_theory.feature_spaces.closed_forms import degree_formula, dimension_formula
+from qnn_theory.costs import ROWS, D, cost, network_cost
+from qnn_theory.dimension.closed_form import effective_dimension_closed_form
+from qnn_theory.dimension.effective_dimension import effective_dimension
+from qnn_theory.feature_spaces.closed_forms import degree_formula, dimension_closed_form
 from qnn_theory.feature_spaces.feature_space import feature_space
 from qnn_theory.feature_spaces.quadratic_form import quadratic_forms, quadratic_rank_formulas
 from qnn_theory.feature_spaces.symbolic import expanded
-from qnn_theory.grammar.expr import Activation, ActivationKind, RowSum, walk
+from qnn_theory.grammar.expr import Activation, ActivationKind, RowSum, uses_activation, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.latex import to_latex
+from qnn_theory.grammar.stacking import layer_widths, parameter_count
 from qnn_theory.grammar.text import to_text
 from qnn_theory.grammar.widths import smallest_width
 from qnn_theory.registry import formats, get_format
 from qnn_theory.relations.relation import relation
-from qnn_theory.smoothness_classes.smoothness import Smoothness, smoothness
+from qnn_theory.smoothness_classes.smoothness import KINKED_DEPTH_LIMIT, Smoothness, smoothness
 
 _EXPANDED_WIDTH = 2
 _CARD_WIDTH = 4
@@ -38,7 +41,8 @@ def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1,
     Args:
         format: an id, activations attached or not, a formula, or a `Format`.
         dim: the width at which sizes and dimensions are computed; the smallest from 4 up that the format accepts.
-        depth: the number of layers that support, effective dimension and smoothness are computed for.
+        depth: the number of layers that support, effective dimension and smoothness are computed for. Where the size is out of
+            reach, one layer's numbers are those of the closed forms in d, and the others say why they are missing.
         relations: place the format among all registered ones as well, which takes seconds.
 
     Raises:
@@ -47,10 +51,11 @@ def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1,
     """
     chosen = get_format(format)
     width = smallest_width(chosen.expr, _CARD_WIDTH) if dim is None else dim
+    layer_widths(chosen, dim=width, depth=depth)
     card = _Card()
     _definition(card, chosen)
     _support(card, chosen, width, depth)
-    _dimension(card, effective_dimension(chosen, dim=width, depth=depth))
+    _dimension(card, chosen, width, depth)
     _smooth(card, chosen, depth)
     _price(card, chosen)
     if relations:
@@ -106,51 +111,89 @@ def _support(card: _Card, format: Format, dim: int, depth: int) -> None:
         card.add("monomials", "none: a smooth activation is a polynomial on no region")
         card.data |= {"support": None, "quadratic_form": None}
         return
-    space = feature_space(format, dim=dim, depth=depth)
-    where = "" if space.piece == "everywhere" else f" (piece: {space.piece})"
-    count, degree = dimension_formula(format), degree_formula(format)
+    piece = "all gates active" if uses_activation(format.expr) else "everywhere"
+    where = f" (piece: {piece})" if uses_activation(format.expr) else ""
+    closed, degree = dimension_closed_form(format), degree_formula(format)
+    count = sympy.factor(closed.formula)
     card.add(
         "monomials, one layer",
         f"{formula_text(count)}; the degree of L layers is {formula_text(degree)}{where}",
         f"${sympy.latex(count)}$; the degree of $L$ layers is ${sympy.latex(degree)}${where}",
     )
+    card.data["support"] = {"formula": str(count), "degree_formula": str(degree), "piece": piece}
+    _monomials(card, format, closed, dim, depth)
+    _quadratic_form(card, format, dim)
+
+
+def _monomials(card: _Card, format: Format, closed: ClosedForm, dim: int, depth: int) -> None:
+    try:
+        space = feature_space(format, dim=dim, depth=depth)
+    except ValueError as beyond:
+        size = _at(closed, dim) if depth == 1 else None
+        card.add("monomials", str(beyond) if size is None else f"{size}, by the closed form{_evidence(closed)}")
+        card.data["support"] |= {"size": size, "beyond": str(beyond)}
+        return
     card.add("monomials", f"{space.dimension} of degree up to {space.degree}")
     card.add("missing", "\n".join(space.missing) or "nothing")
-    card.data["support"] = {
-        "formula": str(count),
-        "degree_formula": str(degree),
+    card.data["support"] |= {
         "size": space.dimension,
         "degree": space.degree,
         "per_coordinate": list(space.counts),
         "by_degree": list(space.counts_by_degree),
         "missing": list(space.missing),
-        "piece": space.piece,
     }
-    _quadratic_form(card, format, dim)
+
+
+def _at(closed: ClosedForm, dim: int) -> int:
+    return int(closed.formula.subs(D, dim))
+
+
+def _evidence(closed: ClosedForm) -> str:
+    """Where a closed form comes from: it is found and checked, not proved."""
+    fitted, checked = (", ".join(map(str, widths)) for widths in (closed.fitted_on, closed.checked_on))
+    return f" {formula_text(closed.formula)} (found on d = {fitted}, checked on d = {checked})"
 
 
 def _quadratic_form(card: _Card, format: Format, dim: int) -> None:
-    forms = quadratic_forms(format, dim=dim)
     blocks = quadratic_rank_formulas(format)
+    try:
+        forms = quadratic_forms(format, dim=dim)
+    except ValueError:
+        forms = None  # the formulas say what matters at any d
     ranks = [formula_text(block.rank.formula) for block in blocks]
     outputs = [f"from {block.start} to {block.stop} of the outputs" for block in blocks]
     card.add(
         "rank of the quadratic form",
         (ranks[0] if len(ranks) == 1 else "; ".join(f"{r} ({where})" for r, where in zip(ranks, outputs, strict=True)))
-        + f"; the forms of all outputs span {forms.span} dimensions",
+        + (f"; the forms of all outputs span {forms.span} dimensions" if forms else ""),
     )
-    card.data["quadratic_form"] = {
-        "ranks": list(forms.ranks),
-        "homogeneous_ranks": list(forms.homogeneous_ranks),
-        "pencil_rank": forms.pencil_rank,
-        "span": forms.span,
-        "formulas": [
-            {"start": str(block.start), "stop": str(block.stop), "rank": str(block.rank.formula)} for block in blocks
-        ],
-    }
+    formulas = [{"start": str(b.start), "stop": str(b.stop), "rank": str(b.rank.formula)} for b in blocks]
+    card.data["quadratic_form"] = {"formulas": formulas}
+    if forms:
+        card.data["quadratic_form"] |= {
+            "ranks": list(forms.ranks),
+            "homogeneous_ranks": list(forms.homogeneous_ranks),
+            "pencil_rank": forms.pencil_rank,
+            "span": forms.span,
+        }
 
 
-def _dimension(card: _Card, found: EffectiveDimension) -> None:
+def _dimension(card: _Card, format: Format, dim: int, depth: int) -> None:
+    try:
+        found = effective_dimension(format, dim=dim, depth=depth)
+    except ValueError as beyond:
+        card.data["effective_dimension"] = {"dimension": None, "beyond": str(beyond)}
+        if depth > 1:
+            card.add("effective dimension", str(beyond))
+            return
+        closed = effective_dimension_closed_form(format)
+        size, count = _at(closed, dim), parameter_count(format.expr, (dim, dim))
+        card.add(
+            "effective dimension",
+            f"{size} of {count} parameters, {count - size} redundant, by the closed form{_evidence(closed)}",
+        )
+        card.data["effective_dimension"] |= {"parameters": count, "dimension": size, "redundant": count - size}
+        return
     card.add(
         "effective dimension",
         f"{found.dimension} of {found.parameters} parameters, {found.redundant} redundant ({found.arithmetic})",
@@ -173,13 +216,20 @@ def _dimension(card: _Card, found: EffectiveDimension) -> None:
 
 
 def _smooth(card: _Card, format: Format, depth: int) -> None:
-    found = smoothness(format, depth=depth)
+    try:
+        found = smoothness(format, depth=depth)
+    except ValueError as beyond:
+        card.add("smoothness", str(beyond))
+        card.data["smoothness"] = {"order": None, "beyond": str(beyond)}
+        return
     bound = "" if found.exact else " (at least)"
     card.add("smoothness", class_text(found.order) + bound, class_cell(found.order).as_latex + bound)
     lines = [kink.description for kink in found.kinks]
     card.add("kinks", "\n".join(lines), "\n".join(_kink_latex(found, k) for k in range(len(lines))))
     card.data["smoothness"] = smoothness_data(found)
     if isinstance(format.expr, Activation):
+        return
+    if depth > KINKED_DEPTH_LIMIT:
         return
     after = {kind: smoothness(format, depth=depth, post_activation=kind) for kind in _KINKED}
     card.data["smoothness"]["post_activation"] = {kind: class_data(result.order) for kind, result in after.items()}

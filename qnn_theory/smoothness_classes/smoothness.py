@@ -21,13 +21,18 @@ from functools import lru_cache, total_ordering
 from qnn_theory.grammar.expr import Activation, ActivationKind, Concat, Expr, walk
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
 from qnn_theory.grammar.rewrite import replace as rewrite
-from qnn_theory.grammar.stacking import layer_widths
+from qnn_theory.grammar.stacking import layer_widths, parameter_count
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import get_format
 from qnn_theory.smoothness_classes.kinks import Kink, kinks
 from qnn_theory.smoothness_classes.layer_analysis import KINKED
 from qnn_theory.smoothness_classes.near_kink import Formula
 from qnn_theory.smoothness_classes.one_sided import Witness, find_witness
+
+KINKED_DEPTH_LIMIT = 20
+"""The largest number of layers that kinks are followed through; numbers on the way have 2^layers digits."""
+
+_WITNESS_PARAMETERS = 20_000  # of a stack; a larger one is given no witness, so its class is a lower bound
 
 
 @total_ordering
@@ -93,7 +98,7 @@ def smoothness(
 
     Raises:
         KeyError: unknown id.
-        ValueError: depth below 1.
+        ValueError: depth below 1, or above `KINKED_DEPTH_LIMIT` for a format with kinks.
     """
     chosen = get_format(format)
     if mid_activation is not None:
@@ -104,6 +109,12 @@ def smoothness(
 @lru_cache(maxsize=4096)
 def _smoothness(format: Format, depth: int) -> Smoothness:
     widths = layer_widths(format, dim=_witness_width(format), depth=depth)
+    kinked = any(isinstance(node, Activation) and node.kind in KINKED for node in walk(format.expr))
+    if kinked and depth > KINKED_DEPTH_LIMIT:
+        raise ValueError(
+            f"Kinks are followed through at most {KINKED_DEPTH_LIMIT} layers, however: {format.id} at depth={depth}; "
+            "use fewer layers."
+        )
     expr = rewrite(format.expr, _into_parts)
     found = kinks(expr, depth)
     if not found:
@@ -113,7 +124,8 @@ def _smoothness(format: Format, depth: int) -> Smoothness:
     targets = [target for kink, targets in found if kink.order == order for target in targets]
     smooth = any(isinstance(node, Activation) and node.kind not in KINKED for node in walk(expr))
     witness = None
-    for exact in (False,) if smooth else (True, False):
+    ways = (False,) if smooth else (True, False)
+    for exact in ways if parameter_count(expr, widths) <= _WITNESS_PARAMETERS else ():
         witness = find_witness(expr, widths=widths, targets=targets, derivative=order + 1, exact=exact)
         if witness is not None:
             break

@@ -26,6 +26,7 @@ from typing import TypeAlias, TypeVar
 from qnn_theory.costs import D, cost
 from qnn_theory.dimension.effective_dimension import effective_dimension
 from qnn_theory.feature_spaces.closed_forms import dimension_formula
+from qnn_theory.feature_spaces.degrees import input_degree
 from qnn_theory.feature_spaces.feature_space import feature_space
 from qnn_theory.feature_spaces.quadratic_form import quadratic_forms
 from qnn_theory.grammar.expr import Activation
@@ -89,7 +90,7 @@ def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], 
 @cache
 def _stack(piece: Format, layers: int) -> tuple[int | None, int | None]:
     """Degree and monomials of a stack; post-activations share their piece's. The degree is the same at every width."""
-    degree = _where_defined(lambda: feature_space(piece, dim=_DEGREE_DIM, depth=layers).degree)
+    degree = _where_defined(lambda: input_degree(piece, dim=_DEGREE_DIM, depth=layers))
     if degree is None or degree > LARGEST_DEGREE:
         return degree, None
     return degree, _where_defined(lambda: feature_space(piece, dim=STACK_DIM, depth=layers).dimension)
