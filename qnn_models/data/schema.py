@@ -25,6 +25,8 @@ MAX_LENGTH = 10_000
 """Most tokens of a sequence; each is a column."""
 
 _MOST = 2**31
+_MOST_BYTES = 2**20
+_TOO_DEEP = "a schema must be TOML of a few levels, however: it is nested too deeply; write it flat"
 
 _T = TypeVar("_T")
 
@@ -216,7 +218,12 @@ def load_schema(path: Path) -> Schema:
     """
     try:
         with path.open("rb") as stream:
-            raw = tomllib.load(stream)
+            text = stream.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise ValueError(
+                f"a schema is a file of at most {_MOST_BYTES} bytes, however: {path} is larger; is it the data?"
+            )
+        raw = tomllib.loads(text.decode())
     except FileNotFoundError as error:
         raise ValueError(f"a schema must be there to be read, however: {path} is not a file") from error
     except OSError as error:
@@ -228,12 +235,15 @@ def load_schema(path: Path) -> Schema:
             f"{path}: a schema must be TOML in UTF-8, however: byte {error.start} is none of it"
         ) from error
     except RecursionError as error:
-        raise ValueError(f"{path}: a schema must be TOML of a few levels, however: it is nested too deeply") from error
+        raise ValueError(f"{path}: {_TOO_DEEP}") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: a schema must be TOML, however: {error}") from error
     if not raw.get("source"):
         raise ValueError(f"{path}: a schema names the files it is read from, however: no [[source]]; add one")
-    return _schema(raw, where=str(path))
+    try:
+        return _schema(raw, where=str(path))
+    except RecursionError as error:  # of showing the value that does not fit
+        raise ValueError(f"{path}: {_TOO_DEEP}") from error
 
 
 def dump_schema(schema: Schema) -> str:

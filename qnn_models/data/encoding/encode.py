@@ -175,9 +175,11 @@ class _Rows:
                 self.sizes[split] += int(np.count_nonzero(assignment == part))
         empty = [split for split, rows in self.sizes.items() if not rows]
         if empty:
+            found = ", ".join(f"{rows} of {self._parts[role]}" for role, rows in kept.items())
+            dropped = f", where rows with label in {self._label.drop} are left out" if self._label.drop else ""
             raise ValueError(
-                f"every split needs rows, however: {', '.join(empty)} of {self._schema.name} has none "
-                f"({kept} rows after those with label in {self._label.drop} are left out); give more rows"
+                f"every split needs rows, however: {self._schema.name} has none for {', '.join(empty)}: its rows are {found}"
+                f"{dropped}; give more rows"
             )
 
     def count(self) -> Encoder:

@@ -20,7 +20,6 @@ MISSING_TOKEN = ""
 """Stands in a vocabulary for the missing value, where that has an id of its own."""
 
 _SCHEMA_KEY = b"qnn.schema"
-_COUNT = "__count__"
 
 _MERGE_ROWS = 65_536
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
@@ -102,10 +101,11 @@ class VocabularyCounter:
 def _counts(field: Field, column: Column, train: np.ndarray) -> pl.LazyFrame:
     """Tokens and their counts in some rows; a token may come more than once."""
     counts = np.bincount(column.codes[train], minlength=len(column.texts))
-    texts = pl.LazyFrame({field.name: column.texts, _COUNT: counts}).filter(pl.col(_COUNT) > 0)
+    count = f"count of {field.name}"  # a name that is not the field's, whatever that is
+    texts = pl.LazyFrame({field.name: column.texts, count: counts}).filter(pl.col(count) > 0)
     if field.kind == "sequence":
-        return texts.select(sequence_expr(field).alias("token"), pl.col(_COUNT).alias("count")).explode("token")
-    return texts.select(token_expr(field).alias("token"), pl.col(_COUNT).alias("count"))
+        return texts.select(sequence_expr(field).alias("token"), pl.col(count).alias("count")).explode("token")
+    return texts.select(token_expr(field).alias("token"), pl.col(count).alias("count"))
 
 
 def _merge(parts: list[pl.DataFrame]) -> pl.DataFrame:

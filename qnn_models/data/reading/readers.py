@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from qnn_models.data.reading.columns import Column, column_of_arrow, column_of_series
 from qnn_models.data.reading.prefetch import mapped
-from qnn_models.data.reading.text import bad_utf8_line, check_no_nul, check_text, read_header
+from qnn_models.data.reading.text import bad_utf8_line, check_no_nul, check_text, read_header, shortened
 from qnn_models.data.schema import Source
 
 BLOCK_BYTES = 16 * 2**20
@@ -93,7 +93,7 @@ def find_columns(present: Sequence[str], wanted: Columns, *, file: Path) -> dict
         here += [folded[name.casefold()] for name in names if name.casefold() in folded]
         if not here:
             near = difflib.get_close_matches(names[0], present, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(present)}"
+            remedy = f"did you mean {near[0]}?" if near else f"it has: {shortened(', '.join(present))}"
             raise ValueError(
                 f"{file}: a column of the schema is missing, however: {names[0]!r} must be there; {remedy}"
             )
@@ -225,7 +225,9 @@ def parse_block(
                 f"{file}:{first_line + bad}: text must be UTF-8, however: this line is not; convert the file, as from Latin-1 "
                 "with iconv -f LATIN1 -t UTF-8"
             ) from None
-        raise ValueError(f"{file}, from line {first_line}: text must be rows of columns, however: {error}") from None
+        raise ValueError(
+            f"{file}, from line {first_line}: text must be rows of columns, however: {shortened(str(error))}; mend it"
+        ) from None
     parsed = {wanted: column_of_arrow(table[here].combine_chunks()) for here, wanted in columns.items()}
     return replace(chunk, columns=parsed)
 
@@ -274,7 +276,10 @@ def _wrong_width(found: int, header: Sequence[str], where: str) -> ValueError:
 def read_parquet(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """Parquet, in batches, types as stored; a sequence field may be a list."""
     file = folder / name
-    with _sound(file, "Parquet", OSError, pa.ArrowException), pq.ParquetFile(file) as stored:
+    with (
+        _sound(file, "Parquet", OSError, pa.ArrowException),
+        pq.ParquetFile(file, page_checksum_verification=True) as stored,
+    ):
         found = find_columns(stored.schema_arrow.names, columns, file=file)
         row = 1
         size = file.stat().st_size
@@ -294,7 +299,9 @@ def read_hdf5(source: Source, folder: Path, name: str, columns: Columns) -> Iter
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("HDF5 is read with h5py, however: it is not installed; pip install h5py") from error
+        raise ImportError(
+            "HDF5 is read with h5py, however: it is not installed; pip install 'qnn-toolkit[hdf5]'"
+        ) from error
     file = folder / name
     with _sound(file, "HDF5", OSError, KeyError, RuntimeError), h5py.File(file, "r") as stored:
         found = find_columns(list(stored), columns, file=file)
@@ -342,4 +349,6 @@ def _sound(file: Path, kind: str, *damage: type[Exception]) -> Iterator[None]:
     try:
         yield
     except damage as error:
-        raise ValueError(f"{file} must be a sound {kind} file, however: {error}; write it again") from error
+        raise ValueError(
+            f"{file} must be a sound {kind} file, however: {shortened(str(error))}; write it again"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ def find_source(schema: Schema, folder: Path) -> Source:
             f"{'a file; name its folder' if folder.exists() else 'not there'}"
         )
     for source in schema.sources:
-        if all((folder / file).exists() for file in source.files):
+        if all(
+            os.path.lexists(folder / file) for file in source.files
+        ):  # not `exists`, which raises for a name too long
             for file in source.files:
                 check_readable(folder / file)
             return source

@@ -8,8 +8,10 @@ from io import BufferedReader
 from pathlib import Path
 
 _HEADER_BYTES = 2**20
+_MOST_SHOWN = 300
 
 _OTHER_THAN_TEXT = {
+    b"\xff\xfe\0\0": ("UTF-32", "iconv -f UTF-32 -t UTF-8"),
     b"\xff\xfe": ("UTF-16", "iconv -f UTF-16 -t UTF-8"),
     b"\xfe\xff": ("UTF-16", "iconv -f UTF-16 -t UTF-8"),
     b"\x1f\x8b": ("gzip", "gunzip"),
@@ -21,6 +23,12 @@ _OTHER_THAN_TEXT = {
     b"\x89HDF": ("HDF5", 'or say format = "hdf5"'),
 }
 """First bytes of files that come under a text's name -> what they are, and how to get the text."""
+
+
+def shortened(text: str) -> str:
+    """A text of a file or a library as a part of a message: one line, of bounded length."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
 
 
 def check_text(start: bytes, *, file: Path) -> None:
@@ -83,7 +91,12 @@ def read_header(stream: BufferedReader, *, file: Path, separator: str, quoted: b
             f"{file}:1: lines must end in \\n or \\r\\n, however: they end in \\r alone; convert the file (mac2unix)"
         )
     try:
-        rows = csv.reader([text], delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
-        return tuple(next(rows, []))
+        rows = csv.reader(
+            [text], delimiter=separator, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=True
+        )
+        names = tuple(next(rows, []))
     except csv.Error as error:
         raise ValueError(f"{file}:1: the first line names the columns, however: {error}; mend it") from None
+    if not names:
+        raise ValueError(f"{file}:1: the first line names the columns, however: it is empty; write it again")
+    return names

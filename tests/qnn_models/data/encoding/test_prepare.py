@@ -290,7 +290,10 @@ def test_a_number_that_is_none_is_named(tmp_path: Path) -> None:
         ("y,a,c\n1,u,v\n", r"t\.csv: a column of the schema is missing, however: 'b' must be there; it has: y, a, c"),
         ("y,a,bb\n1,u,v\n", r"'b' must be there; did you mean bb\?"),
         ("y,a,a\n1,u,v\n", r"columns have distinct names, however: 'a'"),
-        ("y,a,b\n1,u,v\n0,u,v\n", r"every split needs rows, however: valid, test of t has none"),
+        (
+            "y,a,b\n1,u,v\n0,u,v\n",
+            r"every split needs rows, however: t has none for valid, test: its rows are 2 of t\.csv; give",
+        ),
         ("y,a,b\n", r"every split needs rows"),
         ("", r"t\.csv: the first line names the columns, however: the file is empty"),
     ],
