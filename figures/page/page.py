@@ -173,7 +173,7 @@ def _format_row(theory: dict[str, Any], scores: _Scores) -> HtmlRow:
             HtmlCell(formula_svg(format.latex), text),
             *(_measured(scores.ours.get((id, post, "test_auc")), 2) for post in ("none", "relu")),
             *(_published(scores.paper.get((id, post))) for post in ("none", "relu")),
-            *(HtmlCell(f"{count}", count) for count in counts),
+            *(_NOTHING if count is None else HtmlCell(f"{count}", count) for count in counts),
             *(HtmlCell(smoothness_text(order), min(order, 99.0)) for order in orders),
             _measured(scores.ours.get((id, "none", "test_logloss")), 4),
             _measured(scores.ours.get((id, "none", "train_seconds")), 1),

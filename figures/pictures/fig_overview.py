@@ -50,7 +50,7 @@ def draw(results: Results) -> Figure:
 
 def _theory_columns(theory: pl.DataFrame) -> list[_Column]:
     def column(title: str, values: Sequence[Any], text: Callable[[float], str] = "{:.0f}".format) -> _Column:
-        return _Column(title, tuple(float(value) for value in values), text)
+        return _Column(title, tuple(None if value is None else float(value) for value in values), text)
 
     return [
         column("degree", theory["degree"].to_list()),
