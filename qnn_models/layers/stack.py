@@ -15,7 +15,7 @@ from qnn_theory.grammar.format import Format
 class QuadraticStack(nn.Module):
     """``layers`` quadratic layers; layer l reads the output of layer l - 1, and the stack's input where its format does.
 
-    **Shape:** ``(batch, dim) -> (batch, out_dim)``.
+    **Shape:** ``(*, dim) -> (*, out_dim)``.
 
     Args:
         format: id of a registered format, or a `Format`.
@@ -67,7 +67,7 @@ class QuadraticStack(nn.Module):
         self.dim, self.out_dim = dim, width
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply all layers; ``(batch, dim) -> (batch, out_dim)``."""
+        """Apply all layers; ``(*, dim) -> (*, out_dim)``."""
         y = x
         for layer in self.layers:
             y = layer(y, x)

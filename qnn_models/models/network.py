@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.layers.embedding import FieldEmbedding, Layout
+from qnn_models.layers.operations import as_rows
 from qnn_models.layers.stack import QuadraticStack
 from qnn_models.models.qnn_alpha import QNNAlpha, linear_head
 from qnn_models.runtime.seeds import derive
@@ -20,7 +21,7 @@ from qnn_theory.registry import HeadLayout
 class CTRModel(nn.Module, ABC):
     """A click-through-rate model: embedded fields, then `score`.
 
-    **Shape:** ids ``(batch, columns)`` -> logits ``(batch,)``.
+    **Shape:** ids ``(*, columns)`` -> logits ``(*,)``.
 
     Args:
         layout: the data set's fields.
@@ -40,7 +41,7 @@ class CTRModel(nn.Module, ABC):
         return self.embedding.num_fields * self.embedding.dim
 
     def embed(self, ids: Tensor) -> Tensor:
-        """``(batch, columns) -> (batch, fields, embedding_dim)``."""
+        """``(*, columns) -> (*, fields, embedding_dim)``."""
         return self.embedding(ids)
 
     @abstractmethod
@@ -52,12 +53,12 @@ class CTRModel(nn.Module, ABC):
         return self.score(embedded), self.score(embedded)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits ``(batch,)``."""
-        return self.score(self.embed(ids))
+        """Logits ``(*,)`` of ids ``(*, columns)``."""
+        return self.score(self.embed(ids)) if ids.dim() == 2 else as_rows(self.forward, ids)
 
     def forward_pair(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of two stochastic passes over one batch; the embedding is looked up once."""
-        return self.score_pair(self.embed(ids))
+        return self.score_pair(self.embed(ids)) if ids.dim() == 2 else as_rows(self.forward_pair, ids)
 
     def regularisation(self, ids: Tensor) -> Tensor | None:
         """What training adds to the mean loss of these rows: a number, or None for a model that has no term of its own.

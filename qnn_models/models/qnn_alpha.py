@@ -17,7 +17,7 @@ class QNNAlpha(nn.Module):
     The Khatri-Rao product • multiplies X with each of the M rows of the gate, and the rows are summed. Dropout acts on the
     gate and after each layer; BatchNorm, where used, on the M·d gate channels before the ReLU.
 
-    **Shape:** ``(batch, num_fields * embedding_dim) -> (batch, 1)`` logits.
+    **Shape:** ``(*, num_fields * embedding_dim) -> (*, 1)`` logits.
 
     Parameters: ``L · M · (d² + d) + d + 1``, and ``2 · L · M · d`` more with BatchNorm, whatever the number of heads.
 
@@ -82,7 +82,7 @@ class QNNAlpha(nn.Module):
         self.head = linear_head(self.stack.out_dim, seed=None if seed is None else derive(seed, "head"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape ``(batch, 1)`` from embedded fields of shape ``(batch, num_fields * embedding_dim)``."""
+        """Logits of shape ``(*, 1)`` from embedded fields of shape ``(*, num_fields * embedding_dim)``."""
         return self.head(self.stack(x))
 
     def forward_pair(self, x: Tensor) -> tuple[Tensor, Tensor]:

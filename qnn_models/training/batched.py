@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 from qnn_models.data.layout import Split
 from qnn_models.evaluation.evaluate import resolve_device
-from qnn_models.layers.dropout import Dropout
+from qnn_models.layers.dropout import Dropout, own_streams
 from qnn_models.layers.layer import QuadraticLayer
 from qnn_models.models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwork
 from qnn_models.runtime.distributed import ALONE
@@ -80,7 +81,11 @@ def train_many(
     """
     _check(models, configs)
     place = resolve_device(device)
-    with backend(configs[0], place), explained_memory(configs[0]):
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(own_streams(model, place))
+        stack.enter_context(backend(configs[0], place))
+        stack.enter_context(explained_memory(configs[0]))
         together = _Together(
             [
                 _Loop(model, dataset, config, device=place, progress=False, processes=ALONE)

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from qnn_models.data.layout import Split
 from qnn_models.evaluation.evaluate import Evaluation, evaluate, resolve_device, slices
 from qnn_models.layers.batch_norm import synchronised
-from qnn_models.layers.dropout import dropout_state, load_dropout_state, seed_dropout
+from qnn_models.layers.dropout import dropout_state, load_dropout_state, own_streams, seed_dropout
 from qnn_models.layers.embedding import FieldEmbedding
 from qnn_models.models.network import CTRModel
 from qnn_models.runtime.distributed import ALONE, Processes, explained_loss
@@ -79,20 +79,16 @@ def train(
         MemoryError: the batch does not fit; says what to lower.
         ProcessLostError: another process ended; says how to go on.
     """
-    loop = _Loop(
-        model,
-        dataset,
-        config,
-        device=resolve_device(processes.device_name(device)),
-        progress=progress and processes.first,
-        processes=processes,
-    )
+    place = resolve_device(processes.device_name(device))
     with (
-        backend(config, loop.device),
+        own_streams(model, place),
+        backend(config, place),
         explained_memory(config),
         explained_loss(processes),
         synchronised(model, processes),
     ):
+        shown = progress and processes.first
+        loop = _Loop(model, dataset, config, device=place, progress=shown, processes=processes)
         return loop.run(checkpoint, checkpoint_steps)
 
 

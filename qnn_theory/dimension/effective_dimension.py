@@ -133,7 +133,7 @@ def _check_size(format: Format, widths: Sequence[int]) -> None:
         where = "stacks and maps of maps" if coupled else "one layer"
         raise ValueError(
             f"The effective dimension of {where} is computed up to {limit} parameters, however: {format.id} at d={widths[0]}, "
-            f"depth={len(widths) - 1} has {number_text(count)}; use a smaller size, or effective_dimension_closed_form of one layer."
+            f"depth={len(widths) - 1} has {number_text(count)}; take a smaller size, or effective_dimension_closed_form."
         )
 
 

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import qnn_theory as qt
 from qnn_models import QuadraticLayer
-from qnn_models.layers.lower import ACTIVATIONS
+from qnn_models.layers.operations import ACTIVATIONS
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
 from qnn_theory.grammar.expr import ACTIVATION_KINDS, RowSum, activation, affine, bilinear, constant, relu, scale, x, x0
 from qnn_theory.grammar.format import Format, with_mid_activation
@@ -221,7 +221,9 @@ def test_wrong_input_is_rejected_before_any_computation() -> None:
         QuadraticLayer("T13", dim=7)
     with pytest.raises(ValueError, match=r"positive integer, however: d=0"):
         QuadraticLayer("T9", dim=0)
-    with pytest.raises(ValueError, match=r"\(batch, 4\), however: \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"\(\*, 4\), however: \(2, 5\)"):
         QuadraticLayer("T9", dim=4)(torch.zeros(2, 5))
-    with pytest.raises(ValueError, match=r"\(batch, 4\), however: \(4,\)"):
-        QuadraticLayer("T9", dim=4)(torch.zeros(4))
+    with pytest.raises(ValueError, match=r"\(\*, 4\), however: \(\)"):
+        QuadraticLayer("T9", dim=4)(torch.zeros(()))
+    with pytest.raises(ValueError, match=r"of the same shape, however: \(1, 4\) and \(2, 4\)"):
+        QuadraticLayer("CrossNetV2", dim=4)(torch.zeros(2, 4), torch.zeros(1, 4))
