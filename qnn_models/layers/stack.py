@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from qnn_models.layers.layer import QuadraticLayer
-from qnn_models.runtime.seeds import derive
+from qnn_models.runtime.seeds import derive_optional
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.grammar.format import Format
 
@@ -60,7 +60,7 @@ class QuadraticStack(nn.Module):
                 gate_dropout=gate_dropout,
                 post_norm=post_norm,
                 dropout=dropout,
-                seed=None if seed is None else derive(seed, "layer", index),
+                seed=derive_optional(seed, "layer", index),
             )
             self.layers.append(layer)
             width = layer.out_dim

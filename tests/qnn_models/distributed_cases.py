@@ -12,7 +12,7 @@ import torch
 
 from qnn_models.data.layout import Split
 from qnn_models.data.planted import Planted, planted_dataset
-from qnn_models.models.baselines.cl4ctr import CL4CTR
+from qnn_models.models.baselines.perceptrons.cl4ctr import CL4CTR
 from qnn_models.models.network import CTRModel, QNNAlphaNetwork
 from qnn_models.runtime.distributed import ALONE, Processes, launched
 from qnn_models.training import loop as training

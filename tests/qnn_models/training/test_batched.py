@@ -9,7 +9,7 @@ from torch import nn
 
 import qnn_theory as qt
 from qnn_models.data.planted import Planted
-from qnn_models.models.baselines.dnn import DNN
+from qnn_models.models.baselines.perceptrons.dnn import DNN
 from qnn_models.models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwork
 from qnn_models.training.batched import OWN_SETTINGS, train_many
 from qnn_models.training.config import TrainConfig, TrainResult

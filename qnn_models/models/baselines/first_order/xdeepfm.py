@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from qnn_models.models.baselines.parts import Deep, DeepKind, FirstOrderModel, ShallowAndDeep, start_values
-from qnn_models.models.network import Layout
+from qnn_models.models.baselines.first_order.wide_deep import WideDeep
+from qnn_models.models.baselines.parts.options import WithDeep
 
 
 class CompressedInteractions(nn.Module):
@@ -43,64 +43,30 @@ class CompressedInteractions(nn.Module):
         return torch.cat(pooled, dim=1)
 
 
-class XDeepFM(FirstOrderModel, ShallowAndDeep):
+class XDeepFM(WideDeep):
     """``logit = Σ_i w_i + <w, CIN(v)> + deep(v_1 ‖ ... ‖ v_f)``.
 
     Cost: n (e + 1) parameters in the table, ``cin_maps · f · (f + (cin_layers - 1) cin_maps)`` in the CIN,
     ``cin_layers · cin_maps`` in its head, and the deep part's. The CIN takes e times its parameters in multiplications.
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
         cin_maps: feature maps of each layer of the CIN.
         cin_layers: layers of the CIN.
-        deep: the deep part: ``mlp``, or ``qnn-alpha`` in its place (li2025qnn, table 5).
-        hidden_units: width of the MLP's layers.
-        hidden_layers: their number.
-        qnn_layers: layers of QNN-α.
-        rows: its rows M.
-        dropout: dropout probability in the deep part.
-        batch_norm: BatchNorm in the deep part.
-        seed: seed of the start values.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        cin_maps: int = 16,
-        cin_layers: int = 3,
-        deep: DeepKind = "mlp",
-        hidden_units: int = 400,
-        hidden_layers: int = 3,
-        qnn_layers: int = 2,
-        rows: int = 4,
-        dropout: float = 0.1,
-        batch_norm: bool = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        fields = self.embedding.num_fields
-        self.cin = CompressedInteractions(fields, maps=cin_maps, layers=cin_layers)
-        self.cin_head = nn.Linear(cin_layers * cin_maps, 1, bias=False)
-        part = Deep(
-            kind=deep,
-            hidden_units=hidden_units,
-            hidden_layers=hidden_layers,
-            qnn_layers=qnn_layers,
-            rows=rows,
-            dropout=dropout,
-            batch_norm=batch_norm,
-        )
-        self.deep = cast(nn.Module, part.build(num_fields=fields, embedding_dim=embedding_dim, seed=seed))
-        start_values(self, seed)
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithDeep):
+        cin_maps: int = 16
+        cin_layers: int = 3
 
-    def shallow(self, embedded: Tensor) -> Tensor:
-        """Logits of first order and of the compressed interactions."""
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        maps, layers = self.options.cin_maps, self.options.cin_layers
+        self.cin = CompressedInteractions(self.embedding.num_fields, maps=maps, layers=layers)
+        self.cin_head = nn.Linear(layers * maps, 1, bias=False)
+        super()._make(seed)
+
+    def _shallow(self, embedded: Tensor) -> Tensor:
         vectors, first_order = self.split(embedded)
         return first_order + self.cin_head(self.cin(vectors)).squeeze(-1)
-
-    def deep_input(self, embedded: Tensor) -> Tensor:
-        """All embeddings, without the weights."""
-        return self.split(embedded)[0].flatten(1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from qnn_models.models.baselines.parts import FirstOrderModel
-from qnn_models.models.network import Layout
+from qnn_models.models.baselines.parts.baseline import Baseline
 
 
 def pair_sum(embedded: Tensor) -> Tensor:
@@ -21,19 +20,26 @@ def pair_sum(embedded: Tensor) -> Tensor:
     return 0.5 * (embedded.sum(1).square() - embedded.square().sum(1)).sum(1)
 
 
-class FactorizationMachine(FirstOrderModel):
+class FirstOrder(Baseline):
+    """A model with a weight per id beside its embedding: the last coordinate of the id's row in the one table."""
+
+    @staticmethod
+    def _columns(embedding_dim: int) -> int:
+        return embedding_dim + 1
+
+    @staticmethod
+    def split(embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings ``(batch, fields, e)`` and the sum of the fields' weights ``(batch,)``."""
+        return embedded[..., :-1], embedded[..., -1].sum(-1)
+
+
+class FactorizationMachine(FirstOrder):
     """``logit = b + Σ_i w_i + Σ_{i<j} <v_i, v_j>``.
 
     Cost: n (e + 1) + 1 parameters, about 4 f e operations a row.
-
-    Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
-        seed: seed of the start values.
     """
 
-    def __init__(self, layout: Layout, *, embedding_dim: int = 16, seed: int | None = None) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
+    def _make(self, seed: int | None) -> None:
         self.bias = nn.Parameter(torch.zeros(()))
 
     def score(self, embedded: Tensor) -> Tensor:

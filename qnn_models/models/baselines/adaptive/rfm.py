@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qnn_models.layers.dropout import Dropout
-from qnn_models.models.baselines.parts import Drawn, start_values
-from qnn_models.models.network import CTRModel, Layout
+from qnn_models.models.baselines.parts.baseline import Baseline
+from qnn_models.models.baselines.parts.options import WithDropout, require
+from qnn_models.models.baselines.parts.start import Drawn
 
 
 class RotaryAttention(Drawn):
@@ -99,7 +102,7 @@ class Amplifier(nn.Module):
         return real, imaginary
 
 
-class RFM(CTRModel):
+class RFM(Baseline):
     """``logit = <w, Re z + Im z> + b`` where z are the amplified ``LN(exp(i θ) + exp(i (W v + b)))`` of all fields.
 
     The embeddings v are angles; `RotaryAttention` layers turn them into θ. The normalisation takes real and imaginary part
@@ -110,8 +113,6 @@ class RFM(CTRModel):
     width for the logit.
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
         attention_layers: number of attention layers.
         attention_units: width u of each field's angles after them.
         heads: heads of each.
@@ -119,47 +120,49 @@ class RFM(CTRModel):
         hidden_layers: their number, perhaps 0.
         group: coordinates that an amplifier's layer normalises together.
         dropout: dropout probability of what each layer reads.
-        seed: seed of the start values.
 
     Raises:
-        ValueError: no attention, or widths that heads or groups do not cut.
+        ValueError: no attention, or a negative number of layers.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        attention_layers: int = 2,
-        attention_units: int = 32,
-        heads: int = 1,
-        hidden_units: int = 128,
-        hidden_layers: int = 1,
-        group: int = 8,
-        dropout: float = 0.1,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        if attention_layers < 1 or hidden_layers < 0:
-            raise ValueError(
-                f"RFM has attention_layers of at least 1 and hidden_layers of at least 0, however: "
-                f"attention_layers={attention_layers}, hidden_layers={hidden_layers}."
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithDropout):
+        attention_layers: int = 2
+        attention_units: int = 32
+        heads: int = 1
+        hidden_units: int = 128
+        hidden_layers: int = 1
+        group: int = 8
+
+        def __post_init__(self) -> None:
+            require(
+                self.attention_layers >= 1 and self.hidden_layers >= 0,
+                "RFM has attention_layers of at least 1 and hidden_layers of at least 0",
+                attention_layers=self.attention_layers,
+                hidden_layers=self.hidden_layers,
             )
-        fields = self.embedding.num_fields
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        fields, options = self.embedding.num_fields, self.options
+        units, dropout = options.attention_units, options.dropout
         self.attention = nn.Sequential(
             *(
-                RotaryAttention(fields, inputs, units=attention_units, heads=heads, dropout=dropout)
-                for inputs in [embedding_dim] + [attention_units] * (attention_layers - 1)
+                RotaryAttention(fields, inputs, units=units, heads=options.heads, dropout=dropout)
+                for inputs in [options.embedding_dim] + [units] * (options.attention_layers - 1)
             )
         )
-        self.untouched = nn.Linear(embedding_dim, attention_units)
-        self.norms = nn.ModuleList(nn.LayerNorm(attention_units) for _ in range(2))
-        widths = [fields * attention_units] + [hidden_units] * hidden_layers
+        self.untouched = nn.Linear(options.embedding_dim, units)
+        self.norms = nn.ModuleList(nn.LayerNorm(units) for _ in range(2))
+        widths = [fields * units] + [options.hidden_units] * options.hidden_layers
         self.amplifier = nn.Sequential(
-            *(Amplifier(inputs, units=hidden_units, group=group, dropout=dropout) for inputs in widths[:-1])
+            *(
+                Amplifier(inputs, units=options.hidden_units, group=options.group, dropout=dropout)
+                for inputs in widths[:-1]
+            )
         )
         self.head = nn.Linear(widths[-1], 1)
-        start_values(self, seed)
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)``."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qnn_models.layers.dropout import Dropout
-from qnn_models.models.baselines.dcn import cross
-from qnn_models.models.baselines.parts import Drawn, start_values
-from qnn_models.models.network import CTRModel, Layout
+from qnn_models.models.baselines.crossing.dcn import cross
+from qnn_models.models.baselines.parts.baseline import Baseline
+from qnn_models.models.baselines.parts.options import WithDropout, require
+from qnn_models.models.baselines.parts.start import Drawn
 
 
 class Regulation(nn.Module):
@@ -58,7 +61,7 @@ class ParallelLayer(Drawn):
         return c, h, c * h
 
 
-class EDCN(CTRModel):
+class EDCN(Baseline):
     """L parallel layers; before each, gates share the bridge (at first the embeddings) out between cross and deep part.
 
     ``logit = <w, c_L ‖ h_L ‖ bridge_L> + b``.
@@ -66,34 +69,34 @@ class EDCN(CTRModel):
     Cost: ``layers · (d² + 3 d + 2 f) + 3 d + 1`` parameters beside the table, about ``2 · layers · d²`` operations a row.
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
         layers: number of parallel layers L.
         temperature: τ of the gates.
         dropout: dropout probability after each deep layer.
-        seed: seed of the start values.
+
+    Raises:
+        ValueError: no layer, or a temperature that is not positive.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        layers: int = 3,
-        temperature: float = 1.0,
-        dropout: float = 0.1,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        if layers < 1 or not temperature > 0:
-            raise ValueError(
-                f"EDCN has at least 1 layer and a positive temperature, however: layers={layers}, temperature={temperature}."
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithDropout):
+        layers: int = 3
+        temperature: float = 1.0
+
+        def __post_init__(self) -> None:
+            require(
+                self.layers >= 1 and self.temperature > 0,
+                "EDCN has at least 1 layer and a positive temperature",
+                layers=self.layers,
+                temperature=self.temperature,
             )
-        fields = self.embedding.num_fields
-        self.gates = nn.ModuleList(Regulation(fields, temperature=temperature) for _ in range(layers))
-        self.layers = nn.ModuleList(ParallelLayer(self.embedded_dim, dropout=dropout) for _ in range(layers))
-        self.head = nn.Linear(3 * self.embedded_dim, 1)
-        start_values(self, seed)
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        fields, dim, layers = self.embedding.num_fields, self.embedded_dim, range(self.options.layers)
+        self.gates = nn.ModuleList(Regulation(fields, temperature=self.options.temperature) for _ in layers)
+        self.layers = nn.ModuleList(ParallelLayer(dim, dropout=self.options.dropout) for _ in layers)
+        self.head = nn.Linear(3 * dim, 1)
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)``."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from qnn_models.models.baselines.parts import MLP, ShallowAndDeep, start_values
-from qnn_models.models.network import Layout
+from qnn_models.models.baselines.parts.baseline import ShallowAndDeep
+from qnn_models.models.baselines.parts.options import WithNormedMLP, require
 
 
 class FieldAttention(nn.Module):
@@ -46,50 +48,32 @@ class AutoInt(ShallowAndDeep):
     Cost, with a = heads · attention_dim: ``4 e a + 4 a² (attention_layers - 1) + f a`` parameters beside table and MLP.
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
         attention_layers: number of attention layers.
         attention_dim: width of each head.
         heads: number of heads.
-        hidden_units: width of the MLP's layers.
-        hidden_layers: their number.
-        dropout: dropout probability after each hidden layer.
-        batch_norm: BatchNorm before each ReLU of the MLP.
-        seed: seed of the start values.
+
+    Raises:
+        ValueError: one of them is below 1.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        attention_layers: int = 3,
-        attention_dim: int = 32,
-        heads: int = 2,
-        hidden_units: int = 400,
-        hidden_layers: int = 3,
-        dropout: float = 0.1,
-        batch_norm: bool = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        if min(attention_layers, attention_dim, heads) < 1:
-            raise ValueError(
-                f"Attention has at least 1 layer, head and coordinate, however: attention_layers={attention_layers}, "
-                f"heads={heads}, attention_dim={attention_dim}."
-            )
-        widths = [embedding_dim] + [heads * attention_dim] * (attention_layers - 1)
-        self.attention = nn.Sequential(*(FieldAttention(width, width=attention_dim, heads=heads) for width in widths))
-        self.attention_head = nn.Linear(self.embedding.num_fields * heads * attention_dim, 1, bias=False)
-        self.deep = MLP(
-            self.embedded_dim,
-            hidden_units=hidden_units,
-            hidden_layers=hidden_layers,
-            dropout=dropout,
-            batch_norm=batch_norm,
-        )
-        start_values(self, seed)
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithNormedMLP):
+        attention_layers: int = 3
+        attention_dim: int = 32
+        heads: int = 2
 
-    def shallow(self, embedded: Tensor) -> Tensor:
-        """Logits of the attention layers."""
+        def __post_init__(self) -> None:
+            sizes = {name: getattr(self, name) for name in ("attention_layers", "heads", "attention_dim")}
+            require(min(sizes.values()) >= 1, "Attention has at least 1 layer, head and coordinate", **sizes)
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        width, heads = self.options.attention_dim, self.options.heads
+        inputs = [self.options.embedding_dim] + [heads * width] * (self.options.attention_layers - 1)
+        self.attention = nn.Sequential(*(FieldAttention(size, width=width, heads=heads) for size in inputs))
+        self.attention_head = nn.Linear(self.embedding.num_fields * heads * width, 1, bias=False)
+        super()._make(seed)
+
+    def _shallow(self, embedded: Tensor) -> Tensor:
         return self.attention_head(self.attention(embedded).flatten(1)).squeeze(-1)

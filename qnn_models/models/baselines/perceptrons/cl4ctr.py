@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qnn_models.layers.dropout import Dropout
-from qnn_models.models.baselines.dnn import DNN
-from qnn_models.models.baselines.parts import start_values
-from qnn_models.models.network import Layout
-from qnn_models.runtime.seeds import derive
+from qnn_models.models.baselines.parts.options import WithNormedMLP, require
+from qnn_models.models.baselines.parts.start import start_values
+from qnn_models.models.baselines.perceptrons.dnn import DNN
+from qnn_models.runtime.seeds import derive_optional
 
 
 def feature_alignment(fields: Sequence[Tensor]) -> Tensor:
@@ -102,68 +103,51 @@ class CL4CTR(DNN):
     Cost: DNN's parameters and, in training only, those of `ContrastiveModule`.
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
-        hidden_units: width of the MLP's layers.
-        hidden_layers: their number.
         alpha: weight α of the contrastive loss.
         beta: weight β of alignment and uniformity.
         mask: probability by which the contrasted embeddings lose a coordinate.
         encoder_layers: layers of the encoder of contrasted embeddings.
         encoder_units: width between the two linear maps of each.
         dropout: dropout probability after each hidden layer, and inside the encoder.
-        batch_norm: BatchNorm before each ReLU of the MLP.
-        seed: seed of the start values.
 
     Raises:
         ValueError: a negative weight, or an encoder without layers or units.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        hidden_units: int = 400,
-        hidden_layers: int = 3,
-        alpha: float = 1.0,
-        beta: float = 0.01,
-        mask: float = 0.5,
-        encoder_layers: int = 3,
-        encoder_units: int = 128,
-        dropout: float = 0.1,
-        batch_norm: bool = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            layout,
-            embedding_dim=embedding_dim,
-            hidden_units=hidden_units,
-            hidden_layers=hidden_layers,
-            dropout=dropout,
-            batch_norm=batch_norm,
-            seed=seed,
-        )
-        if not min(alpha, beta) >= 0:
-            raise ValueError(f"The weights of CL4CTR's terms are not negative, however: alpha={alpha}, beta={beta}.")
-        if min(encoder_layers, encoder_units) < 1:
-            raise ValueError(
-                f"The encoder of CL4CTR has at least 1 layer and unit, however: encoder_layers={encoder_layers}, "
-                f"encoder_units={encoder_units}."
-            )
-        self.alpha, self.beta = alpha, beta
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithNormedMLP):
+        alpha: float = 1.0
+        beta: float = 0.01
+        mask: float = 0.5
+        encoder_layers: int = 3
+        encoder_units: int = 128
+
+        def __post_init__(self) -> None:
+            terms = {"alpha": self.alpha, "beta": self.beta}
+            require(min(terms.values()) >= 0, "The weights of CL4CTR's terms are not negative", **terms)
+            encoder = {"encoder_layers": self.encoder_layers, "encoder_units": self.encoder_units}
+            require(min(encoder.values()) >= 1, "The encoder of CL4CTR has at least 1 layer and unit", **encoder)
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        super()._make(seed)
+        options = self.options
         self.contrast = ContrastiveModule(
             self.embedding.num_fields,
-            embedding_dim,
-            layers=encoder_layers,
-            units=encoder_units,
-            mask=mask,
-            dropout=dropout,
+            options.embedding_dim,
+            layers=options.encoder_layers,
+            units=options.encoder_units,
+            mask=options.mask,
+            dropout=options.dropout,
         )
-        start_values(self.contrast, None if seed is None else derive(seed, "contrast"))
+
+    def _start(self, seed: int | None) -> None:
+        super()._start(seed)
+        start_values(self.contrast, derive_optional(seed, "contrast"))
 
     def regularisation(self, ids: Tensor) -> Tensor:
         """The weighted sum of the three terms."""
         fields = [rows[1:] for rows in self.embedding.weight.split(self.embedding.vocabulary_sizes)]
         shaped = feature_alignment(fields) + field_uniformity(fields)
-        return self.alpha * self.contrast(self.embed(ids)) + self.beta * shaped
+        return self.options.alpha * self.contrast(self.embed(ids)) + self.options.beta * shaped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qnn_models.layers.dropout import Dropout
-from qnn_models.models.baselines.parts import start_values
-from qnn_models.models.network import CTRModel, Layout
+from qnn_models.models.baselines.parts.baseline import NetworkPair
+from qnn_models.models.baselines.parts.options import WithDropout, require
 
 Growth: TypeAlias = Literal["exponential", "linear"]
 
@@ -57,57 +58,45 @@ class MaskedCross(nn.Module):
             x = self.dropout(torch.addcmul(x + bias, x if self.growth == "exponential" else x0, gate))
         return x
 
+    def forward_pair(self, x0: Tensor) -> tuple[Tensor, Tensor]:
+        """Two stochastic passes."""
+        return self(x0), self(x0)
 
-class DCNv3(CTRModel):
+
+class DCNv3(NetworkPair):
     """ECN, the exponential cross network; with both growths, DCNv3: the mean logit of an ECN and a linear one (LCN).
 
     A pair of passes with both growths is the pair of networks.
 
-    Cost: ``layers · (d² / 2 + 2 d) + d + 1`` parameters beside the table, twice that with both growths.
+    Cost: ``layers · (d² / 2 + 2 d) + d + 1`` parameters beside the table, twice that with both growths. The width is even.
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
         layers: layers of each cross network.
         growth: ``exponential``, ``linear`` or ``both``.
         dropout: dropout probability after each layer.
-        seed: seed of the start values.
 
     Raises:
-        ValueError: another growth, or an odd width.
+        ValueError: another growth.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        layers: int = 3,
-        growth: Literal["exponential", "linear", "both"] = "exponential",
-        dropout: float = 0.1,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        growths = get_args(Growth)
-        if growth not in (*growths, "both"):
-            raise ValueError(f"The degree's growth is exponential, linear or both, however: {growth!r}.")
-        chosen: tuple[Growth, ...] = growths if growth == "both" else (growth,)
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithDropout):
+        layers: int = 3
+        growth: Literal["exponential", "linear", "both"] = "exponential"
+
+        def __post_init__(self) -> None:
+            known = (*get_args(Growth), "both")
+            require(self.growth in known, "The degree's growth is exponential, linear or both", growth=self.growth)
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        dim, growth = self.embedded_dim, self.options.growth
+        chosen: tuple[Growth, ...] = get_args(Growth) if growth == "both" else (growth,)
         self.crosses = nn.ModuleList(
-            MaskedCross(self.embedded_dim, layers=layers, growth=kind, dropout=dropout) for kind in chosen
+            MaskedCross(dim, layers=self.options.layers, growth=kind, dropout=self.options.dropout) for kind in chosen
         )
-        self.heads = nn.ModuleList(nn.Linear(self.embedded_dim, 1) for _ in chosen)
-        start_values(self, seed)
+        self.heads = nn.ModuleList(nn.Linear(dim, 1) for _ in chosen)
 
-    def score(self, embedded: Tensor) -> Tensor:
-        """Logits ``(batch,)``."""
-        return torch.stack(self._logits(embedded)).mean(0)
-
-    def score_pair(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of the two networks; of two stochastic passes where there is one."""
-        logits = self._logits(embedded)
-        second = logits[1] if len(logits) == 2 else self._logits(embedded)[0]
-        return logits[0], second
-
-    def _logits(self, embedded: Tensor) -> list[Tensor]:
-        x = embedded.flatten(1)
-        return [head(cross(x)).squeeze(-1) for cross, head in zip(self.crosses, self.heads, strict=True)]
+    def _networks(self) -> nn.ModuleList:
+        return self.crosses

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from qnn_models.models.baselines.parts import MLP, Drawn, start_values
-from qnn_models.models.network import CTRModel, Layout
+from qnn_models.models.baselines.parts.baseline import Baseline
+from qnn_models.models.baselines.parts.mlp import MLP
+from qnn_models.models.baselines.parts.options import WithNormedMLP, require
+from qnn_models.models.baselines.parts.start import Drawn
 
 
 class FeatureGate(Drawn):
@@ -56,56 +60,39 @@ class BilinearFusion(Drawn):
         return (self.first(first) + self.second(second)).squeeze(-1) + (mapped * second).sum(1)
 
 
-class FinalMLP(CTRModel):
+class FinalMLP(Baseline):
     """Two streams ``MLP_k(gate_k(v))`` without last maps, and their `BilinearFusion`.
 
     Cost: the parameters of table, two `FeatureGate`, two `MLP` without last map and one `BilinearFusion`.
 
     Args:
-        layout: the data set's fields.
         embedding_dim: width e of each embedding, and of the gates' contexts.
-        hidden_units: width of the layers of both streams.
-        hidden_layers: their number, at least 1.
         gate_units: width of the gates' hidden layer.
         heads: heads of the fusion.
-        dropout: dropout probability after each hidden layer.
-        batch_norm: BatchNorm before each ReLU of the streams.
-        seed: seed of the start values.
+
+    Raises:
+        ValueError: streams without hidden layers.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        hidden_units: int = 400,
-        hidden_layers: int = 2,
-        gate_units: int = 64,
-        heads: int = 2,
-        dropout: float = 0.1,
-        batch_norm: bool = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        if hidden_layers < 1:
-            raise ValueError(f"FinalMLP fuses hidden layers, so hidden_layers is at least 1, however: {hidden_layers}.")
-        dim = self.embedded_dim
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithNormedMLP):
+        hidden_layers: int = 2
+        gate_units: int = 64
+        heads: int = 2
+
+        def __post_init__(self) -> None:
+            fusible = self.hidden_layers >= 1
+            require(fusible, "FinalMLP fuses hidden layers, so there is at least 1", hidden_layers=self.hidden_layers)
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        dim, options = self.embedded_dim, self.options
         self.gates = nn.ModuleList(
-            FeatureGate(dim, context_dim=embedding_dim, hidden_units=gate_units) for _ in range(2)
+            FeatureGate(dim, context_dim=options.embedding_dim, hidden_units=options.gate_units) for _ in range(2)
         )
-        self.streams = nn.ModuleList(
-            MLP(
-                dim,
-                hidden_units=hidden_units,
-                hidden_layers=hidden_layers,
-                outputs=None,
-                dropout=dropout,
-                batch_norm=batch_norm,
-            )
-            for _ in range(2)
-        )
-        self.fusion = BilinearFusion(hidden_units, heads=heads)
-        start_values(self, seed)
+        self.streams = nn.ModuleList(options.normed_mlp(dim, outputs=None) for _ in range(2))
+        self.fusion = BilinearFusion(options.hidden_units, heads=options.heads)
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)``."""

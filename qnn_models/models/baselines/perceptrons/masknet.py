@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never, get_args
 
 import torch
@@ -9,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from qnn_models.layers.dropout import Dropout
-from qnn_models.models.baselines.parts import MLP, start_values
-from qnn_models.models.network import CTRModel, Layout
+from qnn_models.models.baselines.parts.baseline import Baseline
+from qnn_models.models.baselines.parts.options import WithMLP, require
 
 MaskStructure: TypeAlias = Literal["parallel", "serial"]
 
@@ -62,71 +63,64 @@ class MaskBlock(nn.Module):
         return self.dropout(functional.relu(self.norm(self.linear(self.mask(embeddings) * x))))
 
 
-class MaskNet(CTRModel):
+class MaskNet(Baseline):
     """Mask blocks on normalised embeddings: side by side and joined by an MLP, or one after the other.
 
     Cost beside the table: 2 d for the normalisation, `MaskBlock`'s parameters ``blocks`` times (on inputs d; serial: d, then
     units), and the MLP's on ``blocks · units`` inputs (serial: a linear map on units).
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
         structure: ``parallel`` or ``serial``.
         blocks: number of mask blocks.
         units: output width of each.
         reduction: width of each mask's hidden layer over that of the mask.
         hidden_units: width of the layers of the MLP that joins parallel blocks.
-        hidden_layers: their number.
         dropout: dropout probability after each block and hidden layer.
-        seed: seed of the start values.
+
+    Raises:
+        ValueError: another structure, or a number out of its range.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        structure: MaskStructure = "parallel",
-        blocks: int = 3,
-        units: int = 64,
-        reduction: float = 1.0,
-        hidden_units: int = 400,
-        hidden_layers: int = 2,
-        dropout: float = 0.1,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        if structure not in get_args(MaskStructure):
-            raise ValueError(f"The structure of MaskNet is parallel or serial, however: {structure!r}.")
-        if blocks < 1 or units < 1 or not reduction > 0:
-            raise ValueError(
-                f"MaskNet has at least 1 block and unit and a positive reduction, however: blocks={blocks}, units={units}, "
-                f"reduction={reduction}."
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithMLP):
+        structure: MaskStructure = "parallel"
+        blocks: int = 3
+        units: int = 64
+        reduction: float = 1.0
+        hidden_layers: int = 2
+
+        def __post_init__(self) -> None:
+            known = get_args(MaskStructure)
+            require(self.structure in known, "The structure of MaskNet is parallel or serial", structure=self.structure)
+            require(
+                min(self.blocks, self.units) >= 1 and self.reduction > 0,
+                "MaskNet has at least 1 block and unit and a positive reduction",
+                blocks=self.blocks,
+                units=self.units,
+                reduction=self.reduction,
             )
-        dim = self.embedded_dim
-        self.structure: MaskStructure = structure
-        self.norm = FieldNorm(self.embedding.num_fields, embedding_dim)
-        inputs = [dim] * blocks if structure == "parallel" else [dim] + [units] * (blocks - 1)
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        dim, options = self.embedded_dim, self.options
+        blocks, units, parallel = options.blocks, options.units, options.structure == "parallel"
+        self.norm = FieldNorm(self.embedding.num_fields, options.embedding_dim)
         self.blocks = nn.ModuleList(
-            MaskBlock(dim, width, units=units, reduction=reduction, dropout=dropout) for width in inputs
+            MaskBlock(dim, width, units=units, reduction=options.reduction, dropout=options.dropout)
+            for width in ([dim] * blocks if parallel else [dim] + [units] * (blocks - 1))
         )
-        self.head = MLP(
-            blocks * units if structure == "parallel" else units,
-            hidden_units=hidden_units,
-            hidden_layers=hidden_layers if structure == "parallel" else 0,
-            dropout=dropout,
-        )
-        start_values(self, seed)
+        self.head = options.mlp(blocks * units) if parallel else replace(options, hidden_layers=0).mlp(units)
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)``."""
         embeddings, x = embedded.flatten(1), self.norm(embedded)
-        match self.structure:
+        match self.options.structure:
             case "parallel":
                 x = torch.cat([block(embeddings, x) for block in self.blocks], dim=1)
             case "serial":
                 for block in self.blocks:
                     x = block(embeddings, x)
             case _:
-                assert_never(self.structure)
+                assert_never(self.options.structure)
         return self.head(x).squeeze(-1)

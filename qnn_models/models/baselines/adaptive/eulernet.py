@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from qnn_models.layers.dropout import Dropout
-from qnn_models.models.baselines.parts import Drawn, start_values
-from qnn_models.models.network import CTRModel, Layout
+from qnn_models.models.baselines.parts.baseline import Baseline
+from qnn_models.models.baselines.parts.options import WithDropout, require
+from qnn_models.models.baselines.parts.start import Drawn
 
 _SMALLEST = 1e-4  # of a modulus, whose logarithm is taken
 _BIAS_STD = 0.01
@@ -65,45 +68,44 @@ class EulerLayer(Drawn):
         return modulus * angle.cos(), modulus * angle.sin()
 
 
-class EulerNet(CTRModel):
+class EulerNet(Baseline):
     """Embeddings are angles, ``z_j = μ_j exp(i v_j)``; `EulerLayer`s follow, and ``logit = <w, Re z + Im z> + b``.
 
     Cost beside the table, with m neurons: f for the moduli, `EulerLayer`'s parameters for f and then m inputs, and
     ``m e + 1``.
 
     Args:
-        layout: the data set's fields.
-        embedding_dim: width e of each embedding.
         layers: number of layers.
         neurons: neurons m of each; as many as there are fields when left out.
         dropout: dropout probability of what each layer reads.
-        seed: seed of the start values.
 
     Raises:
         ValueError: no layers or no neurons.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        *,
-        embedding_dim: int = 16,
-        layers: int = 1,
-        neurons: int | None = None,
-        dropout: float = 0.1,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
-        fields = self.embedding.num_fields
-        width = fields if neurons is None else neurons
-        if min(layers, width) < 1:
-            raise ValueError(f"EulerNet has at least 1 layer and neuron, however: layers={layers}, neurons={neurons}.")
+    @dataclass(frozen=True, kw_only=True)
+    class Options(WithDropout):
+        layers: int = 1
+        neurons: int | None = None
+
+        def __post_init__(self) -> None:
+            smallest = min(self.layers, 1 if self.neurons is None else self.neurons)
+            rule = "EulerNet has at least 1 layer and neuron"
+            require(smallest >= 1, rule, layers=self.layers, neurons=self.neurons)
+
+    options: Options
+
+    def _make(self, seed: int | None) -> None:
+        fields, dim = self.embedding.num_fields, self.options.embedding_dim
+        width = fields if self.options.neurons is None else self.options.neurons
         self.moduli = nn.Parameter(torch.ones(fields, 1))
         self.layers = nn.Sequential(
-            *(EulerLayer(inputs, width, embedding_dim, dropout=dropout) for inputs in [fields] + [width] * (layers - 1))
+            *(
+                EulerLayer(inputs, width, dim, dropout=self.options.dropout)
+                for inputs in [fields] + [width] * (self.options.layers - 1)
+            )
         )
-        self.head = nn.Linear(width * embedding_dim, 1)
-        start_values(self, seed)
+        self.head = nn.Linear(width * dim, 1)
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)``."""
