@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
-from qnn_theory.grammar.expr import Activation, Concat, Expr, Input, Sum, walk
+from qnn_theory.grammar.expr import Concat, Expr, Input, Sum
 from qnn_theory.grammar.intervals import Interval, interval
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
@@ -42,7 +43,7 @@ class _Bound:
 
 def by_sign(pair: Pair) -> Separation | None:
     """An output of the source on the far side of a bound that the target keeps, the simplest bound first."""
-    if not all(node.kind in ("relu", "relu6", "prelu") for node in walk(pair.a) if isinstance(node, Activation)):
+    if not is_piecewise_polynomial(pair.a):
         return None
     for bound in _bounds(pair.b):
         found = _crossed(pair, bound)
