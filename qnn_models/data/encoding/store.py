@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import platform
@@ -78,6 +79,13 @@ def replacing(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
         _replace_folder(temporary, folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValueError(
+            f"encoding takes room beside {folder}, about the size of the text, however: {os.strerror(error.errno)}; free some, "
+            "or name another folder by QNN_CACHE"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
