@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import tempfile
 from contextlib import suppress
 from functools import cache
 from importlib import resources
@@ -126,9 +127,11 @@ def prepare(
             place = place or _at_hand(schema, folder, split_seed, base)
             if place is None:
                 raise
-            _LOG.warning("%s is damaged (%s); it is prepared anew from %s", schema.name, error, place)
+            # Without the remedy, which is what happens here.
+            _LOG.warning("%s; it is prepared anew from %s", str(error).rpartition("; ")[0], place)
     if place is None:
         place = _fetch(schema, base, folder)
+    _check_writable(base)
     return encode_dataset(schema, folder=folder, source_folder=place, split_seed=split_seed, progress=progress)
 
 
@@ -204,6 +207,23 @@ def _schema_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
+def _check_writable(base: Path) -> None:
+    """Check that the cache can be written, before there is anything to write.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"data sets are kept in a folder that can be written, however: {base}: {error.strerror or error}; name another by "
+            "QNN_CACHE"
+        ) from error
+
+
 def _fetch(schema: Schema, base: Path, folder: Path) -> Path:
     if schema.name not in FETCHED:
         needs = "; or ".join(", ".join(source.files) for source in schema.sources)
@@ -213,6 +233,7 @@ def _fetch(schema: Schema, base: Path, folder: Path) -> Path:
             f"{', but for another split or an older version' if older else ''}, however: no source is given; get it from "
             f"{schema.origin} and name the folder: qnn data prepare {schema.name} --source DIR (files: {needs})"
         )
+    _check_writable(base)
     target = base / "raw" / schema.name
     FETCHED[schema.name](target)
     return target

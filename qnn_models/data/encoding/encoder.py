@@ -194,17 +194,21 @@ class Encoder:
         pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
 
     @staticmethod
-    def load(path: Path) -> Encoder:
+    def load(path: Path, *, stream: pa.NativeFile | None = None) -> Encoder:
         """Read what `save` wrote.
+
+        Args:
+            path: the file.
+            stream: the file, where it is open already.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the file is another's, or damaged.
         """
-        if not path.is_file():
+        if stream is None and not path.is_file():
             raise FileNotFoundError(f"an encoder is read from the file that `save` wrote, however: {path} is none")
         try:
-            table = pq.read_table(path)
+            table = pq.read_table(path if stream is None else stream)
             schema = parse_schema((table.schema.metadata or {})[_SCHEMA_KEY].decode())
             tokens = pl.DataFrame(pl.from_arrow(table))
             return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])

@@ -17,7 +17,7 @@ LAYOUT_VERSION = 3
 """Raised when stored data sets change so that older ones must be encoded again."""
 
 VOCABULARY = "vocabulary.parquet"
-_FILE = "manifest.json"
+FILE = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,12 @@ class Manifest:
             "source": str(self.source),
             "files": {name: file.to_json() for name, file in self.files.items()},
         }
-        (folder / _FILE).write_text(seal(content))
+        (folder / FILE).write_text(seal(content))
 
 
 def has_manifest(folder: Path) -> bool:
     """Whether a folder holds a stored data set, sound or not."""
-    return (folder / _FILE).exists()
+    return (folder / FILE).exists()
 
 
 def read_manifest(schema: Schema, *, folder: Path, split_seed: int) -> Manifest:
@@ -67,22 +67,35 @@ def read_manifest(schema: Schema, *, folder: Path, split_seed: int) -> Manifest:
         DamagedError: it is not what was written, or is of another data set than the folder should hold.
     """
     try:
-        content = unseal(folder / _FILE, remedy=REMEDY)
+        content = unseal(folder / FILE, remedy=REMEDY)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"an encoded data set is a folder with {_FILE}, however: {folder} has none") from error
+        raise FileNotFoundError(f"an encoded data set is a folder with {FILE}, however: {folder} has none") from error
     try:
         found = _parse(content, folder)
     except (KeyError, ValueError, TypeError, AttributeError) as error:  # sealed, so written by another version
-        raise DamagedError.of(folder / _FILE, f"it is of another version ({error!r})", remedy=REMEDY) from error
+        raise DamagedError.of(folder / FILE, f"it is of another version ({error!r})", remedy=REMEDY) from error
     if (content.get("layout_version"), found.schema, found.split_seed) != (
         LAYOUT_VERSION,
         schema.fingerprint(),
         split_seed,
     ):
         raise DamagedError.of(
-            folder / _FILE, f"it is of another schema, version or split of {schema.name}", remedy=REMEDY
+            folder / FILE, f"it is of another schema, version or split of {schema.name}", remedy=REMEDY
         )
     return found
+
+
+def same_files(one: Path, other: Path) -> bool:
+    """Whether two folders hold data sets whose files are the same, byte by byte, and those of the second are sound."""
+    try:
+        stored = [unseal(folder / FILE, remedy=REMEDY)["files"] for folder in (one, other)]
+        if stored[0] != stored[1]:
+            return False
+        for name in stored[1]:
+            CheckedFile.from_json(other / name, stored[1][name]).check()
+    except (FileNotFoundError, DamagedError, KeyError):
+        return False
+    return True
 
 
 def _parse(content: Mapping[str, Any], folder: Path) -> Manifest:

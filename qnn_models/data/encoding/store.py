@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import platform
@@ -15,7 +16,7 @@ from pathlib import Path
 from qnn_models.data.encoding.checked import REMEDY
 from qnn_models.data.encoding.encoded import EncodedDataset
 from qnn_models.data.encoding.encoder import Encoder
-from qnn_models.data.encoding.manifest import VOCABULARY, read_manifest
+from qnn_models.data.encoding.manifest import FILE, VOCABULARY, read_manifest, same_files
 from qnn_models.data.schema import SPLITS, Schema
 from qnn_models.runtime.checksums import DamagedError
 
@@ -49,9 +50,13 @@ def open_dataset(schema: Schema, *, folder: Path, split_seed: int) -> EncodedDat
 
 def _open(schema: Schema, folder: Path, split_seed: int) -> EncodedDataset:
     manifest = read_manifest(schema, folder=folder, split_seed=split_seed)
-    for file in manifest.files.values():
-        file.check()
-    encoder = Encoder.load(folder / VOCABULARY)
+    for split in SPLITS:
+        manifest.files[f"{split}.parquet"].check()
+    vocabulary = manifest.files[VOCABULARY]
+    with vocabulary.opened() as stream:
+        vocabulary.check_segment(stream, 0)
+        stream.seek(0)
+        encoder = Encoder.load(vocabulary.path, stream=stream)
     if encoder.layout != manifest.layout:
         raise DamagedError.of(folder / VOCABULARY, "its fields are not the manifest's", remedy=REMEDY)
     return EncodedDataset(
@@ -74,6 +79,13 @@ def replacing(folder: Path) -> Iterator[Path]:
     try:
         yield temporary
         _replace_folder(temporary, folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValueError(
+            f"encoding takes room beside {folder}, about the size of the text, however: {os.strerror(error.errno)}; free some, "
+            "or name another folder by QNN_CACHE"
+        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -96,7 +108,14 @@ def _remove_leftovers(folder: Path) -> None:
 
 
 def _replace_folder(new: Path, target: Path) -> None:
-    """Put a folder in the place of another, which goes only when the new one is whole; others may do the same."""
+    """Put a folder in the place of another, which goes only when the new one is whole; others may do the same.
+
+    For a moment there is neither, unless both hold the same, as when two processes prepare one data set: then the folder stays,
+    and what others read of it is there all the time.
+    """
+    if same_files(new, target):
+        os.replace(new / FILE, target / FILE)
+        return
     old = new.with_name(new.name + _OLD)
     while True:
         try:

@@ -123,6 +123,7 @@ def test_what_is_damaged_is_prepared_anew_from_its_source(
     if (name, harm) != ("manifest.json", os.remove):  # a folder without a manifest is no data set
         assert f"{name} must be as it was written" in caplog.text
         assert f"prepared anew from {tmp_path}" in caplog.text
+        assert "--force" not in caplog.text
     caplog.clear()
     assert content(prepared(schema, tmp_path)) == wanted
     assert caplog.text == ""
@@ -325,3 +326,41 @@ def test_streams_and_splits_say_the_same(schema: Path, stored: EncodedDataset, t
     again = prepared(schema, tmp_path)
     streamed = torch.cat([batch.ids for batch in again.batches("train", batch_size=7, buffer_row_groups=2)])
     assert torch.equal(streamed, stored.split("train").ids)
+
+
+def test_the_same_prepared_again_leaves_the_folder_in_place(
+    schema: Path, stored: EncodedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that another process that reads it never finds it gone."""
+    monkeypatch.setattr("qnn_models.data.encoding.encode.ROW_GROUP_ROWS", 16)
+    folder = folder_of(stored)
+    inodes = [folder.stat().st_ino, *((folder / name).stat().st_ino for name in FILES[1:])]
+    (reader := prepared(schema, tmp_path).batches("train", batch_size=3, buffer_row_groups=1)).__next__()
+    assert prepared(schema, tmp_path, force=True).content_hash == stored.content_hash
+    assert inodes == [folder.stat().st_ino, *((folder / name).stat().st_ino for name in FILES[1:])]
+    assert sum(len(batch) for batch in reader) == 45
+    (folder / "test.parquet").write_bytes(b"")
+    assert prepared(schema, tmp_path, force=True).content_hash == stored.content_hash
+    assert folder.stat().st_ino != inodes[0]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_text(""), lambda path: path.symlink_to("/proc/self/none")])
+def test_a_cache_that_cannot_be_written_is_told_before_any_work(
+    schema: Path, tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    make(tmp_path / "c")
+    with pytest.raises(
+        ValueError, match=r"in a folder that can be written, however: .*/c: .*; name another by QNN_CACHE"
+    ):
+        prepared(schema, tmp_path)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(schema: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("qnn_models.data.encoding.encoder.Encoder.save", full)
+    with pytest.raises(ValueError, match=r"takes room beside .* however: No space left on device; free some"):
+        prepared(schema, tmp_path)
+    assert list((tmp_path / "c" / "t").iterdir()) == []
