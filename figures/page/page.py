@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import importlib.resources
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,9 +151,9 @@ def _formats(scores: _Scores) -> str:
         ),
         *map(HtmlColumn, ("log loss", "training s", "latency µs, 1 row")),
     ]
-    rows = [_format_row(theory, scores) for theory in theory_table().iter_rows(named=True)]
-    order = {row.id: _auc(scores, row.id.removeprefix("format-")) for row in rows}
-    return html_table(columns, sorted(rows, key=lambda row: -order[row.id]), label="Formats: theory beside measurement")
+    listed = sorted(theory_table().iter_rows(named=True), key=lambda theory: -_auc(scores, theory["id"]))
+    rows = [_format_row(theory, scores) for theory in listed]
+    return html_table(columns, rows, label="Formats: theory beside measurement")
 
 
 def _auc(scores: _Scores, id: str) -> float:
@@ -167,9 +168,9 @@ def _format_row(theory: dict[str, Any], scores: _Scores) -> HtmlRow:
     counts = (theory[name] for name in ("degree", "monomials", "rank", "parameters", "dimension", "redundant"))
     orders = [theory[name] for name in ("smooth", "smooth_relu")]
     return HtmlRow(
-        id=f"format-{id}",
+        id=f"format-{_fragment(id)}",
         cells=(
-            HtmlCell(f'<a href="#card-{id}">{html.escape(printed(id))}</a>', id),
+            HtmlCell(f'<a href="#card-{_fragment(id)}">{html.escape(printed(id))}</a>', id),
             HtmlCell(formula_svg(format.latex), text),
             *(_measured(scores.ours.get((id, post, "test_auc")), 2) for post in ("none", "relu")),
             *(_published(scores.paper.get((id, post))) for post in ("none", "relu")),
@@ -181,6 +182,11 @@ def _format_row(theory: dict[str, Any], scores: _Scores) -> HtmlRow:
         ),
         words=f"{printed(id)} {text} {' '.join(map(smoothness_text, orders))} {format.note}",
     )
+
+
+def _fragment(name: str) -> str:
+    """The name as an id, a class or the target of a link: what such a place takes stays as it is, all else becomes its code."""
+    return re.sub(r"[^\w.~+-]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
 def _measured(row: dict[str, Any] | None, digits: int) -> HtmlCell:
@@ -199,10 +205,10 @@ def _card(format: Format) -> str:
         f"<dt>{html.escape(label.text)}</dt><dd>{html.escape(content.text)}</dd>"
         for label, content in format_card(format).rows
     )
-    name = html.escape(printed(format.id))
+    name, fragment = html.escape(printed(format.id)), _fragment(format.id)
     return (
-        f'<details id="card-{format.id}"><summary>{name} {formula_svg(format.latex)}</summary>'
-        f'<dl>{entries}</dl><p><a href="#format-{format.id}">{name} in the table</a></p></details>'
+        f'<details id="card-{fragment}"><summary>{name} {formula_svg(format.latex)}</summary>'
+        f'<dl>{entries}</dl><p><a href="#format-{fragment}">{name} in the table</a></p></details>'
     )
 
 
@@ -210,7 +216,7 @@ def _figures(built: Sequence[Built]) -> str:
     captions = {spec.name: html.escape(spec.caption) for spec in discover() if isinstance(spec, FigureSpec)}
     drawn = [_figure(item, captions[item.name]) for item in built if item.name in captions]
     links = [
-        f'<li><a href="#figure-{item.name}">{html.escape(item.name.replace("_", " "))}</a></li>'
+        f'<li><a href="#figure-{_fragment(item.name)}">{html.escape(item.name.replace("_", " "))}</a></li>'
         for item in built
         if item.name in captions
     ]
@@ -228,11 +234,11 @@ def _figure(item: Built, caption: str) -> str:
         share = min(1.0, width / PNG_DPI / TWO_COLUMNS_IN)
         data = base64.b64encode(pixels).decode("ascii")
         content = (
-            f'<div class="picture" tabindex="0" role="region" aria-label="{item.name}">'
+            f'<div class="picture" tabindex="0" role="region" aria-label="{html.escape(item.name)}">'
             f'<img src="data:image/png;base64,{data}" alt="{caption}" width="{width}" height="{height}" '
             f'style="max-width:{share * 72:.0f}rem" loading="lazy"></div>'
         )
-    return f'<figure id="figure-{item.name}">{content}<figcaption>{caption}</figcaption></figure>'
+    return f'<figure id="figure-{_fragment(item.name)}">{content}<figcaption>{caption}</figcaption></figure>'
 
 
 def _verdicts(results: Results) -> str:
@@ -249,7 +255,7 @@ def _verdicts(results: Results) -> str:
             p = tally.sign_test_p
             rows.append(
                 HtmlRow(
-                    id=f"verdict-{study}-{number}",
+                    id=f"verdict-{_fragment(study)}-{number}",
                     cells=(
                         *(HtmlCell(html.escape(text), text) for text in texts),
                         *(HtmlCell(str(count), count) for count in counts),
@@ -270,13 +276,13 @@ def _verdicts(results: Results) -> str:
 def _claims(listed: Sequence[Claim]) -> str:
     rows = [
         HtmlRow(
-            id=f"claim-{claim.id}",
+            id=f"claim-{_fragment(claim.id)}",
             cells=(
                 HtmlCell(
                     f'{html.escape(claim.statement)} <span class="soft">({html.escape(claim.source)})</span>', claim.id
                 ),
                 HtmlCell(
-                    f'<span class="verdict {claim.verdict.replace(" ", "-")}">{html.escape(claim.verdict)}</span>',
+                    f'<span class="verdict {_fragment(claim.verdict.replace(" ", "-"))}">{html.escape(claim.verdict)}</span>',
                     claim.verdict,
                 ),
                 HtmlCell(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import polars as pl
 
+from qnn_models.runtime.fresh_process import module_command
 from qnn_models.runtime.seeds import derive
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def measure_training(folder: Path) -> TrainFigures:
 
 
 def _in_fresh_process(option: str, folder: Path, figures: type[_Figures]) -> _Figures:
-    command = [sys.executable, "-m", "qnn_models.bench.encoding", option, str(folder)]
+    command = module_command("qnn_models.bench.encoding", option, str(folder))
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return figures(**json.loads(ran.stdout))
 

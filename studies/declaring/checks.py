@@ -28,6 +28,8 @@ def validated(config: StudyConfig) -> StudyConfig:
         for key in ("datasets", "arms", "seeds"):
             if not getattr(config, key):
                 raise ValueError(f"{key}: there must be at least one, however: none")
+        if config.task == "scaling" and not config.one_at_a_time:
+            raise ValueError("one_at_a_time: a scaling study measures time, so it must be true, however: false")
         check_name(config.name, what="name: it")
         if len(set(config.datasets)) != len(config.datasets):
             raise ValueError(f"datasets: each is named once, however: {list(config.datasets)}")
