@@ -33,7 +33,8 @@ from qnn_theory.grammar.expr import (
     x0,
 )
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
-from qnn_theory.grammar.formula import is_formula, parse, to_formula
+from qnn_theory.grammar.formula import is_formula, parse
+from qnn_theory.grammar.formula_text import to_formula
 
 HeadLayout: TypeAlias = Literal["aligned", "released"]
 
