@@ -1,4 +1,5 @@
 """Figures, tables and the HTML report, built from collected results. Nothing here trains a model.
 
-One file per figure (``fig_*.py``) or table (``tab_*.py``); `figures.build` finds them, `figures.shared.style` is their style.
+A figure is a file ``pictures/fig_*.py`` or an entry of `figures.pictures.sweeps`, a table a file ``tables/tab_*.py`` or an entry
+of `figures.tables.study_tables`; `figures.build` finds them, `figures.shared.style` is their style.
 """

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from matplotlib.figure import Figure
 from polars.exceptions import ColumnNotFoundError
 
 from figures import pictures, tables
+from figures.pictures import sweeps
 from figures.shared.contract import FigureSpec, TableSpec
 from figures.shared.results import MissingResultsError, Results
 from figures.shared.style import paper_style, save
+from figures.tables import study_tables
+from studies.running.record import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,21 @@ class Built:
 
 @cache
 def discover() -> tuple[FigureSpec | TableSpec, ...]:
-    """Every ``FIGURE`` of a ``pictures/fig_*.py`` and ``TABLE`` of a ``tables/tab_*.py``: figures first, by name."""
-    return tuple(
-        getattr(importlib.import_module(f"{room.__name__}.{name}"), attribute)
-        for room, prefix, attribute in ((pictures, "fig_", "FIGURE"), (tables, "tab_", "TABLE"))
-        for name in sorted(module.name for module in pkgutil.iter_modules(room.__path__))
-        if name.startswith(prefix)
-    )
+    """The figures, then the tables, each by name.
+
+    They are every ``FIGURE`` of a ``pictures/fig_*.py`` and the sweeps declared in `figures.pictures.sweeps`; every ``TABLE`` of
+    a ``tables/tab_*.py`` and the tables of whole studies declared in `figures.tables.study_tables`.
+    """
+    drawn: list[FigureSpec] = [*_single(pictures, "fig_", "FIGURE"), *sweeps.FIGURES]
+    written: list[TableSpec] = [*_single(tables, "tab_", "TABLE"), *study_tables.TABLES]
+    return (*sorted(drawn, key=lambda spec: spec.name), *sorted(written, key=lambda spec: spec.name))
+
+
+def _single(room: ModuleType, prefix: str, attribute: str) -> Iterator[Any]:
+    """What the files of a room hold that have this prefix, one each."""
+    for module in pkgutil.iter_modules(room.__path__):
+        if module.name.startswith(prefix):
+            yield getattr(importlib.import_module(f"{room.__name__}.{module.name}"), attribute)
 
 
 def select(names: Sequence[str]) -> tuple[FigureSpec | TableSpec, ...]:
@@ -116,12 +128,7 @@ def drawn(spec: FigureSpec, results: Results) -> Figure:
 def _make(spec: FigureSpec | TableSpec, results: Results, out: Path) -> tuple[Path, ...]:
     if isinstance(spec, TableSpec):
         path = out / f"{spec.name}.tex"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(spec.write(results), encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, spec.write(results))
         return (path,)
     with paper_style():
         figure = drawn(spec, results)

@@ -11,5 +11,5 @@ from qnn_models.models.registry import build as build
 from qnn_models.models.registry import model_names as model_names
 from qnn_models.serving.trained import load_trained as load_trained
 from qnn_models.training.batched import train_many as train_many
-from qnn_models.training.loop import TrainConfig as TrainConfig
+from qnn_models.training.config import TrainConfig as TrainConfig
 from qnn_models.training.loop import train as train

@@ -26,8 +26,8 @@ from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import get_format
 from qnn_theory.relations.certificates import Containment, Undecided
+from qnn_theory.relations.containment.parameter_map import ParameterMap
 from qnn_theory.relations.invariants.pair import Separation
-from qnn_theory.relations.parameter_maps import ParameterMap
 from qnn_theory.relations.relation import decide
 
 Values: TypeAlias = Mapping[str, Any]

@@ -22,6 +22,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -262,7 +263,7 @@ def _matmul_flops(node: Expr, context: int | None) -> Formula:
 
 def _elementwise_flops(node: Expr, context: int | None, size: Any, copies: Any) -> Formula:
     match node:
-        case Input() | FirstInput() | Concat() | Slice() | HeadMajor():
+        case Input() | FirstInput() | Constant() | Concat() | Slice() | HeadMajor():
             return 0
         case Affine(bias=bias):
             return size(node, context) if bias else 0
@@ -306,7 +307,7 @@ def _kept_by(node: Expr, context: int | None) -> Iterator[_Value]:
         return part, _context(part, context)
 
     match node:
-        case Input() | FirstInput() | Sum() | Multiple() | Concat() | RowSum() | Slice() | HeadMajor():
+        case Input() | FirstInput() | Constant() | Sum() | Multiple() | Concat() | RowSum() | Slice() | HeadMajor():
             pass
         case Affine(of=of) | Scale(of=of):
             yield value(of)
@@ -314,9 +315,12 @@ def _kept_by(node: Expr, context: int | None) -> Iterator[_Value]:
             yield value(left)
             yield value(right)
         case Product(factors=factors):
-            if len(factors) > 1:
-                yield from (value(factor) for factor in factors)
-                yield from (value(Product(factors=factors[:k])) for k in range(2, len(factors)))
+            varying = tuple(
+                factor for factor in factors if not isinstance(factor, Constant)
+            )  # a number is kept nowhere
+            if len(varying) > 1:
+                yield from (value(factor) for factor in varying)
+                yield from (value(Product(factors=varying[:k])) for k in range(2, len(varying)))
         case Power(of=of, exponent=exponent):
             if exponent > 1:
                 yield value(of)

@@ -1,16 +1,22 @@
 """THE registry: every neuron format, each written once. Adding a format is adding one entry to `_REGISTRY`.
 
 Sources: ``li2025qnn`` is the paper (arXiv 2505.17999) as printed; ``li2025qnn-code`` is the form that its released code ran,
-where the two differ (`note` says how). Biases are part of every affine map, as in the released code.
+where the two differ (`note` says how). An entry without a source is the paper's. Biases are part of every affine map, as in the
+released code.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from qnn_theory.grammar.expr import (
+    ACTIVATION_KINDS,
     ActivationKind,
     Concat,
     Expr,
@@ -26,7 +32,9 @@ from qnn_theory.grammar.expr import (
     x,
     x0,
 )
-from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
+from qnn_theory.grammar.formula import is_formula, parse
+from qnn_theory.grammar.formula_text import to_formula
 
 HeadLayout: TypeAlias = Literal["aligned", "released"]
 
@@ -151,29 +159,100 @@ _REGISTRY: tuple[Format, ...] = (
     Format("T18-paper", x * affine("W_a") | x, note="T18 as printed, of width 2d"),
 )
 
+_REGISTRY = tuple(format if format.source else replace(format, source="li2025qnn") for format in _REGISTRY)
+
 _BY_ID: dict[str, Format] = {format.id: format for format in _REGISTRY}
 if len(_BY_ID) != len(_REGISTRY):
     raise ValueError("Format ids must be unique; rename the entry that was added twice to the registry.")
 
 
+_own: dict[str, Format] = {}
+
+
 def formats() -> tuple[Format, ...]:
-    """All registered formats, in registry order: T1..T30 and the named ones."""
-    return _REGISTRY
+    """All registered formats, in registry order: T1..T30 and the named ones of the paper, then those of `add_formats`."""
+    return (*_REGISTRY, *_own.values())
+
+
+def add_formats(added: Iterable[Format]) -> None:
+    """Give formats of your own a name for the rest of this process: every list, study pattern and command knows them then.
+
+    Raises:
+        ValueError: a name is taken by another formula, or is no plain name.
+    """
+    for format in added:
+        if not re.fullmatch(r"[A-Za-z][\w.-]{0,63}", format.id) or is_formula(format.id):
+            raise ValueError(
+                f"A format's name is a letter, then letters, digits, _ . and - (64 at most), however: {format.id!r}."
+            )
+        taken = _BY_ID.get(format.id) or _own.get(format.id)
+        if taken is not None and taken.expr != format.expr:
+            raise ValueError(
+                f"A name stands for one formula, however: {format.id!r} is {to_formula(taken.expr)} already, "
+                f"and {to_formula(format.expr)} was given; choose another name."
+            )
+        if format.id not in _BY_ID:
+            _own[format.id] = format
+
+
+def stored_name(format: str | Format) -> str:
+    """The text that stands for a format in any process, as records keep it: a registered id, or the formula.
+
+    Raises:
+        KeyError: no such id.
+        ValueError: a formula that cannot be read.
+    """
+    found = get_format(format)
+    return to_formula(found.expr) if found.id in _own or is_formula(found.id) else found.id
 
 
 def get_format(format: str | Format) -> Format:
-    """The format with this id; a `Format` passes through, so a user's own works wherever an id does.
+    """The format that a text names; a `Format` passes through, so a user's own works wherever an id does.
+
+    A text is an id (``T9``), an id with activations attached (``T4+relu``: post-activation; ``T19~gelu``: every mid-activation
+    replaced; ``T19~gelu+relu``: both), or a formula in the registry's syntax (``x * affine("W") + x``, see
+    `grammar.formula`). A formula's format has the formula as its id.
 
     Raises:
         KeyError: no such id; names the nearest one.
+        ValueError: an unknown activation, or a formula that cannot be read (`FormulaError`, shows the place).
     """
     if isinstance(format, Format):
         return format
-    if format in _BY_ID:
-        return _BY_ID[format]
-    upper = {id.upper(): id for id in _BY_ID}
-    near = difflib.get_close_matches(str(format).upper(), upper, n=1, cutoff=0.0)
+    if not isinstance(format, str):
+        raise TypeError(f"A format is an id, a formula or a Format, however: {format!r}.")
+    known = _own.get(format) or _BY_ID.get(format)
+    return known if known is not None else _read(format)
+
+
+def _read(text: str) -> Format:
+    base, *attached = re.split(r"(?=[+~])", text.strip())
+    if not is_formula(text):
+        format = _named(base)
+        for part in attached:
+            kind = part[1:]
+            if kind not in ACTIVATION_KINDS:
+                raise ValueError(
+                    f"After + (post) or ~ (mid) stands one of {', '.join(ACTIVATION_KINDS)}, however: {kind!r} in {text!r}."
+                )
+            format = with_post_activation(format, kind) if part[0] == "+" else with_mid_activation(format, kind)
+        return format
+    return _from_formula(text)
+
+
+@lru_cache(maxsize=1024)
+def _from_formula(text: str) -> Format:
+    expr = parse(text)
+    return Format(to_formula(expr), expr)
+
+
+def _named(id: str) -> Format:
+    known = {**_BY_ID, **_own}
+    if id in known:
+        return known[id]
+    upper = {name.upper(): name for name in known}
+    near = difflib.get_close_matches(id.upper(), upper, n=1, cutoff=0.0)
     raise KeyError(
-        f"A format is one of the registered ids (`qnn formats` lists them), however: {format!r}; "
+        f"A format is one of the registered ids (`qnn formats` lists them) or a formula of x, however: {id!r}; "
         f"the nearest is {upper[near[0]]!r}."
     )

@@ -32,6 +32,7 @@ from qnn_theory.grammar.expr import (
     activation,
     affine,
     bilinear,
+    constant,
     scale,
     uses_activation,
     x,
@@ -39,11 +40,13 @@ from qnn_theory.grammar.expr import (
 )
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import fill_parameters
-from qnn_theory.grammar.widths import divisor, parameters
+from qnn_theory.grammar.stacking import parameter_count as count_of_stack
+from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import formats as registered
 from qnn_theory.registry import get_format
 
 _LARGEST_WIDTH = 8
+_NUMBERS = (Fraction(-1), Fraction(1, 2), Fraction(3))
 
 
 def formats(*, polynomial: bool | None = None) -> st.SearchStrategy[Format]:
@@ -140,19 +143,25 @@ def expressions(
         count += 1
         return f"W_{count}"
 
+    def number() -> Fraction:
+        return draw(st.sampled_from(_NUMBERS))
+
     def build(levels: int, width: Fraction, *, inside_rows: bool) -> Expr:
         if levels == 0:
             if width == 1:
-                inputs: tuple[Expr, ...] = (x, x0)
+                inputs: tuple[Expr, ...] = (x, x0, constant(number()))
                 return draw(st.sampled_from(inputs))
             return affine(name(), width=width)
         choices: list[Callable[[], Expr]] = [
             lambda: new_map(levels, width),
             lambda: Sum(terms=(inner(), inner())),
             lambda: Product(factors=(inner(), inner())),
+            lambda: inner() + number(),
+            lambda: number() - inner(),
+            lambda: inner() - inner(),
             lambda: Power(of=inner(), exponent=draw(st.integers(2, 3))),
             lambda: scale(name(), inner()),
-            lambda: Multiple(factor=draw(st.sampled_from((Fraction(-1), Fraction(1, 2), Fraction(3)))), of=inner()),
+            lambda: Multiple(factor=number(), of=inner()),
             lambda: bilinear(name(), width=width),
         ]
         if activations:
@@ -202,10 +211,4 @@ def random_formats(*, depth: int = 3, activations: tuple[ActivationKind, ...] = 
 
 def parameter_count(format: str | Format, *, dim: int) -> int:
     """The number of parameter entries of one layer."""
-    total = 0
-    for parameter in parameters(get_format(format).expr):
-        size = 1
-        for length in parameter.shape(dim):
-            size *= length
-        total += size
-    return total
+    return count_of_stack(get_format(format).expr, (dim, dim))

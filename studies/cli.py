@@ -7,14 +7,16 @@ is missing is not listed.
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
-from types import TracebackType
 from typing import Any
 
 import click
+
+from studies.errors import report_request, user_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ COMMANDS: dict[str, LazyCommand] = {
     **_commands("bench", "Performance", bench="Measure speed and memory against the baseline."),
 }
 
-OWN_PACKAGES = ("qnn_theory", "qnn_models", "studies", "figures")
+_ARGUMENTS = "studies.cli.arguments"
 
 
 class LazyGroup(click.Group):
@@ -93,27 +95,30 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self.lazy = lazy or {}
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the arguments for the report of a bug. ``--formats FILE`` may stand anywhere, as it is about every command."""
+        ctx.meta[_ARGUMENTS] = tuple(args)
+        first, rest = [], []
+        words = iter(args)
+        for word in words:
+            if word == "--":
+                rest += [word, *words]
+            elif word == "--formats":
+                first += [word, *itertools.islice(words, 1)]
+            elif word.startswith("--formats="):
+                first.append(word)
+            else:
+                rest.append(word)
+        return super().parse_args(ctx, first + rest)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names whose module is there, in the order of the table."""
         return [name for name, command in self.lazy.items() if command.exists()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command; None where there is none of this name.
-
-        Raises:
-            click.ClickException: the command needs a library that is not installed.
-        """
+        """Load one command; None where there is none of this name."""
         entry = self.lazy.get(cmd_name)
-        if entry is None or not entry.exists():
-            return None
-        try:
-            return entry.load()
-        except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] in OWN_PACKAGES:
-                raise
-            raise click.ClickException(
-                f"`qnn {cmd_name}` needs the library {error.name}; install it with: pip install 'qnn-toolkit[studies]'."
-            ) from error
+        return entry.load() if entry is not None and entry.exists() else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the overview, section by section, without loading a command."""
@@ -130,44 +135,18 @@ class LazyGroup(click.Group):
                 )
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a mistake of the user is one line on stderr and exit code 2, without a traceback."""
+        """Run the command; what a user can mend is one line on stderr, without a traceback (`studies.errors`)."""
         try:
             return super().invoke(ctx)
-        except (ValueError, KeyError, OSError) as error:
-            if os.environ.get("QNN_DEBUG") or not is_user_error(error):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            told = user_error(error)
+            if told is None:
+                error.add_note(report_request(ctx.meta[_ARGUMENTS]))
+            if told is None or os.environ.get("QNN_DEBUG"):
                 raise
-            raise _UserError(error) from error
-
-
-class _UserError(click.ClickException):
-    exit_code = 2
-
-    def __init__(self, error: Exception) -> None:
-        # str() of a KeyError is the repr of its text.
-        super().__init__(str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error))
-
-
-def is_user_error(error: Exception) -> bool:
-    """Whether our own code raised it as a message to the user; a library's error is a bug and keeps its traceback.
-
-    A file that cannot be read or written is the user's to mend, wherever it was noticed.
-    """
-    if isinstance(error, OSError) and error.filename is not None:
-        return True
-    return _raised_in(error.__traceback__).partition(".")[0] in OWN_PACKAGES and _is_message(error)
-
-
-def _is_message(error: Exception) -> bool:
-    """A sentence, not the bare key of a failed look-up."""
-    return bool(error.args) and isinstance(error.args[0], str) and " " in error.args[0]
-
-
-def _raised_in(traceback: TracebackType | None) -> str:
-    name = ""
-    while traceback is not None:
-        name = str(traceback.tb_frame.f_globals.get("__name__", ""))
-        traceback = traceback.tb_next
-    return name
+            raise told from error
 
 
 @click.group(
@@ -176,8 +155,24 @@ def _raised_in(traceback: TracebackType | None) -> str:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(package_name="qnn-toolkit", prog_name="qnn")
-def main() -> None:
-    """Quadratic neural networks for click-through-rate prediction: theory, training, studies, figures."""
+@click.option(
+    "--formats",
+    "format_files",
+    multiple=True,
+    metavar="FILE",
+    help="Know the formats of a .toml or .py file by name (a .py file is run); may stand after the command, and more than once.",
+)
+def main(format_files: tuple[str, ...]) -> None:
+    """Quadratic neural networks for click-through-rate prediction: theory, training, studies, figures.
+
+    Wherever a format is asked for, an id such as T9 or a formula such as 'x * affine("W") + x' will do; `qnn formats` lists both.
+    """
+    if format_files:
+        from qnn_theory.format_files import load_formats
+        from qnn_theory.registry import add_formats
+
+        for file in format_files:
+            add_formats(load_formats(file))
 
 
 if __name__ == "__main__":

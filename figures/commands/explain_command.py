@@ -6,11 +6,12 @@ It lives here and not in `studies.commands`, because it draws, and an import onl
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from studies.commands.outputs import output_folder
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,7 @@ _MEANING = {
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Sets to print.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw of rows.")
 @click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
+@click.option("--offline", is_flag=True, help="Take the data set as it is in the cache, whatever its source holds now.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for the files.  [default: RUN]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
@@ -49,6 +51,7 @@ def explain(
     top: int,
     seed: int,
     source: Path | None,
+    offline: bool,
     device: str,
     out: Path | None,
     as_json: bool,
@@ -63,22 +66,23 @@ def explain(
     from qnn_models.serving.explain import contributions, interactions
     from qnn_models.serving.trained import load_trained
 
-    trained = load_trained(run)
-    ids = split_ids(trained, split=split, source=source, progress=not as_json)
+    trained, where = load_trained(run), resolve_device(device)
+    folder = output_folder(run if out is None else out)
+    ids = split_ids(trained, split=split, source=source, offline=offline, progress=not as_json)
     ids = drawn(ids, rows=rows, seed=seed) if row is None else one_row(ids, row=row)
     found = contributions(
-        trained.model.to(resolve_device(device)),
+        trained.model.to(where),
         ids,
         order=order,
         progress=lambda sets: tqdm(sets, desc="sets of fields", disable=None if not as_json else True),
     )
     ranked = interactions(found)
-    files = write(found, ranked, folder=run if out is None else out)
+    files = write(found, ranked, folder=folder)
     report = summary(trained, found, ranked[:top], split=split, files=files)
     click.echo(json.dumps(report) if as_json else text(report))
 
 
-def split_ids(trained: TrainedModel, *, split: str, source: Path | None, progress: bool) -> torch.Tensor:
+def split_ids(trained: TrainedModel, *, split: str, source: Path | None, offline: bool, progress: bool) -> torch.Tensor:
     """Ids of a split of the data set that the model was trained on.
 
     Raises:
@@ -87,7 +91,7 @@ def split_ids(trained: TrainedModel, *, split: str, source: Path | None, progres
     from qnn_models.data.registry import prepare
 
     name = str(trained.report.get("dataset", trained.dataset))  # a schema's file, where it is the user's own
-    dataset = prepare(name, source=source, split_seed=trained.split_seed, progress=progress)
+    dataset = prepare(name, source=source, split_seed=trained.split_seed, offline=offline, progress=progress)
     if dataset.content_hash != trained.content_hash:
         raise ValueError(
             f"A model is explained on the data set it was trained on, however: {name} now holds other rows "
@@ -123,22 +127,17 @@ def write(found: Contributions, ranked: tuple[Interaction, ...], *, folder: Path
 
     from figures.pictures import interaction_map
     from figures.shared.style import paper_style, save
+    from studies.running.record import write_whole
 
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / TABLE_FILE
-    temporary = table.with_name(f".{table.name}.{os.getpid()}.tmp")
-    try:
-        pl.DataFrame(
-            {
-                "fields": [" × ".join(interaction.names) for interaction in ranked],
-                "order": [len(interaction.fields) for interaction in ranked],
-                "strength": [interaction.strength for interaction in ranked],
-                "mean": [interaction.mean for interaction in ranked],
-            }
-        ).write_csv(temporary)
-        os.replace(temporary, table)
-    finally:
-        temporary.unlink(missing_ok=True)
+    rows = {
+        "fields": [" × ".join(interaction.names) for interaction in ranked],
+        "order": [len(interaction.fields) for interaction in ranked],
+        "strength": [interaction.strength for interaction in ranked],
+        "mean": [interaction.mean for interaction in ranked],
+    }
+    write_whole(table, pl.DataFrame(rows).write_csv())
     if found.order == 1:
         return [table]
     with paper_style():

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import click
 
+from studies.commands.outputs import output_file, output_folder
+
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -60,7 +62,8 @@ def figures(names: tuple[str, ...], results: Path, quick: bool, out: Path | None
             click.echo(f"{built.name}: {', '.join(str(path) for path in built.files)}")
 
     folder = results / "quick" if quick else results
-    done = build(names, results=folder, out=out or folder / "figures", progress=report)
+    into = output_folder(out or folder / "figures")
+    done = build(names, results=folder, out=into, progress=report)
     missing = sum(1 for built in done if built.missing)
     if names and missing:
         raise click.exceptions.Exit(1)
@@ -78,7 +81,8 @@ def report(results: Path, quick: bool, out: Path | None) -> None:
     from figures.page.page import write_page
 
     folder = results / "quick" if quick else results
-    page = out or folder / "report.html"
+    page = output_file(out or folder / "report.html")
+    output_folder(folder / "figures", option="--results")
     built = write_page(results=folder, figures=folder / "figures", out=page)
     for item in built:
         if item.missing:

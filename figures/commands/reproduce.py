@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from studies.commands.outputs import output_folder
+
 # What the main job runs, in this order; a quick one runs the first two.
 STUDIES: tuple[str, ...] = ("formats", "boundaries", "ablation", "datasets")
 
@@ -26,7 +28,7 @@ STUDIES: tuple[str, ...] = ("formats", "boundaries", "ablation", "datasets")
     show_default=True,
     help="Folder for all results.",
 )
-@click.option("--jobs", type=int, help="Runs at a time. [default: one per processor]")
+@click.option("--jobs", type=click.IntRange(min=1), help="Runs at a time. [default: one per processor]")
 @click.pass_context
 def reproduce(context: click.Context, quick: bool, everything: bool, results: Path, jobs: int | None) -> None:
     """Fetch the data, train the format study and others, and write CSVs, tables, figures and the HTML report.
@@ -40,6 +42,7 @@ def reproduce(context: click.Context, quick: bool, everything: bool, results: Pa
     from studies.judging.statistics import PAIRS_FOR_A_VERDICT
     from studies.running.termination import INTERRUPTED, TERMINATED
 
+    output_folder(results, option="--results")
     started = time.monotonic()
     failed = []
     chosen = STUDIES[:2] if quick else STUDIES

@@ -5,26 +5,25 @@ from __future__ import annotations
 import base64
 import html
 import importlib.resources
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from figures.build import Built, build, discover
 from figures.page.formula import formula_svg
 from figures.page.html_table import HtmlCell, HtmlColumn, HtmlRow, html_table
 from figures.shared.contract import FigureSpec
-from figures.shared.format_scores import measured_formats, published_formats
+from figures.shared.format_scores import by_format, format_runs, measured_formats, of_first_dataset, published_formats
 from figures.shared.names import printed
 from figures.shared.results import MissingResultsError, Results
 from figures.shared.seeds import ours_title
 from figures.shared.style import PNG_DPI, TWO_COLUMNS_IN
 from figures.shared.theory import DIM, smoothness_text, theory_table
 from qnn_theory import Format, get_format
-from qnn_theory.cards.report import format_card
+from qnn_theory.cards.format_card import format_card
 from qnn_theory.grammar.text import to_text
 from qnn_theory.paper_claims.claim import Claim
 from qnn_theory.paper_claims.claims import claims
@@ -113,17 +112,16 @@ def _summary(results: Results) -> str:
 
 
 def _scores(results: Results) -> _Scores:
-    paper = {(row["label"], row["post_activation"]): row["mean"] for row in published_formats().iter_rows(named=True)}
+    paper = {key: row["mean"] for key, row in by_format(published_formats()).items()}
     try:
-        runs = results.runs("formats")
+        runs = of_first_dataset(format_runs(results))
     except MissingResultsError as missing:
         return _Scores(title="", missing=str(missing), ours={}, paper=paper)
-    runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
     ours: dict[tuple[str, str, str], dict[str, Any]] = {}
     for metric, scale in (("test_auc", 100.0), ("test_logloss", 1.0), ("train_seconds", 1.0), ("latency_us", 1.0)):
         if metric in runs.columns:
-            for row in measured_formats(runs, metric=metric, scale=scale).iter_rows(named=True):
-                ours[row["label"], row["post_activation"], metric] = row
+            for (label, post), row in by_format(measured_formats(runs, metric=metric, scale=scale)).items():
+                ours[label, post, metric] = row
     return _Scores(title=ours_title(runs, [row["n"] for row in ours.values()]), missing="", ours=ours, paper=paper)
 
 
@@ -153,9 +151,9 @@ def _formats(scores: _Scores) -> str:
         ),
         *map(HtmlColumn, ("log loss", "training s", "latency µs, 1 row")),
     ]
-    rows = [_format_row(theory, scores) for theory in theory_table().iter_rows(named=True)]
-    order = {row.id: _auc(scores, row.id.removeprefix("format-")) for row in rows}
-    return html_table(columns, sorted(rows, key=lambda row: -order[row.id]), label="Formats: theory beside measurement")
+    listed = sorted(theory_table().iter_rows(named=True), key=lambda theory: -_auc(scores, theory["id"]))
+    rows = [_format_row(theory, scores) for theory in listed]
+    return html_table(columns, rows, label="Formats: theory beside measurement")
 
 
 def _auc(scores: _Scores, id: str) -> float:
@@ -170,13 +168,13 @@ def _format_row(theory: dict[str, Any], scores: _Scores) -> HtmlRow:
     counts = (theory[name] for name in ("degree", "monomials", "rank", "parameters", "dimension", "redundant"))
     orders = [theory[name] for name in ("smooth", "smooth_relu")]
     return HtmlRow(
-        id=f"format-{id}",
+        id=f"format-{_fragment(id)}",
         cells=(
-            HtmlCell(f'<a href="#card-{id}">{html.escape(printed(id))}</a>', id),
+            HtmlCell(f'<a href="#card-{_fragment(id)}">{html.escape(printed(id))}</a>', id),
             HtmlCell(formula_svg(format.latex), text),
             *(_measured(scores.ours.get((id, post, "test_auc")), 2) for post in ("none", "relu")),
             *(_published(scores.paper.get((id, post))) for post in ("none", "relu")),
-            *(HtmlCell(f"{count}", count) for count in counts),
+            *(_NOTHING if count is None else HtmlCell(f"{count}", count) for count in counts),
             *(HtmlCell(smoothness_text(order), min(order, 99.0)) for order in orders),
             _measured(scores.ours.get((id, "none", "test_logloss")), 4),
             _measured(scores.ours.get((id, "none", "train_seconds")), 1),
@@ -184,6 +182,11 @@ def _format_row(theory: dict[str, Any], scores: _Scores) -> HtmlRow:
         ),
         words=f"{printed(id)} {text} {' '.join(map(smoothness_text, orders))} {format.note}",
     )
+
+
+def _fragment(name: str) -> str:
+    """The name as an id, a class or the target of a link: what such a place takes stays as it is, all else becomes its code."""
+    return re.sub(r"[^\w.~+-]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
 def _measured(row: dict[str, Any] | None, digits: int) -> HtmlCell:
@@ -202,10 +205,10 @@ def _card(format: Format) -> str:
         f"<dt>{html.escape(label.text)}</dt><dd>{html.escape(content.text)}</dd>"
         for label, content in format_card(format).rows
     )
-    name = html.escape(printed(format.id))
+    name, fragment = html.escape(printed(format.id)), _fragment(format.id)
     return (
-        f'<details id="card-{format.id}"><summary>{name} {formula_svg(format.latex)}</summary>'
-        f'<dl>{entries}</dl><p><a href="#format-{format.id}">{name} in the table</a></p></details>'
+        f'<details id="card-{fragment}"><summary>{name} {formula_svg(format.latex)}</summary>'
+        f'<dl>{entries}</dl><p><a href="#format-{fragment}">{name} in the table</a></p></details>'
     )
 
 
@@ -213,7 +216,7 @@ def _figures(built: Sequence[Built]) -> str:
     captions = {spec.name: html.escape(spec.caption) for spec in discover() if isinstance(spec, FigureSpec)}
     drawn = [_figure(item, captions[item.name]) for item in built if item.name in captions]
     links = [
-        f'<li><a href="#figure-{item.name}">{html.escape(item.name.replace("_", " "))}</a></li>'
+        f'<li><a href="#figure-{_fragment(item.name)}">{html.escape(item.name.replace("_", " "))}</a></li>'
         for item in built
         if item.name in captions
     ]
@@ -231,11 +234,11 @@ def _figure(item: Built, caption: str) -> str:
         share = min(1.0, width / PNG_DPI / TWO_COLUMNS_IN)
         data = base64.b64encode(pixels).decode("ascii")
         content = (
-            f'<div class="picture" tabindex="0" role="region" aria-label="{item.name}">'
+            f'<div class="picture" tabindex="0" role="region" aria-label="{html.escape(item.name)}">'
             f'<img src="data:image/png;base64,{data}" alt="{caption}" width="{width}" height="{height}" '
             f'style="max-width:{share * 72:.0f}rem" loading="lazy"></div>'
         )
-    return f'<figure id="figure-{item.name}">{content}<figcaption>{caption}</figcaption></figure>'
+    return f'<figure id="figure-{_fragment(item.name)}">{content}<figcaption>{caption}</figcaption></figure>'
 
 
 def _verdicts(results: Results) -> str:
@@ -252,7 +255,7 @@ def _verdicts(results: Results) -> str:
             p = tally.sign_test_p
             rows.append(
                 HtmlRow(
-                    id=f"verdict-{study}-{number}",
+                    id=f"verdict-{_fragment(study)}-{number}",
                     cells=(
                         *(HtmlCell(html.escape(text), text) for text in texts),
                         *(HtmlCell(str(count), count) for count in counts),
@@ -273,13 +276,13 @@ def _verdicts(results: Results) -> str:
 def _claims(listed: Sequence[Claim]) -> str:
     rows = [
         HtmlRow(
-            id=f"claim-{claim.id}",
+            id=f"claim-{_fragment(claim.id)}",
             cells=(
                 HtmlCell(
                     f'{html.escape(claim.statement)} <span class="soft">({html.escape(claim.source)})</span>', claim.id
                 ),
                 HtmlCell(
-                    f'<span class="verdict {claim.verdict.replace(" ", "-")}">{html.escape(claim.verdict)}</span>',
+                    f'<span class="verdict {_fragment(claim.verdict.replace(" ", "-"))}">{html.escape(claim.verdict)}</span>',
                     claim.verdict,
                 ),
                 HtmlCell(

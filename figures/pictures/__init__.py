@@ -1,1 +1,1 @@
-"""The figures, one `fig_*.py` each, and how sweeps and orders are drawn. Stands on `shared`."""
+"""The figures: one `fig_*.py` each, and the sweeps of one setting, which are entries of `sweeps`. Stands on `shared`."""

@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from figures.shared.contract import FigureSpec
-from figures.shared.names import printed
+from figures.shared.names import printed, two_digits
 from figures.shared.results import Results, published
 from figures.shared.seeds import seeds_text
 from figures.shared.style import BLACK, BLUE, VERMILION, new_figure
@@ -40,8 +40,7 @@ def draw(results: Results) -> Figure:
             _panel(axes, grids.filter(here), points.filter(pl.col("dataset") == dataset))
             measured = runs.filter(here)
             accuracy = _accuracy_text(measured["test_accuracy"].to_numpy(), paper.get((dataset, model)))
-            # Rounding may leave a zero with a sign.
-            order = f"{round(float(measured['jump_order'].to_numpy().mean()), 2) + 0.0:.2f}".replace("-", "−")
+            order = two_digits(float(measured["jump_order"].to_numpy().mean()))
             axes.set_xlabel(f"{accuracy}\ngradient order {order}", fontsize=6.5, labelpad=2)
             if number == 0:
                 axes.set_title(printed(model))

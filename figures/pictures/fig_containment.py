@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 
-from figures.pictures.layered import Placed, place
+from figures.drawing.layered import Placed, place
 from figures.shared.contract import FigureSpec
-from figures.shared.format_scores import measured_formats, published_formats
+from figures.shared.format_scores import format_runs, measured_formats, of_first_dataset, published_formats
 from figures.shared.names import printed
 from figures.shared.outliers import floor_of
 from figures.shared.results import Results
@@ -149,8 +149,7 @@ def _ours(results: Results) -> tuple[Mapping[str, float], str]:
     """Our AUC by format without post-activation, and what the numbers in a box are."""
     if not results.has("formats"):
         return {}, "published (Criteo)"
-    runs = results.runs("formats")
-    runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
+    runs = of_first_dataset(format_runs(results))
     measured = measured_formats(runs)
     source = ours_title(runs, measured["n"].to_list(), intervals=False)
     return _plain(measured), f"{source} (published, Criteo, one run each)"

@@ -8,24 +8,23 @@ from collections.abc import Collection
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
+from figures.drawing.marks import PLAIN, POST_ACTIVATED, WHOLE_MODEL
 from figures.shared.contract import FigureSpec
-from figures.shared.format_scores import measured_formats, published_formats
+from figures.shared.format_scores import by_format, format_runs, measured_formats, published_formats
 from figures.shared.names import printed
 from figures.shared.outliers import floor_of
 from figures.shared.results import Results
 from figures.shared.seeds import ours_title
-from figures.shared.style import LIGHT_GREY, PLAIN, POST_ACTIVATED, WHOLE_MODEL, new_figure
+from figures.shared.style import LIGHT_GREY, new_figure
 
-_STYLES = (("o", PLAIN, PLAIN, 0.16), ("D", POST_ACTIVATED, "white", -0.16))
-_WHOLE_STYLE = ("s", WHOLE_MODEL, WHOLE_MODEL, 0.0)
-_TITLES = ("no post-activation", "ReLU after each layer", "QNN-α and baselines")
+# Intervals that lie on each other hide each other, so the two of a pair are drawn a little apart.
+_APART = 0.16
 
 
 def draw(results: Results) -> Figure:
     """Two dumbbell panels, each sorted on its own by the AUC without post-activation."""
-    ours = results.runs("formats")
+    ours = format_runs(results)
     panels = [("published, Criteo, one run each", published_formats())]
     for dataset in reversed(ours["dataset"].unique(maintain_order=True).to_list()):
         here = ours.filter(pl.col("dataset") == dataset)
@@ -45,8 +44,9 @@ def draw(results: Results) -> Figure:
         axes.set_xlabel("test AUC (%)")
     figure.legend(
         handles=[
-            Line2D([], [], marker=marker, linestyle="", color=colour, markerfacecolor=face, label=label)
-            for (marker, colour, face, _), label in zip((*_STYLES, _WHOLE_STYLE), _TITLES, strict=True)
+            PLAIN.key("no post-activation"),
+            POST_ACTIVATED.key("ReLU after each layer"),
+            WHOLE_MODEL.key("QNN-α and baselines"),
         ],
         loc="outside upper center",
         ncols=3,
@@ -65,18 +65,17 @@ def _dumbbells(axes: Axes, frame: pl.DataFrame, whole: Collection[str]) -> None:
     )
     floor = floor_of(frame["mean"] - frame["half"].fill_null(0.0))
     left = floor - 0.06 * (float(frame["mean"].to_numpy().max()) - floor)
-    marks = {(row["label"], row["post_activation"]): row for row in frame.iter_rows(named=True)}
+    marks = by_format(frame)
     for y, label in enumerate(order):
         pair = [marks.get((label, post)) for post in ("none", "relu")]
         shown = [max(mark["mean"], left) for mark in pair if mark is not None]
         axes.plot([min(shown), max(shown)], [y, y], color=LIGHT_GREY, linewidth=1.6, zorder=1)
-        paired = all(mark is not None and mark["half"] is not None for mark in pair)
-        styles = (_WHOLE_STYLE, _WHOLE_STYLE) if label in whole else _STYLES
-        for mark, (marker, colour, face, shift) in zip(pair, styles, strict=True):
+        alone = label in whole or any(mark is None or mark["half"] is None for mark in pair)
+        heights = (y, y) if alone else (y + _APART, y - _APART)
+        looks = (WHOLE_MODEL, WHOLE_MODEL) if label in whole else (PLAIN, POST_ACTIVATED)
+        for mark, height, look in zip(pair, heights, looks, strict=True):
             if mark is None:
                 continue
-            # Intervals that lie on each other hide each other, so the two of a pair are drawn a little apart.
-            height = y + shift if paired else y
             if mark["mean"] < left:
                 axes.annotate(
                     f"◂ {mark['mean']:.2f}",
@@ -85,7 +84,7 @@ def _dumbbells(axes: Axes, frame: pl.DataFrame, whole: Collection[str]) -> None:
                     # Two labels of one row stand side by side.
                     xytext=(2 if mark is pair[0] else 30, 0),
                     textcoords="offset points",
-                    color=colour,
+                    color=look.colour,
                     fontsize=6,
                     va="center",
                     bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
@@ -95,12 +94,10 @@ def _dumbbells(axes: Axes, frame: pl.DataFrame, whole: Collection[str]) -> None:
                 mark["mean"],
                 height,
                 xerr=mark["half"],
-                marker=marker,
-                color=colour,
-                markerfacecolor=face,
                 markersize=3.6,
                 elinewidth=0.7,
                 zorder=2,
+                **look.look(),
             )
     axes.set_yticks(range(len(order)), [printed(label) for label in order])
     axes.set_ylim(-0.7, len(order) - 0.3)

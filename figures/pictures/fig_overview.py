@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
 from figures.shared.contract import FigureSpec
-from figures.shared.format_scores import measured_formats, published_formats
+from figures.shared.format_scores import by_format, format_runs, measured_formats, of_first_dataset, published_formats
 from figures.shared.names import printed
 from figures.shared.results import Results
 from figures.shared.seeds import seeds_text
@@ -50,7 +50,7 @@ def draw(results: Results) -> Figure:
 
 def _theory_columns(theory: pl.DataFrame) -> list[_Column]:
     def column(title: str, values: Sequence[Any], text: Callable[[float], str] = "{:.0f}".format) -> _Column:
-        return _Column(title, tuple(float(value) for value in values), text)
+        return _Column(title, tuple(None if value is None else float(value) for value in values), text)
 
     return [
         column("degree", theory["degree"].to_list()),
@@ -71,15 +71,16 @@ def _class(order: float) -> str:
 def _score_columns(results: Results, ids: Sequence[str]) -> list[_Column]:
     columns = []
     if results.has("formats"):
-        runs = results.runs("formats")
-        name = printed(runs["dataset"][0])
-        scores = measured_formats(runs.filter(pl.col("dataset") == runs["dataset"][0]))
-        columns += _auc_columns(scores, ids, f"ours,\n{name},\n{seeds_text(scores['n'].to_list())}")
+        runs = of_first_dataset(format_runs(results))
+        scores = measured_formats(runs)
+        columns += _auc_columns(
+            scores, ids, f"ours,\n{printed(runs['dataset'][0])},\n{seeds_text(scores['n'].to_list())}"
+        )
     return columns + _auc_columns(published_formats(), ids, "published,\nCriteo,\none run")
 
 
 def _auc_columns(scores: pl.DataFrame, ids: Sequence[str], title: str) -> list[_Column]:
-    found = {(row["label"], row["post_activation"]): row["mean"] for row in scores.iter_rows(named=True)}
+    found = {key: row["mean"] for key, row in by_format(scores).items()}
     return [
         _Column(f"{title}{suffix}", tuple(found.get((id, post)) for id in ids), "{:.2f}".format)
         for post, suffix in (("none", ""), ("relu", ",\nReLU"))

@@ -8,18 +8,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from figures.drawing.labels import place_labels
+from figures.drawing.marks import PLAIN, POST_ACTIVATED, WHOLE_MODEL
 from figures.shared.contract import FigureSpec
-from figures.shared.labels import place_labels
+from figures.shared.format_scores import format_runs, of_first_dataset
 from figures.shared.names import printed, short_count
 from figures.shared.outliers import floor_of
 from figures.shared.results import Results, published_runs
 from figures.shared.seeds import ours_title, over_seeds
-from figures.shared.style import BLACK, GREY, PLAIN, POST_ACTIVATED, WHOLE_MODEL, new_figure
+from figures.shared.style import BLACK, GREY, new_figure
 
 _KINDS = {
-    "format": ("o", PLAIN, PLAIN, "format, no post-activation"),
-    "format+relu": ("D", POST_ACTIVATED, "white", "format, ReLU after each layer"),
-    "other": ("s", WHOLE_MODEL, WHOLE_MODEL, "QNN-α and baselines"),
+    "format": (PLAIN, "format, no post-activation"),
+    "format+relu": (POST_ACTIVATED, "format, ReLU after each layer"),
+    "other": (WHOLE_MODEL, "QNN-α and baselines"),
 }
 # LR and FM are all embedding table: on a logarithmic axis their bias alone would stand decades to the left of all else.
 _FEWEST = 100
@@ -29,8 +31,7 @@ _NAMED_FORMATS = 6
 
 def draw(results: Results) -> Figure:
     """Two panels on a logarithmic axis of parameters; embeddings, which all models share, are not counted."""
-    runs = results.runs("formats")
-    runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
+    runs = of_first_dataset(format_runs(results))
     ours = _ours(runs)
     figure = new_figure(height_in=3.2)
     panels = figure.subplots(1, 2)
@@ -47,10 +48,9 @@ def draw(results: Results) -> Figure:
     panels[0].set_ylabel("test AUC (%)")
     figure.legend(
         handles=[
-            Line2D([], [], marker=marker, linestyle="", color=colour, markerfacecolor=face, label=label)
-            for marker, colour, face, label in _KINDS.values()
-        ]
-        + [Line2D([], [], color=GREY, linewidth=0.8, label="no cheaper mean is higher")],
+            *(mark.key(label) for mark, label in _KINDS.values()),
+            Line2D([], [], color=GREY, linewidth=0.8, label="no cheaper mean is higher"),
+        ],
         loc="outside upper center",
         ncols=4,
     )
@@ -110,7 +110,7 @@ def _scatter(axes: Axes, frame: pl.DataFrame) -> None:
     low, high = min(frame["size"]), max(frame["size"])
     front = _front(frame)
     axes.step(front["size"], front["mean"], where="post", color=GREY, linewidth=0.8, zorder=1)
-    for kind, (marker, colour, face, _) in _KINDS.items():
+    for kind, (mark, _) in _KINDS.items():
         part = frame.filter(pl.col("kind") == kind)
         if part.is_empty():
             continue
@@ -119,14 +119,12 @@ def _scatter(axes: Axes, frame: pl.DataFrame) -> None:
             part["mean"],
             yerr=part["half"] if part["half"].null_count() < len(part) else None,
             linestyle="",
-            marker=marker,
-            color=colour,
-            markerfacecolor=face,
             markersize=3.6,
             elinewidth=0.5,
             markeredgewidth=0.8,
             capsize=0,
             zorder=2,
+            **mark.look(),
         )
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 50 * low else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))

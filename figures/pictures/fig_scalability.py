@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from figures.shared.contract import FigureSpec
+from figures.shared.names import short_count, two_digits
 from figures.shared.results import Results
 from figures.shared.style import BLACK, GREY, OURS, new_figure
 
@@ -99,22 +100,14 @@ def _panel(axes: Axes, points: pl.DataFrame, fit: Mapping[str, Any] | None) -> N
 
 
 def _exponents(fit: Mapping[str, Any]) -> str:
-    text = _two_digits(fit["exponent"])
+    text = two_digits(fit["exponent"])
     if fit["low"] is not None:
-        text += f" [{_two_digits(fit['low'])}, {_two_digits(fit['high'])}]"
-    return text if fit["theory_exponent"] is None else f"{text}; formula {_two_digits(fit['theory_exponent'])}"
-
-
-def _two_digits(value: float) -> str:
-    # Adding zero takes the sign off a rounded zero.
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+        text += f" [{two_digits(fit['low'])}, {two_digits(fit['high'])}]"
+    return text if fit["theory_exponent"] is None else f"{text}; formula {two_digits(fit['theory_exponent'])}"
 
 
 def _short(value: float) -> str:
-    for unit, letter in ((1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:.3g}{letter}"
-    return f"{value:.3g}"
+    return short_count(value, gap="")
 
 
 FIGURE = FigureSpec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from functools import cache
+from functools import cache, partial
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +15,9 @@ from figures.shared.names import joined
 from figures.shared.results import Results
 from figures.shared.style import LINES, MARKERS, PALETTE, new_figure
 from qnn_theory import formats
-from qnn_theory.feature_spaces.feature_space import feature_space
+from qnn_theory.feature_spaces.feature_space import FeatureSpace, feature_space
+from qnn_theory.grammar.format import Format
+from studies.declaring.theory_columns import LARGEST_DEGREE, where_defined
 
 _DIM = 8
 _DEPTHS = (1, 2, 3)
@@ -24,7 +26,7 @@ _LABEL_GAP = 0.058
 
 def draw(results: Results) -> Figure:
     """Left: monomials; right: degree. Formats with the same numbers share a line, named at its end."""
-    monomials, degrees = _growth()
+    monomials, degrees, others = _growth()
     classes = sorted(set(degrees.values()), key=lambda numbers: numbers[::-1], reverse=True)
     colours = {id: classes.index(numbers) for id, numbers in degrees.items()}
     figure = new_figure(height_in=3.5)
@@ -35,19 +37,39 @@ def draw(results: Results) -> Figure:
     _lines(right, degrees, colours)
     right.set_ylabel("degree")
     right.set_yticks([2**k for k in range(7)], [str(2**k) for k in range(7)])
+    if others:
+        figure.supxlabel(
+            f"Not shown, a polynomial nowhere or of a degree above {LARGEST_DEGREE}: {', '.join(others)}", fontsize=7
+        )
     return figure
 
 
 @cache
-def _growth() -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
-    """Monomials and degrees by depth for every format; the printed forms that the code did not run are left out."""
-    monomials, degrees = {}, {}
-    for format in formats():
-        if not format.id.endswith("-paper"):
-            stack = [feature_space(format, dim=_DIM, depth=depth) for depth in _DEPTHS]
-            monomials[format.id] = tuple(space.dimension for space in stack)
-            degrees[format.id] = tuple(space.degree for space in stack)
-    return monomials, degrees
+def _growth() -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """Monomials and degrees by depth for every format, and the ids of those without.
+
+    The printed forms that the code did not run are left out.
+    """
+    stacks = {format.id: _stacks(format) for format in formats() if not format.id.endswith("-paper")}
+    counted = {id: spaces for id, spaces in stacks.items() if spaces}
+    return (
+        {id: tuple(space.dimension for space in spaces) for id, spaces in counted.items()},
+        {id: tuple(space.degree for space in spaces) for id, spaces in counted.items()},
+        tuple(id for id in stacks if id not in counted),
+    )
+
+
+def _stacks(format: Format) -> list[FeatureSpace]:
+    """One for each depth; none for a format that is a polynomial nowhere, or whose monomials take minutes to count."""
+    spaces: list[FeatureSpace] = []
+    for depth in _DEPTHS:
+        if spaces and spaces[-1].degree * spaces[0].degree > LARGEST_DEGREE:
+            return []
+        space = where_defined(partial(feature_space, format, dim=_DIM, depth=depth))
+        if space is None:
+            return []
+        spaces.append(space)
+    return spaces
 
 
 def _lines(axes: Axes, values: dict[str, tuple[int, ...]], colours: dict[str, int]) -> None:
@@ -63,9 +85,9 @@ def _lines(axes: Axes, values: dict[str, tuple[int, ...]], colours: dict[str, in
         axes.plot(
             _DEPTHS,
             numbers,
-            color=PALETTE[colour],
-            linestyle=LINES[seen[colour]],
-            marker=MARKERS[colour],
+            color=PALETTE[colour % len(PALETTE)],
+            linestyle=LINES[seen[colour] % len(LINES)],
+            marker=MARKERS[colour % len(MARKERS)],
             markersize=3.5,
         )
         seen[colour] += 1
@@ -92,7 +114,7 @@ def _lines(axes: Axes, values: dict[str, tuple[int, ...]], colours: dict[str, in
             arrowprops={
                 "arrowstyle": "-",
                 "linewidth": 0.5,
-                "color": PALETTE[colours[groups[numbers][0]]],
+                "color": PALETTE[colours[groups[numbers][0]] % len(PALETTE)],
                 "shrinkB": 3,
                 "shrinkA": 1,
                 "relpos": (0, 0.5),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from figures.shared.style import OURS, SEQUENTIAL, TWO_COLUMNS_IN, new_figure
+from figures.shared.style import OURS, SEQUENTIAL, new_figure
 
 _LARGEST_IN = 9.0
 
@@ -23,7 +23,7 @@ def draw(names: Sequence[str], strengths: Mapping[tuple[int, ...], float]) -> Fi
     picture = np.full((fields, fields), np.nan)
     for pair in (chosen for chosen in strengths if len(chosen) == 2):
         picture[pair], picture[pair[::-1]] = strengths[pair], strengths[pair]
-    figure = new_figure(width_in=TWO_COLUMNS_IN, height_in=min(_LARGEST_IN, 1.4 + 0.16 * max(fields, 8)))
+    figure = new_figure(height_in=min(_LARGEST_IN, 1.4 + 0.16 * max(fields, 8)))
     pairs, single = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
     drawn = pairs.imshow(picture, cmap=SEQUENTIAL, vmin=0, interpolation="none", aspect="auto")
     pairs.set_xticks(range(fields), names, rotation=90)

@@ -1,4 +1,4 @@
-"""What a figure file and a table file promise to the builder."""
+"""What the builder needs to know of a figure and of a table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from figures.shared.results import Results
 
 @dataclass(frozen=True, slots=True)
 class FigureSpec:
-    """One figure of the paper: a module ``figures/pictures/fig_NAME.py`` holds one as ``FIGURE``.
+    """One figure: the ``FIGURE`` of a module ``figures/pictures/fig_NAME.py``, or a sweep of `figures.pictures.sweeps`.
 
     Attributes:
         name: file stem and the name on the command line.
@@ -29,7 +29,7 @@ class FigureSpec:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """One LaTeX table: a module ``figures/tables/tab_NAME.py`` holds one as ``TABLE``.
+    """One LaTeX table: the ``TABLE`` of a module ``figures/tables/tab_NAME.py``, or a study of `figures.tables.study_tables`.
 
     Attributes:
         name: file stem and the name on the command line.

@@ -58,9 +58,19 @@ def _two(piece: str) -> str:
     return f"{start}, {end}" if end and int(end[1:]) == int(start[1:]) + 1 else piece
 
 
-def short_count(value: float) -> str:
-    """A large number in thousands or millions: ``20 k``, ``3 M``."""
-    for unit, name in ((1e6, "M"), (1e3, "k")):
+def short_count(value: float, *, gap: str = " ") -> str:
+    """Three digits of a number, a large one in thousands, millions or billions: ``20 k``, ``3 M``.
+
+    Args:
+        value: the number.
+        gap: what stands between the digits and the unit.
+    """
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= unit:
-            return f"{value / unit:g} {name}"
-    return f"{value:g}"
+            return f"{value / unit:.3g}{gap}{name}"
+    return f"{value:.3g}"
+
+
+def two_digits(value: float) -> str:
+    """A number with two digits after the point and a true minus sign, which a rounded zero has not."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")

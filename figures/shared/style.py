@@ -16,7 +16,6 @@ import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-ONE_COLUMN_IN = 3.33
 TWO_COLUMNS_IN = 7.0
 PNG_DPI = 300
 
@@ -38,13 +37,8 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, 
 
 OURS = BLUE
 PUBLISHED = VERMILION
-# Panels of both sources tell post-activations apart by these, so that no colour means two things.
-PLAIN = BLACK
-POST_ACTIVATED = PURPLE
-WHOLE_MODEL = GREEN
 
 SEQUENTIAL = "cividis"
-DIVERGING = "PuOr"
 
 _RC: dict[str, Any] = {
     "font.family": "STIXGeneral",
@@ -83,8 +77,6 @@ _RC: dict[str, Any] = {
     "savefig.bbox": None,
     "pdf.fonttype": 42,
     "pdf.compression": 6,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "qnn-toolkit",
     "axes.unicode_minus": True,
     "axes.formatter.useoffset": False,
 }
@@ -92,7 +84,6 @@ _RC: dict[str, Any] = {
 _METADATA: dict[str, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
 }
 
 
@@ -101,9 +92,9 @@ def paper_style() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", _RC])
 
 
-def new_figure(*, width_in: float = TWO_COLUMNS_IN, height_in: float) -> Figure:
-    """An empty figure of a paper's width; it belongs to no global state and needs no closing."""
-    figure = Figure(figsize=(width_in, height_in))
+def new_figure(*, height_in: float) -> Figure:
+    """An empty figure as wide as a page's two columns; it belongs to no global state and needs no closing."""
+    figure = Figure(figsize=(TWO_COLUMNS_IN, height_in))
     FigureCanvasAgg(figure)
     return figure
 
@@ -119,14 +110,14 @@ def save(figure: Figure, path: Path) -> None:
 
     Args:
         figure: the drawn figure.
-        path: target ending in ``.pdf``, ``.png`` or ``.svg``.
+        path: target ending in ``.pdf`` or ``.png``.
 
     Raises:
         ValueError: another suffix.
     """
     kind = path.suffix.removeprefix(".")
     if kind not in _METADATA:
-        raise ValueError(f"A figure is saved as .pdf, .png or .svg, however: {path.name}.")
+        raise ValueError(f"A figure is saved as .pdf or .png, however: {path.name}.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with paper_style():

@@ -10,9 +10,9 @@ from qnn_theory.cards.tables import latex_escape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatexTable:
-    r"""A table whose cells are LaTeX already (`latex_escape` makes them so); needs ``\usepackage{booktabs,graphicx}``.
+    r"""A table over both columns of a page; its cells are LaTeX already (`latex_escape` makes them so).
 
-    A table that is wider than the page is scaled down to it; others keep their size.
+    It needs ``\usepackage{booktabs,graphicx}``. A table that is wider than the page is scaled down to it; others keep their size.
 
     Attributes:
         caption: caption, plain text.
@@ -21,7 +21,6 @@ class LatexTable:
         groups: titles over several columns, as (title, width); empty for none. A group without a title has no rule.
         header: title of each column.
         rows: cells; an empty row is a rule between parts.
-        wide: whether it spans both columns of the page.
     """
 
     caption: str
@@ -30,7 +29,6 @@ class LatexTable:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     groups: Sequence[tuple[str, int]] = field(default_factory=tuple)
-    wide: bool = True
 
     def text(self) -> str:
         """The whole ``table`` environment.
@@ -43,9 +41,8 @@ class LatexTable:
                 raise ValueError(
                     f"A row has {len(self.columns)} cells like the columns {self.columns!r}, however: {list(row)}."
                 )
-        environment = "table*" if self.wide else "table"
         lines = [
-            rf"\begin{{{environment}}}",
+            r"\begin{table*}",
             r"\centering",
             rf"\caption{{{latex_escape(self.caption)}}}",
             rf"\label{{tab:{self.label}}}",
@@ -58,7 +55,7 @@ class LatexTable:
             lines += self._group_lines()
         lines += [_line(self.header), r"\midrule"]
         lines += [_line(row) if row else r"\midrule" for row in self.rows]
-        lines += [r"\bottomrule", r"\end{tabular}}", rf"\end{{{environment}}}"]
+        lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]
         return "\n".join(lines) + "\n"
 
     def _group_lines(self) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import polars as pl
 
+from figures.shared.contract import TableSpec
 from figures.shared.names import printed
 from figures.shared.results import Results
+from figures.shared.seeds import seeds_text
 from figures.tables.latex_table import LatexTable
 from qnn_theory.cards.tables import latex_escape
 
@@ -43,28 +46,40 @@ AUC = Measure(title="AUC (%)", metric="test_auc", published="auc", scale=100, pu
 LOGLOSS = Measure(title="log loss", metric="test_logloss", published="logloss", digits=4)
 
 
-def study_table(
-    results: Results,
-    *,
-    study: str,
-    caption: str,
-    measures: Sequence[Measure],
-    settings: Mapping[str, str] | None = None,
-) -> str:
-    """The study as a table, a part for each of our data sets.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyTable:
+    """What is shown of a study.
 
-    Args:
-        results: our results.
-        study: the study.
-        caption: what it is; how many seeds and which published data set are added here.
+    Attributes:
+        study: the study; the table is called ``table_STUDY``.
+        caption: what it is; how many seeds stand behind it is added to it.
         measures: what was measured.
         settings: columns of the CSV that tell arms apart beside the label -> their titles.
     """
-    summary = results.table(study, "summary").filter(pl.col("n") > 0)
-    runs = results.runs(study)
-    known = [measure for measure in measures if f"{measure.metric}_mean" in summary.columns]
+
+    study: str
+    caption: str
+    measures: tuple[Measure, ...] = (AUC, LOGLOSS)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def study_table_spec(table: StudyTable) -> TableSpec:
+    """The table that shows a study."""
+    return TableSpec(
+        name=f"table_{table.study}",
+        caption=table.caption,
+        write=partial(study_table, table=table),
+        studies=(table.study,),
+    )
+
+
+def study_table(results: Results, *, table: StudyTable) -> str:
+    """The study as a table, a part for each of our data sets and a row for each arm."""
+    summary = results.table(table.study, "summary").filter(pl.col("n") > 0)
+    runs = results.runs(table.study)
+    known = [measure for measure in table.measures if f"{measure.metric}_mean" in summary.columns]
     paper = [measure for measure in known if f"published_{measure.published}" in summary.columns]
-    told = {name: title for name, title in (settings or {}).items() if name in summary.columns}
+    told = {name: title for name, title in table.settings.items() if name in summary.columns}
     rows: list[list[str]] = []
     for dataset in summary["dataset"].unique(maintain_order=True):
         if rows:
@@ -91,8 +106,8 @@ def study_table(
         *(latex_escape(measure.published_title or measure.title) for measure in paper),
     ]  # fmt: skip
     return LatexTable(
-        caption=f"{caption} {seeds_sentence(summary['n'].to_list(), quick=bool(runs['quick'].any()))}",
-        label=study,
+        caption=f"{table.caption} {seeds_sentence(summary['n'].to_list(), quick=bool(runs['quick'].any()))}",
+        label=table.study,
         columns="ll" + "l" * len(told) + "r" * (1 + len(known)) + ("l" + "r" * len(paper) if paper else ""),
         groups=groups,
         header=header,
@@ -105,8 +120,14 @@ def ours(row: Mapping[str, Any], measure: Measure) -> str:
     mean, high = row.get(f"{measure.metric}_mean"), row.get(f"{measure.metric}_high")
     if mean is None:
         return NOTHING
-    text = f"{mean * measure.scale:.{measure.digits}f}"
-    return text if high is None or high == mean else rf"{text} $\pm$ {(high - mean) * measure.scale:.{measure.digits}f}"
+    half = None if high is None or high == mean else (high - mean) * measure.scale
+    return with_interval(mean * measure.scale, half, digits=measure.digits)
+
+
+def with_interval(mean: float, half: float | None, *, digits: int) -> str:
+    """A mean, with half the width of its interval where there is one."""
+    text = f"{mean:.{digits}f}"
+    return text if half is None else rf"{text} $\pm$ {half:.{digits}f}"
 
 
 def theirs(row: Mapping[str, Any], measure: Measure) -> str:
@@ -122,8 +143,7 @@ def setting(value: object) -> str:
 
 def seeds_sentence(counts: Sequence[int], *, quick: bool) -> str:
     """How many runs stand behind the numbers; one seed is called what it is."""
-    low, high = min(counts), max(counts)
     shortened = " The runs were shortened and say nothing about quality." if quick else ""
-    if high == 1:
+    if max(counts) == 1:
         return f"One seed: differences are no evidence.{shortened}"
-    return f"Mean and half width of the 95 % interval over {low if low == high else f'{low}–{high}'} seeds.{shortened}"
+    return f"Mean and half width of the 95 % interval over {seeds_text(counts)}.{shortened}"

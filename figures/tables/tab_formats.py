@@ -8,11 +8,18 @@ from typing import Any
 import polars as pl
 
 from figures.shared.contract import TableSpec
-from figures.shared.format_scores import measured_formats, published_formats, registry_order
+from figures.shared.format_scores import (
+    by_format,
+    format_runs,
+    measured_formats,
+    of_first_dataset,
+    published_formats,
+    registry_order,
+)
 from figures.shared.names import printed
 from figures.shared.results import Results
 from figures.tables.latex_table import LatexTable
-from figures.tables.study_table import NOTHING, seeds_sentence
+from figures.tables.study_table import NOTHING, seeds_sentence, with_interval
 from qnn_theory.cards.tables import latex_escape
 
 _CAPTION = (
@@ -25,16 +32,13 @@ _POSTS = ("relu", "none")
 
 def write(results: Results) -> str:
     """One row for each format: ours with intervals and the tested verdict, then the published Criteo runs."""
-    runs = results.runs("formats")
-    runs = runs.filter(pl.col("dataset") == runs["dataset"][0])
+    runs = of_first_dataset(format_runs(results))
     scores = measured_formats(runs)
-    ours = {(row["label"], row["post_activation"]): row for row in scores.iter_rows(named=True)}
-    paper = {(row["label"], row["post_activation"]): row["mean"] for row in published_formats().iter_rows(named=True)}
+    ours, paper = by_format(scores), by_format(published_formats())
     verdicts = _verdicts(results)
     rows = []
     for label in registry_order(runs.select(pl.coalesce("format", "label")).to_series()):
-        cells = [_cell(ours.get((label, post))) for post in _POSTS]
-        theirs = [f"{paper[label, post]:.2f}" if (label, post) in paper else NOTHING for post in _POSTS]
+        cells, theirs = ([_cell(scored.get((label, post))) for post in _POSTS] for scored in (ours, paper))
         rows.append([latex_escape(printed(label)), *cells, latex_escape(verdicts.get(label, NOTHING)), *theirs])
     return LatexTable(
         caption=f"{_CAPTION} {seeds_sentence(scores['n'].to_list(), quick=bool(runs['quick'].any()))}",
@@ -47,9 +51,7 @@ def write(results: Results) -> str:
 
 
 def _cell(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return NOTHING
-    return f"{row['mean']:.2f}" if row["half"] is None else rf"{row['mean']:.2f} $\pm$ {row['half']:.2f}"
+    return NOTHING if row is None else with_interval(row["mean"], row["half"], digits=2)
 
 
 def _verdicts(results: Results) -> dict[str, str]:

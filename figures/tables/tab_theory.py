@@ -7,6 +7,7 @@ from figures.shared.names import printed
 from figures.shared.results import Results
 from figures.shared.theory import DIM, smoothness_text, theory_table
 from figures.tables.latex_table import LatexTable
+from figures.tables.study_table import NOTHING
 from qnn_theory import get_format
 from qnn_theory.cards.tables import latex_escape
 
@@ -29,7 +30,10 @@ def write(results: Results) -> str:
             [
                 latex_escape(printed(row["id"])),
                 f"${get_format(row['id']).latex}$",
-                *(f"{row[name]}" for name in ("degree", "monomials", "rank", "parameters", "dimension")),
+                *(
+                    NOTHING if row[name] is None else f"{row[name]}"
+                    for name in ("degree", "monomials", "rank", "parameters", "dimension")
+                ),
                 *(latex_escape(smoothness_text(row[name])) for name in ("smooth", "smooth_relu")),
             ]
             for row in theory_table().iter_rows(named=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import polars as pl
 
+from qnn_models.runtime.fresh_process import module_command
 from qnn_models.runtime.seeds import derive
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def measure_training(folder: Path) -> TrainFigures:
 
 
 def _in_fresh_process(option: str, folder: Path, figures: type[_Figures]) -> _Figures:
-    command = [sys.executable, "-m", "qnn_models.bench.encoding", option, str(folder)]
+    command = module_command("qnn_models.bench.encoding", option, str(folder))
     ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return figures(**json.loads(ran.stdout))
 
@@ -168,7 +169,8 @@ def _train(folder: Path) -> TrainFigures:
     import qnn_models.kernels.numba_loops  # noqa: F401  # a library too, loaded at its first use otherwise
     from qnn_models.data.registry import prepare
     from qnn_models.models.registry import build
-    from qnn_models.training.loop import TrainConfig, train
+    from qnn_models.training.config import TrainConfig
+    from qnn_models.training.loop import train
 
     base = _status_mib("VmRSS")
     dataset = _Watched(prepare("criteo", cache_dir=folder / "cache", progress=False))

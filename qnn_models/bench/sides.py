@@ -10,7 +10,8 @@ import torch
 
 from qnn_models.bench.baseline import PlainTrainer, row_loader
 from qnn_models.bench.shapes import MadeUpDataset, Shape
-from qnn_models.training.loop import TrainConfig, train
+from qnn_models.training.config import TrainConfig
+from qnn_models.training.loop import train
 
 Stretch: TypeAlias = Callable[[], float]
 

@@ -6,6 +6,7 @@ answers with the seconds, and with the MiB it has held at most above what data a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import torch
 
 from qnn_models.bench.shapes import SHAPES
 from qnn_models.bench.sides import SIDES
+from qnn_models.runtime.fresh_process import module_command
 from qnn_models.runtime.peak_memory import PeakMemory
 
 
@@ -30,7 +32,7 @@ class Worker:
     """The process of one side; a call trains one stretch there. It ends with the last reference to it."""
 
     def __init__(self, side: str, shape: str, device: str) -> None:
-        command = [sys.executable, "-m", "qnn_models.bench.worker", side, shape, device, str(torch.get_num_threads())]
+        command = module_command("qnn_models.bench.worker", side, shape, device, str(torch.get_num_threads()))
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._side = side
 
@@ -38,16 +40,21 @@ class Worker:
         """Train a stretch."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(file=self._process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and gives no answer either
+            print(file=self._process.stdin, flush=True)
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(
+            raise ChildProcessError(
                 f"The process of {self._side} ended with code {self._process.wait()}; see its message above."
             )
         return Answer(**json.loads(answer))
 
     def __del__(self) -> None:
-        self._process.communicate()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        self._process.wait()
 
 
 def main(side: str, shape: str, device: str, threads: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -13,6 +14,15 @@ RESERVED_IDS = 2
 """Ids below this are padding and out of vocabulary; tokens start here."""
 
 LABEL_COLUMN = "__label__"
+
+
+def column_names(names: Sequence[str], lengths: Sequence[int]) -> tuple[str, ...]:
+    """A name for each column of some fields; see `FieldLayout.column_names`."""
+    return tuple(
+        name if length == 1 else f"{name}.{position}"
+        for name, length in zip(names, lengths, strict=True)
+        for position in range(length)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +69,7 @@ class FieldLayout:
     @property
     def column_names(self) -> tuple[str, ...]:
         """A name for each column: the field's, with the position in a sequence appended (`genres.0`)."""
-        return tuple(
-            name if length == 1 else f"{name}.{position}"
-            for name, length in zip(self.names, self.lengths, strict=True)
-            for position in range(length)
-        )
+        return column_names(self.names, self.lengths)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import os
+import tempfile
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from qnn_models.data.encoding.encode import LAYOUT_VERSION, encode_dataset, is_current, open_dataset
+from qnn_models.data.encoding.encode import encode_dataset
 from qnn_models.data.encoding.encoded import EncodedDataset
+from qnn_models.data.encoding.manifest import LAYOUT_VERSION, has_manifest, read_manifest
+from qnn_models.data.encoding.store import open_dataset
 from qnn_models.data.planted import planted_dataset
 from qnn_models.data.reading.fetch import fetch_ml100k
+from qnn_models.data.reading.source_files import find_source, unchanged
 from qnn_models.data.schema import Schema, load_schema
+from qnn_models.runtime.checksums import DamagedError
+
+_LOG = logging.getLogger("qnn_models.data")
 
 PLANTED = "planted"
 FETCHED = {"ml-100k": fetch_ml100k}
@@ -62,39 +71,68 @@ def prepare(
     cache_dir: str | Path | None = None,
     split_seed: int = 0,
     force: bool = False,
+    offline: bool = False,
     progress: bool = True,
 ) -> EncodedDataset:
     """Encode a data set into the cache, or open it if that was done before from the same files.
+
+    What is in the cache is checked byte by byte when it is opened. What is damaged there, or was made of files that have changed
+    since, is encoded anew from its source where that is at hand, which a warning of the logger `qnn_models.data` tells.
 
     Args:
         name: one of `dataset_names()`, or the path of a schema in TOML.
         source: folder of the data set's files; None: fetch them where that is possible, or, for a TOML file, its own
             folder.
-        cache_dir: where encoded data sets are kept; None: `$QNN_DATA_DIR`, else `~/.cache/qnn-data`.
+        cache_dir: where encoded data sets are kept; None: `cache_folder()`.
         split_seed: seed of the split, where the files do not make one.
         force: encode again what the cache holds.
+        offline: take what the cache holds, whatever its source holds now; nothing is fetched.
         progress: show a bar.
 
     Raises:
         KeyError: the name is unknown.
-        ValueError: see `encode_dataset`.
+        ValueError: see `encode_dataset`; or the source lacks a file or cannot be read.
+        FileNotFoundError: `offline`, and the cache holds no such data set.
+        DamagedError: a ValueError: what the cache holds is damaged, and no source of it is at hand.
         ConnectionError: the files could not be fetched.
     """
+    if force and offline:
+        raise ValueError(
+            "a data set is encoded again from its files, or taken as it is, however: force and offline are both asked"
+        )
     if name == PLANTED:
+        if source is not None:
+            raise ValueError(
+                f"{PLANTED} is made in memory and has no files, however: source={str(source)!r}; leave it out"
+            )
         return planted_dataset(seed=split_seed).dataset
     schema = get_schema(name)
     base = cache_folder() if cache_dir is None else Path(cache_dir)
-    source = None if source is None else Path(source)
     folder = base / schema.name / f"{schema.fingerprint()}-v{LAYOUT_VERSION}-split{split_seed}"
-    if source is None and str(name).endswith(".toml"):
-        source = Path(name).resolve().parent
-    if not force and is_current(schema, folder=folder, source_folder=source):
-        return open_dataset(schema, folder=folder)
-    if source is None:
-        source = _fetch(schema, base)
-    if not source.is_dir():
-        raise ValueError(f"the source of {schema.name} is a folder, however: {source} is none")
-    return encode_dataset(schema, folder=folder, source_folder=source, split_seed=split_seed, progress=progress)
+    if offline:
+        return _as_it_is(schema, folder, split_seed)
+    own_folder = Path(name).resolve().parent if str(name).endswith(".toml") else None
+    place = own_folder if source is None else Path(source)
+    if place is not None and not force:
+        _check_source(schema, place, stored=has_manifest(folder))
+    if not force and has_manifest(folder):
+        try:
+            manifest = read_manifest(schema, folder=folder, split_seed=split_seed)
+            if place is None or unchanged(manifest.fingerprint, find_source(schema, place), place):
+                return open_dataset(schema, folder=folder, split_seed=split_seed)
+            _LOG.warning(
+                "the files of %s in %s have changed since they were prepared; it is prepared anew", schema.name, place
+            )
+        except DamagedError as error:
+            place = place or _at_hand(schema, folder, split_seed, base)
+            if place is None:
+                raise
+            # Without the remedy, which is what happens here.
+            _LOG.warning("%s; it is prepared anew from %s", str(error).rpartition("; ")[0], place)
+    if place is None:
+        place = _fetch(schema, base, folder)
+    _check_writable(base)
+    return encode_dataset(schema, folder=folder, source_folder=place, split_seed=split_seed, progress=progress)
 
 
 def load(
@@ -105,9 +143,62 @@ def load(
 
 
 def cache_folder() -> Path:
-    """Where data sets are kept: `$QNN_DATA_DIR`, else `~/.cache/qnn-data`."""
-    named = os.environ.get("QNN_DATA_DIR")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "qnn-data"
+    """Where data sets are kept: the folder `qnn-data` in `$QNN_CACHE`, else in `$XDG_CACHE_HOME`, else in `~/.cache`.
+
+    Raises:
+        ValueError: there is no home.
+    """
+    return _cache_base() / "qnn-data"
+
+
+def _cache_base() -> Path:
+    try:
+        if named := os.environ.get("QNN_CACHE"):
+            return Path(named).expanduser().absolute()
+        named = os.environ.get("XDG_CACHE_HOME", "")
+        if Path(named).is_absolute():  # XDG has others ignored
+            return Path(named)
+        return Path.home() / ".cache"
+    except RuntimeError as error:
+        raise ValueError(f"the cache is in the home folder, however: {error}; name another by QNN_CACHE") from error
+
+
+def _as_it_is(schema: Schema, folder: Path, split_seed: int) -> EncodedDataset:
+    try:
+        dataset = open_dataset(schema, folder=folder, split_seed=split_seed)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"offline, {schema.name} must be in the cache, however: {folder} holds none; prepare it first, without offline"
+        ) from error
+    _LOG.warning("%s is used as it was prepared, from %s; its source was not looked at", schema.name, folder)
+    return dataset
+
+
+def _check_source(schema: Schema, folder: Path, *, stored: bool) -> None:
+    """Check that a source can be read, before anything that was made of it is taken.
+
+    Raises:
+        ValueError: it lacks a file, or cannot be read.
+    """
+    try:
+        find_source(schema, folder)
+    except ValueError as error:
+        if not stored:
+            raise
+        raise ValueError(
+            f"{error}; what was prepared before is in the cache: to take that as it is, say --offline"
+        ) from None
+
+
+def _at_hand(schema: Schema, folder: Path, split_seed: int, base: Path) -> Path | None:
+    """The folder that a damaged data set can be made of again, or None."""
+    if schema.name in FETCHED:
+        return _fetch(schema, base, folder)
+    with suppress(ValueError, OSError):
+        manifest = read_manifest(schema, folder=folder, split_seed=split_seed)
+        if unchanged(manifest.fingerprint, find_source(schema, manifest.source), manifest.source):
+            return manifest.source
+    return None
 
 
 @cache
@@ -116,13 +207,33 @@ def _schema_files() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def _fetch(schema: Schema, base: Path) -> Path:
+def _check_writable(base: Path) -> None:
+    """Check that the cache can be written, before there is anything to write.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=base):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"data sets are kept in a folder that can be written, however: {base}: {error.strerror or error}; name another by "
+            "QNN_CACHE"
+        ) from error
+
+
+def _fetch(schema: Schema, base: Path, folder: Path) -> Path:
     if schema.name not in FETCHED:
         needs = "; or ".join(", ".join(source.files) for source in schema.sources)
+        older = folder.parent.is_dir() and any(folder.parent.glob(f"{schema.fingerprint()}-v*"))
         raise ValueError(
-            f"{schema.name} cannot be fetched and is not in {base}, however: no source is given; get it from "
+            f"{schema.name} cannot be fetched and is not in {base}"
+            f"{', but for another split or an older version' if older else ''}, however: no source is given; get it from "
             f"{schema.origin} and name the folder: qnn data prepare {schema.name} --source DIR (files: {needs})"
         )
-    folder = base / "raw" / schema.name
-    FETCHED[schema.name](folder)
-    return folder
+    _check_writable(base)
+    target = base / "raw" / schema.name
+    FETCHED[schema.name](target)
+    return target

@@ -6,16 +6,27 @@ import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from qnn_models.data.layout import LABEL_COLUMN, column_names
+from qnn_models.runtime.names import check_name
 
 FieldKind = Literal["categorical", "numeric", "sequence"]
 Bucket = Literal["log2square", "integer", "edges"]
 Missing = Literal["oov", "own"]
 SPLITS = ("train", "valid", "test")
+MAX_LENGTH = 10_000
+"""Most tokens of a sequence; each is a column."""
+
+_MOST = 2**31
+_MOST_BYTES = 2**20
+_TOO_DEEP = "a schema must be TOML of a few levels, however: it is nested too deeply; write it flat"
 
 _T = TypeVar("_T")
 
@@ -54,9 +65,9 @@ class Field:
     def __post_init__(self) -> None:
         if self.kind == "sequence" and not self.separator:
             raise ValueError(f"a sequence field needs a separator, however: {self.name} has none; set separator")
-        if self.max_length < 1 or (self.kind != "sequence" and self.max_length != 1):
+        if not 1 <= self.max_length <= MAX_LENGTH or (self.kind != "sequence" and self.max_length != 1):
             raise ValueError(
-                f"max_length must be at least 1, and 1 unless the field is a sequence, however: "
+                f"max_length must be 1 to {MAX_LENGTH}, and 1 unless the field is a sequence, however: "
                 f"{self.name} is {self.kind} with max_length={self.max_length}"
             )
         if self.prefix < 0 or (self.prefix and self.kind != "categorical"):
@@ -66,7 +77,7 @@ class Field:
             )
         wants_edges = self.kind == "numeric" and self.bucket == "edges"
         if bool(self.edges) != wants_edges or (
-            wants_edges and (len(self.edges) < 2 or sorted(set(self.edges)) != [*self.edges])
+            wants_edges and (len(self.edges) < 2 or not all(low < high for low, high in pairwise(self.edges)))
         ):
             raise ValueError(
                 f"edges are two or more ascending numbers, for a numeric field with bucket = 'edges', however: "
@@ -133,8 +144,13 @@ class Source:
             )
         if self.train and not self.test:
             raise ValueError(f"a source with a train file needs a test file, however: test={self.test!r}")
-        if len(self.separator) != 1 or not self.separator.isascii():
-            raise ValueError(f"a separator is one ASCII character, however: separator={self.separator!r}")
+        if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '\0\n\r"':
+            raise ValueError(
+                f"a separator is one ASCII character that neither ends a line nor quotes, however: separator={self.separator!r}"
+            )
+        unnamed = [file for file in self.files if not file or "\0" in file]
+        if unnamed:
+            raise ValueError(f"a source's files have names, however: {unnamed[0]!r}; name or remove it")
 
     @property
     def parts(self) -> dict[str, str]:
@@ -165,12 +181,19 @@ class Schema:
     origin: str = ""
 
     def __post_init__(self) -> None:
+        check_name(self.name, what="the name of a data set")
         names = [field.name for field in self.fields]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if not names or repeated:
             raise ValueError(f"a schema has one or more fields of distinct names, however: {repeated or names}")
         if self.label.column in names:
             raise ValueError(f"the label must not be a field, however: {self.label.column} is both")
+        columns = [LABEL_COLUMN, *column_names(names, [field.max_length for field in self.fields])]
+        twice, times = Counter(columns).most_common(1)[0]
+        if times > 1:
+            raise ValueError(
+                f"every stored column has a name of its own, however: {twice!r} is there twice; rename a field"
+            )
         if len(self.ratios) != 3 or min(self.ratios) < 1:
             raise ValueError(f"ratios are three positive integers, however: ratios={self.ratios}")
 
@@ -195,14 +218,32 @@ def load_schema(path: Path) -> Schema:
     """
     try:
         with path.open("rb") as stream:
-            raw = tomllib.load(stream)
+            text = stream.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise ValueError(
+                f"a schema is a file of at most {_MOST_BYTES} bytes, however: {path} is larger; is it the data?"
+            )
+        raw = tomllib.loads(text.decode())
     except FileNotFoundError as error:
         raise ValueError(f"a schema must be there to be read, however: {path} is not a file") from error
+    except OSError as error:
+        raise ValueError(
+            f"a schema must be a file that can be read, however: {path}: {error.strerror or error}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}: a schema must be TOML in UTF-8, however: byte {error.start} is none of it"
+        ) from error
+    except RecursionError as error:
+        raise ValueError(f"{path}: {_TOO_DEEP}") from error
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{path}: a schema must be TOML, however: {error}") from error
     if not raw.get("source"):
         raise ValueError(f"{path}: a schema names the files it is read from, however: no [[source]]; add one")
-    return _schema(raw, where=str(path))
+    try:
+        return _schema(raw, where=str(path))
+    except RecursionError as error:  # of showing the value that does not fit
+        raise ValueError(f"{path}: {_TOO_DEEP}") from error
 
 
 def dump_schema(schema: Schema) -> str:
@@ -230,6 +271,8 @@ def _without_none(value: Any) -> Any:
 
 def _schema(raw: dict[str, Any], *, where: str) -> Schema:
     raw = dict(raw)
+    own = [field.name for field in fields(Schema) if field.name not in ("fields", "sources")]
+    _check_keys(raw, [*own, "field", "source"], where=where)
     label = _build(Label, raw.pop("label", {}), where=f"{where}: label")
     made: list[Field] = []
     for position, entry in enumerate(_tables(raw.pop("field", []), where=f"{where}: field")):
@@ -237,6 +280,8 @@ def _schema(raw: dict[str, Any], *, where: str) -> Schema:
         names = entry.pop("names", None)
         if names is not None and "name" in entry:
             raise ValueError(f"{place}: give name or names, not both")
+        if names is not None and not isinstance(names, list):
+            raise ValueError(f"{place}: names must be an array of texts, however: names={names!r}")
         same = [entry] if names is None else [{**entry, "name": name} for name in names]
         made += [_build(Field, one, where=place) for one in same]
     sources: list[Source] = []
@@ -256,12 +301,10 @@ def _tables(value: object, *, where: str) -> list[dict[str, Any]]:
 
 def _build(cls: type[_T], raw: Mapping[str, Any], *, where: str) -> _T:
     """Make a frozen dataclass of a TOML table: only known keys, all that have no default, each of its type."""
+    if not isinstance(raw, Mapping):
+        raise ValueError(f"{where} must be a table, however: {raw!r}")
     hints = get_type_hints(cls)
-    unknown = [key for key in raw if key not in hints]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], hints, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(hints)}"
-        raise ValueError(f"{where}: keys must be known, however: {unknown[0]!r}; {remedy}")
+    _check_keys(raw, list(hints), where=where)
     absent = [f.name for f in fields(cls) if f.default is MISSING and f.name not in raw]  # type: ignore[arg-type]
     if absent:
         raise ValueError(f"{where}: a required key is missing, however: {absent[0]!r} must be given")
@@ -269,6 +312,14 @@ def _build(cls: type[_T], raw: Mapping[str, Any], *, where: str) -> _T:
         return cls(**{key: _typed(value, hints[key], key) for key, value in raw.items()})
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def _check_keys(raw: Mapping[str, Any], known: Sequence[str], *, where: str) -> None:
+    unknown = [key for key in raw if key not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+        raise ValueError(f"{where}: keys must be known, however: {unknown[0]!r}; {remedy}")
 
 
 def _typed(value: object, hint: Any, key: str) -> Any:
@@ -286,6 +337,8 @@ def _typed(value: object, hint: Any, key: str) -> Any:
         raise ValueError(f"{key} must be one of {', '.join(arguments)}, however: {key}={value!r}")
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
+    elif hint is int and isinstance(value, int) and not -_MOST < value < _MOST:
+        raise ValueError(f"{key} must be within ±{_MOST}, however: {key}={value}")
     elif isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
         return value
     raise ValueError(f"{key} must be of type {getattr(hint, '__name__', hint)}, however: {key}={value!r}")

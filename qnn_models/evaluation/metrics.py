@@ -26,7 +26,7 @@ def auc(labels: Values, scores: Values) -> float:
     Raises:
         ValueError: the shapes differ, a label is not 0 or 1, a score is NaN, or only one class is present.
     """
-    from qnn_models.kernels.numba_loops import count_wins
+    from qnn_models.kernels.numba_ranks import count_wins
 
     positive, values = _checked(labels, scores)
     above, below = values[positive], values[~positive]

@@ -10,24 +10,12 @@ a stream can be had at any time, in any order. Each word decides four elements, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-__all__ = [
-    "GOLDEN",
-    "LANES_PER_WORD",
-    "count_wins",
-    "drop",
-    "gated_gradient",
-    "gated_rows",
-    "look_up",
-    "look_up_gradient",
-    "score_rows",
-]
+from qnn_models.kernels.numba_compiler import Floats, MaybeFloats, loop
+
+__all__ = ["GOLDEN", "LANES_PER_WORD", "MIX", "drop", "gated_gradient", "gated_rows", "score_rows"]
 
 GOLDEN = 0x9E3779B97F4A7C15
 """What lies between two words of a stream: 2^64 divided by the golden ratio."""
@@ -35,30 +23,18 @@ GOLDEN = 0x9E3779B97F4A7C15
 LANES_PER_WORD = 4
 """Elements that a word decides."""
 
+MIX = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+"""Factors of the hash."""
+
 _BLOCK = 1024
 _STEP = np.uint64(GOLDEN)
-_MIX = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_MIX = np.uint64(MIX[0]), np.uint64(MIX[1])
 _SHIFT = np.uint64(30), np.uint64(27), np.uint64(31)
 
-Floats = NDArray[Any]  # of one type, float32 or float64
-MaybeFloats = Any  # the same, or None
-Ids = NDArray[Any]  # int32 or int64
 Positions = NDArray[np.uint64] | None
 
 
-def _loop(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """``numba.njit``; where no folder can be written to, the machine code is kept for the process alone."""
-
-    def compile_lazily(function: Callable[..., Any]) -> Any:
-        try:
-            return njit(nogil=True, cache=True, **options)(function)
-        except RuntimeError:
-            return njit(nogil=True, **options)(function)
-
-    return compile_lazily
-
-
-@_loop()
+@loop()
 def _fill(position: np.uint64, words: NDArray[np.uint64]) -> None:
     """Words of the stream from a position on."""
     for i in range(words.size):
@@ -68,7 +44,7 @@ def _fill(position: np.uint64, words: NDArray[np.uint64]) -> None:
         words[i] = x ^ (x >> _SHIFT[2])
 
 
-@_loop()
+@loop()
 def drop(position: np.uint64, threshold: np.int16, scale: float, x: Floats, out: Floats) -> None:
     """``out = scale · x`` where an element is kept, and 0 where the bits of its lane fall below the threshold.
 
@@ -88,7 +64,7 @@ def drop(position: np.uint64, threshold: np.int16, scale: float, x: Floats, out:
             target[k] = source[k] * scale if lanes[k] >= threshold else x.dtype.type(0)
 
 
-@_loop()
+@loop()
 def gated_rows(
     z: Floats,
     bias: Floats,
@@ -170,14 +146,14 @@ def gated_rows(
                 )
 
 
-@_loop()
+@loop()
 def _lanes(position: np.uint64, element: int, words: NDArray[np.uint64]) -> NDArray[np.int16]:
     """The bits of a span's elements from one on."""
     _fill(position + np.uint64(element // LANES_PER_WORD) * _STEP, words)
     return words.view(np.int16)[element % LANES_PER_WORD :]
 
 
-@_loop()
+@loop()
 def _gated_row(x: Floats, gate: Floats, order: NDArray[np.int64] | None, residual: bool, y: Floats) -> None:
     """``y = π(x) ⊙ g``, and x added."""
     if order is None:
@@ -191,7 +167,7 @@ def _gated_row(x: Floats, gate: Floats, order: NDArray[np.int64] | None, residua
             y[k] += x[k]
 
 
-@_loop()
+@loop()
 def _drop_row(
     positions: Positions, threshold: np.int16, scale: float, p: int, element: int, words: NDArray[np.uint64], y: Floats
 ) -> None:
@@ -202,7 +178,7 @@ def _drop_row(
             y[k] = y[k] * scale if lanes[k] >= threshold else y.dtype.type(0)
 
 
-@_loop()
+@loop()
 def gated_gradient(
     grads: tuple[Floats, ...],
     active: NDArray[np.uint8],
@@ -279,89 +255,7 @@ def gated_gradient(
                 total[k] += target[k]
 
 
-@_loop()
-def look_up(table: Floats, ids: Ids, columns: NDArray[np.int64], starts: NDArray[np.int64], out: Floats) -> int:
-    """Embeddings of the fields of some rows; a field of several columns is the mean over its ids but 0, or zero without any.
-
-    Args:
-        table: shape (ids of all fields, dim).
-        ids: local ids, shape (batch, columns).
-        columns: the table's row for id 0 of each column.
-        starts: first column of each field, and the number of columns.
-        out: written, shape (batch, fields, dim).
-
-    Returns:
-        The place in the flat ids of the first one that the table does not have, or -1.
-    """
-    batch, fields, dim = out.shape
-    for b in range(batch):
-        for f in range(fields):
-            target = out[b, f]
-            first, last = starts[f], starts[f + 1]
-            present = 0
-            for c in range(first, last):
-                row = columns[c] + ids[b, c]
-                if row < 0 or row >= table.shape[0]:
-                    return b * ids.shape[1] + c
-                if last - first > 1 and ids[b, c] == 0:
-                    continue
-                source = table[row]
-                if present == 0:
-                    for k in range(dim):
-                        target[k] = source[k]
-                else:
-                    for k in range(dim):
-                        target[k] += source[k]
-                present += 1
-            if present == 0:
-                target[:] = table.dtype.type(0)
-            elif present > 1:
-                scale = table.dtype.type(1) / table.dtype.type(present)
-                for k in range(dim):
-                    target[k] *= scale
-    return -1
-
-
-@_loop()
-def look_up_gradient(
-    grad: Floats, ids: Ids, columns: NDArray[np.int64], starts: NDArray[np.int64], grad_table: Floats
-) -> None:
-    """Gradient of `look_up`, added to `grad_table`."""
-    batch, fields, dim = grad.shape
-    for b in range(batch):
-        for f in range(fields):
-            source = grad[b, f]
-            first, last = starts[f], starts[f + 1]
-            present = 0
-            for c in range(first, last):
-                present += last - first == 1 or ids[b, c] != 0
-            for c in range(first, last):
-                if last - first == 1 or ids[b, c] != 0:
-                    target = grad_table[columns[c] + ids[b, c]]
-                    scale = grad.dtype.type(1) / grad.dtype.type(present)
-                    for k in range(dim):
-                        target[k] += source[k] * scale
-
-
-@_loop()
-def count_wins(above: Floats, below: Floats) -> int:
-    """Pairs in which a value of `above` is larger than one of `below`, counted twice, and pairs of equals, counted once.
-
-    Args:
-        above: sorted, shape (m,).
-        below: sorted, shape (n,).
-    """
-    smaller, not_larger, total = 0, 0, 0
-    for value in above:
-        while smaller < below.size and below[smaller] < value:
-            smaller += 1
-        while not_larger < below.size and below[not_larger] <= value:
-            not_larger += 1
-        total += smaller + not_larger
-    return total
-
-
-@_loop(fastmath={"reassoc", "contract"})
+@loop(fastmath={"reassoc", "contract"})
 def score_rows(
     x: Floats,
     weight: Floats,

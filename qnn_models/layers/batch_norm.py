@@ -9,8 +9,9 @@ a change of W and b: no walk over the channels themselves, neither forward nor b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -19,10 +20,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from qnn_models.layers.derivatives import plain_gradients, wants_plain
 from qnn_models.runtime.distributed import Processes
 from qnn_models.runtime.graph_break import uncompiled
 
-__all__ = ["SynchronisedBatchNorm1d", "batch_moments", "fold_norm", "norm_repeated", "running_moments", "synchronised"]
+__all__ = [
+    "SynchronisedBatchNorm1d",
+    "batch_moments",
+    "fold_norm",
+    "hooked",
+    "norm_repeated",
+    "running_moments",
+    "synchronised",
+]
 
 
 def fold_norm(
@@ -65,16 +75,26 @@ def batch_moments(
     return mean, variance
 
 
-def norm_repeated(norm: nn.BatchNorm1d, x: Tensor, passes: int = 2) -> Tensor:
-    """BatchNorm of a batch that several passes share: the running statistics move as far as that many passes move them."""
-    if not norm.training:
+def hooked(module: nn.Module) -> bool:
+    """Whether a call of the module does more than its class says, as those of pruning do: then it must be called."""
+    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
+    return any(map(bool, hooks))
+
+
+def norm_repeated(norm: nn.Module, x: Tensor, passes: int = 2) -> Tensor:
+    """BatchNorm of a batch that several passes share: the running statistics move as far as that many passes move them.
+
+    Any other module in its place is called once.
+    """
+    if hooked(norm):
+        return [norm(x) for _ in range(passes)][-1]
+    if passes == 1 or not (isinstance(norm, nn.BatchNorm1d) and norm.training and norm.track_running_stats):
         return norm(x)
     if isinstance(norm, SynchronisedBatchNorm1d):
         return norm.repeated(x, passes)
+    momentum = _momentum(norm, passes)
     cast(Tensor, norm.num_batches_tracked).add_(passes)
-    return F.batch_norm(
-        x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, _momentum(norm, passes), norm.eps
-    )
+    return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
 
 
 class SynchronisedBatchNorm1d(nn.BatchNorm1d):
@@ -88,7 +108,7 @@ class SynchronisedBatchNorm1d(nn.BatchNorm1d):
         return self.repeated(x, 1) if self.training else super().forward(x)
 
     # An exchange between processes is no operation that torch.compile knows; its graph breaks here.
-    @uncompiled
+    @uncompiled("BatchNorm over several processes exchanges sums, which no graph holds; compile without fullgraph.")
     def repeated(self, x: Tensor, passes: int) -> Tensor:
         """Normalise a batch that several passes share: the running statistics move as far as that many passes move them."""
         wide = x if x.element_size() >= 4 else x.float()
@@ -104,13 +124,17 @@ class SynchronisedBatchNorm1d(nn.BatchNorm1d):
 
 
 def _momentum(norm: nn.BatchNorm1d, passes: int) -> float:
-    return 1 - (1 - (norm.momentum or 0.0)) ** passes
+    """How far so many passes over one batch move the running statistics towards that batch's."""
+    if norm.momentum is None:  # the mean over all batches so far
+        return passes / (int(cast(Tensor, norm.num_batches_tracked)) + passes)
+    return 1 - (1 - norm.momentum) ** passes
 
 
 def _move(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor, passes: int) -> None:
+    momentum = _momentum(norm, passes)
     cast(Tensor, norm.num_batches_tracked).add_(passes)
-    cast(Tensor, norm.running_mean).lerp_(mean, _momentum(norm, passes))
-    cast(Tensor, norm.running_var).lerp_(variance, _momentum(norm, passes))
+    cast(Tensor, norm.running_mean).lerp_(mean, momentum)
+    cast(Tensor, norm.running_var).lerp_(variance, momentum)
 
 
 @contextmanager
@@ -150,15 +174,17 @@ class _Moments(torch.autograd.Function):
         products = centred.t() @ centred
         if shared:
             dist.all_reduce(products)
-        ctx.save_for_backward(centred, count)
+        ctx.save_for_backward(x, centred, count)
         ctx.shared = shared
         ctx.mark_non_differentiable(count)
         return mean, products / count, count
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_mean: Tensor, grad_covariance: Tensor, _: Tensor) -> tuple[Tensor, None]:
-        centred, count = ctx.saved_tensors
+    def backward(ctx: Any, grad_mean: Tensor, grad_covariance: Tensor, _: Tensor) -> tuple[Tensor | None, None]:
+        x, centred, count = ctx.saved_tensors
+        if wants_plain(grad_mean, grad_covariance):
+            again = partial(_plain_moments, shared=ctx.shared)
+            return plain_gradients(again, (x,), (grad_mean, grad_covariance))[0], None
         # The mean's part in the covariance has no gradient, as centred rows sum to zero.
         grads = torch.cat([grad_mean.unsqueeze(0), grad_covariance + grad_covariance.t()])
         if ctx.shared:  # the loss is a sum over the processes
@@ -166,18 +192,24 @@ class _Moments(torch.autograd.Function):
         return torch.addmm(grads[0] / count, centred, grads[1:] / count), None
 
 
+def _plain_moments(x: Tensor, *, shared: bool) -> tuple[Tensor, Tensor]:
+    """Mean and covariance as `_Moments` has them, in operations that torch can differentiate again."""
+    total: Callable[[Tensor], Tensor] = _Total.apply if shared else torch.clone
+    totals = total(torch.cat([x.sum(0), x.new_tensor([x.shape[0]])]))
+    mean, count = totals[:-1] / totals[-1], totals[-1].detach()
+    centred = x - mean
+    return mean, total(centred.t() @ centred) / count
+
+
 class _Total(torch.autograd.Function):
     """The sum over the processes. The loss is such a sum too, so the gradient of an entry is the sum of the processes' own."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        total = x.clone()
+        total = x.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        total = grad.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total)
-        return total
+        return cast(Tensor, _Total.apply(grad))

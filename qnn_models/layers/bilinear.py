@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import has_torch_function
+
+from qnn_models.kernels.dispatch import observed
+from qnn_models.layers.derivatives import plain_gradients
 
 # 256 rows × 8 256 products (n = 128) × 4 bytes = 8 MiB.
 _CHUNK_ELEMENTS = 1 << 21
@@ -31,11 +34,14 @@ def quadratic_form(v: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     rows, columns = torch.triu_indices(v.shape[-1], v.shape[-1], device=v.device)
     once = torch.where(rows == columns, 0.5, 1.0).to(weight.dtype)  # A_ii + A_ii counts the diagonal twice
     packed = (weight + weight.transpose(1, 2))[:, rows, columns] * once
-    if torch.compiler.is_compiling() or has_torch_function((v, packed)) or not v.is_floating_point():
-        out = (v[:, rows] * v[:, columns]) @ packed.t()
-    else:
-        out = _PackedProducts.apply(v, packed)
+    chunked = v.dtype == packed.dtype and v.is_floating_point() and not torch.is_autocast_enabled(v.device.type)
+    out = _PackedProducts.apply(v, packed) if chunked and not observed(v, packed) else _plain_products(v, packed)[0]
     return out if bias is None else out + bias
+
+
+def _plain_products(v: Tensor, packed: Tensor) -> tuple[Tensor]:
+    rows, columns = torch.triu_indices(v.shape[-1], v.shape[-1], device=v.device)
+    return ((v[:, rows] * v[:, columns]) @ packed.t(),)
 
 
 class _PackedProducts(torch.autograd.Function):
@@ -52,9 +58,10 @@ class _PackedProducts(torch.autograd.Function):
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         v, packed = ctx.saved_tensors
+        if torch.is_grad_enabled() or observed(grad):
+            return plain_gradients(_plain_products, (v, packed), (grad,))
         n = v.shape[1]
         grad_v, grad_packed = torch.zeros_like(v), torch.zeros_like(packed)
         buffer = _buffer(v, packed)
@@ -85,3 +92,19 @@ def _products(v: Tensor, buffer: Tensor) -> Tensor:
         torch.mul(v[:, i:], v[:, i : i + 1], out=buffer[:, offset : offset + n - i])
         offset += n - i
     return buffer
+
+
+def two_sided_form(left: Tensor, right: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(batch, n), (batch, n) and (out, n, n) -> (batch, out)."""
+    out, n, _ = weight.shape
+    mapped = F.linear(right, weight.reshape(out * n, n)).unflatten(-1, (out, n))
+    result = torch.matmul(mapped, left.unsqueeze(-1)).squeeze(-1)
+    return result if bias is None else result + bias
+
+
+def two_sided_form_by_row(left: Tensor, right: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Arguments (batch, n) or (batch, rows, n) and (rows, out, n, n) -> (batch, rows, out)."""
+    rows = weight.shape[0]
+    sides = [side if side.dim() == 3 else side.unsqueeze(1).expand(-1, rows, -1) for side in (left, right)]
+    result = torch.einsum("bmi,moij,bmj->bmo", sides[0], weight, sides[1])
+    return result if bias is None else result + bias

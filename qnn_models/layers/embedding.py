@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.kernels.dispatch import loops_serve, loops_serve_ids
+from qnn_models.layers.derivatives import plain_gradients, wants_plain
+from qnn_models.layers.operations import as_rows
 
 EMBEDDING_STD = 1e-4  # li2025qnn-code: embeddings start N(0, (1e-4)²)
 
@@ -38,7 +40,7 @@ class Layout(Protocol):
 class FieldEmbedding(nn.Module):
     """One table for all fields: field k owns the rows from ``offsets[k]`` on. A sequence is the mean of its ids but 0.
 
-    **Shape:** ids ``(batch, columns)`` -> ``(batch, fields, dim)``; an empty sequence is the zero vector.
+    **Shape:** ids ``(*, columns)`` -> ``(*, fields, dim)``; an empty sequence is the zero vector.
 
     Args:
         layout: names, vocabulary sizes and lengths of the fields.
@@ -77,15 +79,22 @@ class FieldEmbedding(nn.Module):
         return len(self.vocabulary_sizes)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Embed local ids of shape ``(batch, columns)``.
+        """Embed local ids of shape ``(*, columns)``.
 
         Raises:
             IndexError: an id that the table does not have.
             ValueError: ids with another number of columns.
         """
+        if ids.dim() != 2:
+            return as_rows(self.forward, ids)
+        if ids.shape[1] != sum(self.lengths):
+            raise ValueError(f"ids have shape (*, {sum(self.lengths)}), however: {tuple(ids.shape)}.")
         if loops_serve(self.weight) and loops_serve_ids(ids):
-            return _Lookup.apply(self.weight, ids, self.columns, self.starts)
-        embedded = nn.functional.embedding(ids + self.columns, self.weight)
+            return _Lookup.apply(self.weight, ids, self)
+        return self._plain(self.weight, ids)
+
+    def _plain(self, weight: Tensor, ids: Tensor) -> Tensor:
+        embedded = nn.functional.embedding(ids + self.columns, weight)
         return embedded if max(self.lengths) == 1 else self._pool(embedded, ids)
 
     def _pool(self, embedded: Tensor, ids: Tensor) -> Tensor:
@@ -138,7 +147,7 @@ def looked_up(weight: Tensor, ids: Tensor, columns: Tensor, starts: Tensor) -> T
         IndexError: an id that the table does not have.
         ValueError: ids with another number of columns, which the loop would read beyond the end of.
     """
-    from qnn_models.kernels import numba_loops as kernels
+    from qnn_models.kernels import numba_tables as kernels
 
     if ids.dim() != 2 or ids.shape[1] != len(columns):
         raise ValueError(f"ids have shape (batch, {len(columns)}), however: {tuple(ids.shape)}.")
@@ -157,22 +166,26 @@ class _Lookup(torch.autograd.Function):
     """Rows of the table, sequences averaged, in one walk over the ids."""
 
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, ids: Tensor, columns: Tensor, starts: Tensor) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, ids: Tensor, embedding: FieldEmbedding) -> Tensor:
         ids = ids.contiguous()
-        out = looked_up(weight, ids, columns, starts)
-        ctx.save_for_backward(ids, columns, starts)
-        ctx.size = weight.shape[0]
+        out = looked_up(weight, ids, embedding.columns, embedding.starts)
+        ctx.save_for_backward(ids)
+        ctx.embedding, ctx.size = embedding, weight.shape[0]
         return out
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
-        from qnn_models.kernels import numba_loops as kernels
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, None, None]:
+        from qnn_models.kernels import numba_tables as kernels
 
-        ids, columns, starts = (tensor.numpy() for tensor in ctx.saved_tensors)
-        table = grad.new_zeros(ctx.size, grad.shape[-1])
-        kernels.look_up_gradient(grad.contiguous().numpy(), ids, columns, starts, table.numpy())
-        return table, None, None, None
+        (ids,), embedding = ctx.saved_tensors, ctx.embedding
+        table = torch.zeros(ctx.size, grad.shape[-1], dtype=grad.dtype)
+        if wants_plain(grad):  # at a table of zeros, as a linear map has one derivative everywhere
+            at = table.requires_grad_()
+            (found,) = plain_gradients(lambda weight: (embedding._plain(weight, ids),), (at,), (grad,))
+            return found, None, None
+        columns, starts = embedding.columns.numpy(), embedding.starts.numpy()
+        kernels.look_up_gradient(grad.contiguous().numpy(), ids.numpy(), columns, starts, table.numpy())
+        return table, None, None
 
 
 def _runs(lengths: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from qnn_models.layers.dropout import Dropout
+from qnn_models.layers.graphs import AFTER
 from qnn_models.layers.initialization import initialize
-from qnn_models.layers.lower import AFTER, lower
+from qnn_models.layers.lower import lower
+from qnn_models.layers.operations import as_rows
 from qnn_theory.grammar.expr import ActivationKind, FirstInput, walk
 from qnn_theory.grammar.format import Format, with_post_activation
 from qnn_theory.grammar.widths import Parameter, check_dim, parameters, width
@@ -19,7 +22,8 @@ from qnn_theory.registry import get_format
 class QuadraticLayer(nn.Module):
     """One layer of a neuron format, for instance T9: ``y = x ⊙ (W_a x + b_a) + x``.
 
-    **Shape:** ``(batch, dim) -> (batch, out_dim)``; ``out_dim = dim`` for every format but T18-paper (``2 dim``).
+    **Shape:** ``(*, dim) -> (*, out_dim)``; ``out_dim = dim`` for every format but T18-paper (``2 dim``). BatchNorm takes its
+    statistics over all leading dimensions.
 
     Parameters keep the paper's names: ``get_parameter("W_a")`` has shape ``(out, in)``, ``get_parameter("b_a")`` has
     shape ``(out,)``, a bilinear ``A`` has shape ``(out, in, in)``; inside a sum over M rows each has a leading axis M.
@@ -93,32 +97,37 @@ class QuadraticLayer(nn.Module):
             fan_in = _fan_in(parameter, self._declared, self.dim)
             initialize(self.get_parameter(parameter.name), parameter, fan_in=fan_in, seed=seed)
 
-    def forward(self, x: Tensor, x0: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, x0: Tensor | None = None, *, pair: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Apply the layer.
 
         Args:
-            x: shape ``(batch, dim)``.
+            x: shape ``(*, dim)``.
             x0: the network's first input, same shape, for formats that read it; `x` when left out.
+            pair: two stochastic passes, as `forward_pair`.
 
         Raises:
-            ValueError: the input has another shape.
+            ValueError: an input has another shape.
         """
-        self._check_shape(x)
-        return self._lowered.code(self, x, x if x0 is None else x0)
+        first = x if x0 is None or not self.reads_first_input else x0
+        self._check_shape(x, first)
+        code = (self._lowered.code_pair if pair else None) or self._lowered.code
+        y: Any = code(self, x, first) if x.dim() == 2 else as_rows(partial(code, self), x, first)
+        return (y, y) if pair and self._lowered.code_pair is None else y
 
     def forward_pair(self, x: Tensor, x0: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Two stochastic passes over one input: they share all that comes before the first dropout inside the layer."""
-        if self._lowered.code_pair is None:
-            y = self(x, x0)
-            return y, y
-        self._check_shape(x)
-        return self._lowered.code_pair(self, x, x if x0 is None else x0)
+        return self(x, x0, pair=True)  # a call, so that hooks act, such as those of pruning
 
-    def _check_shape(self, x: Tensor) -> None:
-        if x.dim() != 2 or x.shape[1] != self.dim:
+    def _check_shape(self, x: Tensor, first: Tensor) -> None:
+        if not x.dim() or x.shape[-1] != self.dim:
             raise ValueError(
-                f"{self.format.id} takes inputs of shape (batch, {self.dim}), however: {tuple(x.shape)}; "
+                f"{self.format.id} takes inputs of shape (*, {self.dim}), however: {tuple(x.shape)}; "
                 f"build the layer with dim={x.shape[-1] if x.dim() else 0} or reshape the input."
+            )
+        if first.shape != x.shape:
+            raise ValueError(
+                f"{self.format.id} reads the network's first input beside its own, of the same shape, however: "
+                f"{tuple(first.shape)} and {tuple(x.shape)}."
             )
 
     @property

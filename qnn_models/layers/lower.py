@@ -9,21 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import prod
 from typing import Any, assert_never
 
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from qnn_models.layers.batch_norm import norm_repeated
-from qnn_models.layers.bilinear import quadratic_form
-from qnn_models.layers.gate import gated_layer, gated_layer_pair, row_gate, row_gate_pair
+from qnn_models.layers.bilinear import quadratic_form, two_sided_form, two_sided_form_by_row
+from qnn_models.layers.gate import row_gate
+from qnn_models.layers.graphs import AFTER, fuse_layer, two_passes
+from qnn_models.layers.operations import ACTIVATIONS, affine_by_row, item
 from qnn_theory.grammar.expr import (
     Activation,
-    ActivationKind,
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -41,23 +44,6 @@ from qnn_theory.grammar.expr import (
 )
 from qnn_theory.grammar.rewrite import factor_row_sums
 from qnn_theory.grammar.widths import head_major_order, parameters, width
-
-# Name of the dropout on a layer's result.
-AFTER = "dropout_after"
-
-# Operations that share work between two passes.
-_PAIRS: dict[Any, Callable[..., Any]] = {row_gate: row_gate_pair, gated_layer: gated_layer_pair}
-
-ACTIVATIONS: dict[ActivationKind, Callable[..., Any]] = {
-    "relu": torch.relu,
-    "relu6": F.relu6,
-    "prelu": F.prelu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "mish": F.mish,
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +134,10 @@ def lower(
         build.dropouts.append(AFTER)
         result = build.graph.call_module(AFTER, (result,))
     build.graph.output(result)
-    _fuse_layer(build.graph)
+    fuse_layer(build.graph)
     root = _attribute_root(tuple(shared), build)
     single = fx.GraphModule(root, build.graph)
-    pair = fx.GraphModule(root, _two_passes(build.graph)) if build.dropouts else None
+    pair = fx.GraphModule(root, two_passes(build.graph)) if build.dropouts else None
     return Lowered(
         code=type(single).forward,
         code_pair=None if pair is None else type(pair).forward,
@@ -160,60 +146,6 @@ def lower(
         dropouts=tuple(build.dropouts),
         orders=build.orders,
     )
-
-
-def _fuse_layer(graph: fx.Graph) -> None:
-    """``dropout(π(x) ⊙ row_gate(x) + x)`` at the root, each part but the gate optional, becomes the one operation of `gate`."""
-    (x, *_), (output,) = graph.nodes, graph.find_nodes(op="output")
-    (result,) = output.args
-    node, order, residual, after = result, None, False, None
-    if node.op == "call_module" and node.target == AFTER:
-        after, node = AFTER, node.args[0]
-    if node.target is torch.add and node.args[1] is x:
-        residual, node = True, node.args[0]
-    if node.target is not torch.mul:
-        return
-    factor, gate = node.args
-    if factor.target == "index_select" and factor.args[0] is x:
-        order = factor.args[2]
-    elif factor is not x:
-        return
-    if not isinstance(gate, fx.Node) or gate.target is not row_gate or gate.args[0] is not x:  # it may be a number
-        return
-    with graph.inserting_before(output):
-        dropout = None if after is None else graph.get_attr(after)
-        fused = graph.call_function(gated_layer, (*gate.args, order, residual, dropout))
-    result.replace_all_uses_with(fused)
-    for node in reversed(graph.nodes):
-        if not node.users and node.op not in ("placeholder", "output"):
-            graph.erase_node(node)
-
-
-def _two_passes(graph: fx.Graph) -> fx.Graph:
-    """The graph with everything from the first dropout on computed twice, and everything before it once."""
-    result = fx.Graph()
-    copies: dict[fx.Node, tuple[fx.Node, fx.Node]] = {}
-    for node in graph.nodes:
-        differs = any(first is not second for first, second in map(copies.__getitem__, node.all_input_nodes))
-        stochastic = node.op == "call_module" and node.target.startswith("dropout_")
-        if node.op == "output":
-            (value,) = node.args
-            result.output(copies[value])
-        elif stochastic or differs:
-            copies[node] = (
-                result.node_copy(node, lambda n: copies[n][0]),
-                result.node_copy(node, lambda n: copies[n][1]),
-            )
-        elif node.target in _PAIRS:
-            both = result.call_function(_PAIRS[node.target], fx.node.map_arg(node.args, lambda n: copies[n][0]))
-            copies[node] = (result.call_function(_item, (both, 0)), result.call_function(_item, (both, 1)))
-        elif node.op == "call_module":  # a shared norm sees the same batch in both passes
-            shared = result.call_function(norm_repeated, (result.get_attr(node.target), copies[node.args[0]][0]))
-            copies[node] = (shared, shared)
-        else:
-            shared = result.node_copy(node, lambda n: copies[n][0])
-            copies[node] = (shared, shared)
-    return result
 
 
 def _visit(build: _Builder, expr: Expr, rows: int | None, shared: dict[str, fx.Node]) -> _Value:
@@ -240,6 +172,9 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
     match expr:
         case Input() | FirstInput():
             raise AssertionError("the inputs are known from the start")
+        case Constant(value=number):
+            x = build.known[Input(), None].node
+            return _Value(call(_filled_like, x, float(number), build.size(expr)), by_row=False)
         case Affine(of=of):
             return _affine(build, expr, visit(of), rows, shared)
         case Bilinear(name=name, left=left, right=right, bias=bias):
@@ -248,17 +183,17 @@ def _lower_node(build: _Builder, expr: Expr, rows: int | None, shared: dict[str,
             if rows is None:
                 if left == right:
                     return _Value(call(quadratic_form, a.node, weight, own_bias), by_row=False)
-                return _Value(call(_bilinear, a.node, b.node, weight, own_bias), by_row=False)
-            return _Value(call(_bilinear_by_row, a.node, b.node, weight, own_bias), by_row=True)
+                return _Value(call(two_sided_form, a.node, b.node, weight, own_bias), by_row=False)
+            return _Value(call(two_sided_form_by_row, a.node, b.node, weight, own_bias), by_row=True)
         case Scale(name=name, of=of):
             inner = visit(of)
             if rows is not None and not inner.by_row:
                 inner = _Value(call("unsqueeze", inner.node, 1), by_row=True)
             return _Value(call(torch.mul, inner.node, shared[name]), by_row=rows is not None)
         case Sum(terms=terms):
-            return _fold(call, torch.add, visit_all(terms))
+            return _with_number(build, torch.add, terms, visit_all)
         case Product(factors=factors):
-            return _fold(call, torch.mul, visit_all(factors))
+            return _with_number(build, torch.mul, factors, visit_all)
         case Power(of=of, exponent=exponent):
             value = visit(of)
             return _fold(call, torch.mul, [value] * exponent)
@@ -315,7 +250,7 @@ def _affine(build: _Builder, expr: Affine, value: _Value, rows: int | None, shar
     call = build.call
     if value.by_row:
         bias = shared[bias_name(expr.name)] if expr.bias else None
-        return _Value(call(_affine_by_row, value.node, shared[expr.name], bias), by_row=True)
+        return _Value(call(affine_by_row, value.node, shared[expr.name], bias), by_row=True)
     siblings = _siblings(build.expr, expr, rows)
     weights, biases = [], []
     for sibling in siblings:
@@ -333,7 +268,7 @@ def _affine(build: _Builder, expr: Affine, value: _Value, rows: int | None, shar
         joined = call(F.linear, value.node, call(torch.cat, weights), call(torch.cat, biases))
         sizes = [build.size(sibling) * (rows or 1) for sibling in siblings]
         split = call(torch.split, joined, sizes, -1)
-        parts = [call(_item, split, index) for index in range(len(siblings))]
+        parts = [call(item, split, index) for index in range(len(siblings))]
     for sibling, part in zip(siblings, parts, strict=True):
         node = part if rows is None else call("unflatten", part, -1, (rows, build.size(sibling)))
         build.known[sibling, rows] = _Value(node, by_row=rows is not None)
@@ -353,7 +288,8 @@ def _row_gate(
     biases = [shared[bias_name(affine.name)] for affine in projected]
     if len(projected) > 1:
         weights, biases = [build.call(torch.cat, weights, 1)], [build.call(torch.cat, biases, 1)]
-    return _Value(build.call(row_gate, argument.node, *weights, *biases, norm, dropout), by_row=False)
+    gates = build.call(row_gate, argument.node, *weights, *biases, norm, dropout)
+    return _Value(build.call(item, gates, 0), by_row=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,32 +367,25 @@ def _fold(call: Callable[..., fx.Node], operation: Callable[..., Any], values: l
     return _Value(node, by_row=values[0].by_row)
 
 
-def _item(parts: tuple[torch.Tensor, ...], index: int) -> torch.Tensor:
-    return parts[index]
+def _with_number(
+    build: _Builder,
+    operation: Callable[..., Any],
+    parts: tuple[Expr, ...],
+    visit_all: Callable[[tuple[Expr, ...]], list[_Value]],
+) -> _Value:
+    """A sum or product whose constants, if any, enter as plain numbers at its end."""
+    numbers = [part.value for part in parts if isinstance(part, Constant)]
+    varying = tuple(part for part in parts if not isinstance(part, Constant))
+    value = _fold(build.call, operation, visit_all(varying or parts))
+    if not numbers or not varying:
+        return value
+    number = sum(numbers, Fraction(0)) if operation is torch.add else prod(numbers)
+    return _Value(build.call(operation, value.node, float(number)), by_row=value.by_row)
 
 
-def _affine_by_row(v: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """(batch, rows, in) and (rows, out, in) -> (batch, rows, out)."""
-    out = torch.einsum("bmi,moi->bmo", v, weight)
-    return out if bias is None else out + bias
-
-
-def _bilinear(left: torch.Tensor, right: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """(batch, n), (batch, n) and (out, n, n) -> (batch, out)."""
-    out, n, _ = weight.shape
-    mapped = F.linear(right, weight.reshape(out * n, n)).unflatten(-1, (out, n))
-    result = torch.matmul(mapped, left.unsqueeze(-1)).squeeze(-1)
-    return result if bias is None else result + bias
-
-
-def _bilinear_by_row(
-    left: torch.Tensor, right: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
-) -> torch.Tensor:
-    """Arguments (batch, n) or (batch, rows, n) and (rows, out, n, n) -> (batch, rows, out)."""
-    rows = weight.shape[0]
-    sides = [side if side.dim() == 3 else side.unsqueeze(1).expand(-1, rows, -1) for side in (left, right)]
-    result = torch.einsum("bmi,moij,bmj->bmo", sides[0], weight, sides[1])
-    return result if bias is None else result + bias
+def _filled_like(x: torch.Tensor, number: float, size: int) -> torch.Tensor:
+    """(..., d) -> (..., size), the number everywhere."""
+    return x.new_full((*x.shape[:-1], size), number)
 
 
 def _attribute_root(names: tuple[str, ...], build: _Builder) -> nn.Module:

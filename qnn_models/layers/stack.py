@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from qnn_models.layers.layer import QuadraticLayer
-from qnn_models.runtime.seeds import derive
+from qnn_models.runtime.seeds import derive_optional
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.grammar.format import Format
 
@@ -15,7 +15,7 @@ from qnn_theory.grammar.format import Format
 class QuadraticStack(nn.Module):
     """``layers`` quadratic layers; layer l reads the output of layer l - 1, and the stack's input where its format does.
 
-    **Shape:** ``(batch, dim) -> (batch, out_dim)``.
+    **Shape:** ``(*, dim) -> (*, out_dim)``.
 
     Args:
         format: id of a registered format, or a `Format`.
@@ -60,14 +60,14 @@ class QuadraticStack(nn.Module):
                 gate_dropout=gate_dropout,
                 post_norm=post_norm,
                 dropout=dropout,
-                seed=None if seed is None else derive(seed, "layer", index),
+                seed=derive_optional(seed, "layer", index),
             )
             self.layers.append(layer)
             width = layer.out_dim
         self.dim, self.out_dim = dim, width
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply all layers; ``(batch, dim) -> (batch, out_dim)``."""
+        """Apply all layers; ``(*, dim) -> (*, out_dim)``."""
         y = x
         for layer in self.layers:
             y = layer(y, x)

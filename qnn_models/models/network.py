@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from qnn_models.layers.embedding import FieldEmbedding, Layout
+from qnn_models.layers.operations import as_rows
 from qnn_models.layers.stack import QuadraticStack
-from qnn_models.models.qnn_alpha import QNNAlpha, linear_head
-from qnn_models.runtime.seeds import derive
+from qnn_models.models.qnn_alpha import QNNAlpha, linear_head, xavier_linear
+from qnn_models.runtime.seeds import derive_optional
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.grammar.format import Format
 from qnn_theory.registry import HeadLayout
@@ -20,7 +20,7 @@ from qnn_theory.registry import HeadLayout
 class CTRModel(nn.Module, ABC):
     """A click-through-rate model: embedded fields, then `score`.
 
-    **Shape:** ids ``(batch, columns)`` -> logits ``(batch,)``.
+    **Shape:** ids ``(*, columns)`` -> logits ``(*,)``.
 
     Args:
         layout: the data set's fields.
@@ -30,9 +30,7 @@ class CTRModel(nn.Module, ABC):
 
     def __init__(self, layout: Layout, *, embedding_dim: int = 16, seed: int | None = None) -> None:
         super().__init__()
-        self.embedding = FieldEmbedding(
-            layout, dim=embedding_dim, seed=None if seed is None else derive(seed, "embedding")
-        )
+        self.embedding = FieldEmbedding(layout, dim=embedding_dim, seed=derive_optional(seed, "embedding"))
 
     @property
     def embedded_dim(self) -> int:
@@ -40,7 +38,7 @@ class CTRModel(nn.Module, ABC):
         return self.embedding.num_fields * self.embedding.dim
 
     def embed(self, ids: Tensor) -> Tensor:
-        """``(batch, columns) -> (batch, fields, embedding_dim)``."""
+        """``(*, columns) -> (*, fields, embedding_dim)``."""
         return self.embedding(ids)
 
     @abstractmethod
@@ -52,12 +50,12 @@ class CTRModel(nn.Module, ABC):
         return self.score(embedded), self.score(embedded)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits ``(batch,)``."""
-        return self.score(self.embed(ids))
+        """Logits ``(*,)`` of ids ``(*, columns)``."""
+        return self.score(self.embed(ids)) if ids.dim() == 2 else as_rows(self.forward, ids)
 
     def forward_pair(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of two stochastic passes over one batch; the embedding is looked up once."""
-        return self.score_pair(self.embed(ids))
+        return self.score_pair(self.embed(ids)) if ids.dim() == 2 else as_rows(self.forward_pair, ids)
 
     def regularisation(self, ids: Tensor) -> Tensor | None:
         """What training adds to the mean loss of these rows: a number, or None for a model that has no term of its own.
@@ -109,9 +107,7 @@ class QuadraticNetwork(CTRModel):
         dim = self.embedded_dim
         self.projection: nn.Module = nn.Identity()
         if projection is not None:
-            self.projection = nn.Linear(dim, projection, bias=False)
-            generator = None if seed is None else torch.Generator().manual_seed(derive(seed, "projection"))
-            nn.init.xavier_normal_(self.projection.weight, generator=generator)
+            self.projection = xavier_linear(dim, projection, bias=False, seed=derive_optional(seed, "projection"))
             dim = projection
         self.stack = QuadraticStack(
             format,
@@ -122,9 +118,9 @@ class QuadraticNetwork(CTRModel):
             gate_dropout=gate_dropout,
             gate_norm=gate_norm,
             post_norm=post_norm,
-            seed=None if seed is None else derive(seed, "stack"),
+            seed=derive_optional(seed, "stack"),
         )
-        self.head = linear_head(self.stack.out_dim, seed=None if seed is None else derive(seed, "head"))
+        self.head = linear_head(self.stack.out_dim, seed=derive_optional(seed, "head"))
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)``."""
@@ -166,7 +162,7 @@ class QNNAlphaNetwork(CTRModel):
             head_layout=head_layout,
             mid_activation=mid_activation,
             residual=residual,
-            seed=None if seed is None else derive(seed, "core"),
+            seed=derive_optional(seed, "core"),
         )
 
     def score(self, embedded: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.layers.stack import QuadraticStack
-from qnn_models.runtime.seeds import derive
+from qnn_models.runtime.seeds import derive_optional
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.registry import HeadLayout, qnn_alpha
 
@@ -17,7 +17,7 @@ class QNNAlpha(nn.Module):
     The Khatri-Rao product • multiplies X with each of the M rows of the gate, and the rows are summed. Dropout acts on the
     gate and after each layer; BatchNorm, where used, on the M·d gate channels before the ReLU.
 
-    **Shape:** ``(batch, num_fields * embedding_dim) -> (batch, 1)`` logits.
+    **Shape:** ``(*, num_fields * embedding_dim) -> (*, 1)`` logits.
 
     Parameters: ``L · M · (d² + d) + d + 1``, and ``2 · L · M · d`` more with BatchNorm, whatever the number of heads.
 
@@ -79,10 +79,10 @@ class QNNAlpha(nn.Module):
             gate_norm=batch_norm,
             seed=seed,
         )
-        self.head = linear_head(self.stack.out_dim, seed=None if seed is None else derive(seed, "head"))
+        self.head = linear_head(self.stack.out_dim, seed=derive_optional(seed, "head"))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of shape ``(batch, 1)`` from embedded fields of shape ``(batch, num_fields * embedding_dim)``."""
+        """Logits of shape ``(*, 1)`` from embedded fields of shape ``(*, num_fields * embedding_dim)``."""
         return self.head(self.stack(x))
 
     def forward_pair(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,8 +93,14 @@ class QNNAlpha(nn.Module):
 
 def linear_head(dim: int, *, seed: int | None = None) -> nn.Linear:
     """``Linear(dim, 1)`` with Xavier-normal weight and zero bias, as in the released runs."""
-    head = nn.Linear(dim, 1)
+    return xavier_linear(dim, 1, seed=seed)
+
+
+def xavier_linear(inputs: int, outputs: int, *, bias: bool = True, seed: int | None = None) -> nn.Linear:
+    """A linear map with Xavier-normal weight and zero bias."""
+    linear = nn.Linear(inputs, outputs, bias=bias)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
-    nn.init.xavier_normal_(head.weight, generator=generator)
-    nn.init.zeros_(head.bias)
-    return head
+    nn.init.xavier_normal_(linear.weight, generator=generator)
+    if bias:
+        nn.init.zeros_(linear.bias)
+    return linear

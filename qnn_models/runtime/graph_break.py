@@ -14,18 +14,25 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def uncompiled(function: Callable[P, R]) -> Callable[P, R]:
+def uncompiled(reason: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """``torch.compiler.disable``, applied at the first call: applied at import it would load the compiler, for a second.
 
     Training loads the compiler anyway, as every torch optimizer does.
+
+    Args:
+        reason: why, and what to do instead: what is read by who asks for one whole graph.
     """
-    disabled: Callable[P, R] | None = None
 
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        nonlocal disabled
-        if disabled is None:
-            disabled = torch.compiler.disable(function)
-        return disabled(*args, **kwargs)
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        disabled: Callable[P, R] | None = None
 
-    return call
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            nonlocal disabled
+            if disabled is None:
+                disabled = torch.compiler.disable(function, reason=reason)
+            return disabled(*args, **kwargs)
+
+        return call
+
+    return decorate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["derive"]
+__all__ = ["derive", "derive_optional"]
 
 
 def derive(root: int, *purpose: str | int) -> int:
@@ -27,3 +27,8 @@ def derive(root: int, *purpose: str | int) -> int:
         raise ValueError("A seed is derived for a purpose, however: none is given; name one, as derive(0, 'split').")
     text = repr((int(root), *(part if isinstance(part, str) else int(part) for part in purpose)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def derive_optional(root: int | None, *purpose: str | int) -> int | None:
+    """`derive`, or None where no root is given: what is drawn then comes from torch's global generator."""
+    return None if root is None else derive(root, *purpose)

@@ -1,4 +1,4 @@
-"""Training: the loop, many models at once, losses, checkpoints.
+"""Training: its settings, the batches, the loop, many models at once, losses, checkpoints.
 
 Stands on `evaluation`. Proved by `tests/qnn_models/training`: bits repeat, resumed or not.
 """

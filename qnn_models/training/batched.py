@@ -14,6 +14,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -24,20 +25,15 @@ from torch.overrides import TorchFunctionMode
 
 from qnn_models.data.layout import Split
 from qnn_models.evaluation.evaluate import resolve_device
-from qnn_models.layers.dropout import Dropout
+from qnn_models.layers.dropout import Dropout, own_streams
 from qnn_models.layers.layer import QuadraticLayer
 from qnn_models.models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwork
 from qnn_models.runtime.distributed import ALONE
-from qnn_models.training.loop import (
-    Dataset,
-    TrainConfig,
-    TrainResult,
-    _backend,
-    _explained_memory,
-    _FiniteGuard,
-    _Loop,
-    objective,
-)
+from qnn_models.training.batches import Dataset
+from qnn_models.training.config import TrainConfig, TrainResult
+from qnn_models.training.loop import _Loop
+from qnn_models.training.losses import objective
+from qnn_models.training.safeguards import FiniteGuard, backend, explained_memory
 
 __all__ = ["OWN_SETTINGS", "train_many"]
 
@@ -85,7 +81,11 @@ def train_many(
     """
     _check(models, configs)
     place = resolve_device(device)
-    with _backend(configs[0], place), _explained_memory(configs[0]):
+    with ExitStack() as stack:
+        for model in models:
+            stack.enter_context(own_streams(model, place))
+        stack.enter_context(backend(configs[0], place))
+        stack.enter_context(explained_memory(configs[0]))
         together = _Together(
             [
                 _Loop(model, dataset, config, device=place, progress=False, processes=ALONE)
@@ -138,7 +138,7 @@ class _Together:
         self.loops = loops
         self.outcomes: dict[_Loop, TrainResult | FloatingPointError | ValueError] = {}
         for loop in loops[1:]:
-            loop.in_memory = loops[0].in_memory  # one copy of the data for all
+            loop.batches.in_memory = loops[0].batches.in_memory  # one copy of the data for all
 
     def run(self) -> list[TrainResult | FloatingPointError | ValueError]:
         active = self.loops
@@ -151,8 +151,9 @@ class _Together:
         return [self.outcomes[loop] for loop in self.loops]
 
     def _train_epoch(self, active: list[_Loop]) -> None:
-        stack, guards, start = _Stack(active), [_FiniteGuard(loop) for loop in active], time.perf_counter()
-        for batches in zip(*(loop._shuffled() for loop in active), strict=True):
+        guards = [FiniteGuard(loop.state, loop.config, loop.device) for loop in active]
+        stack, start = _Stack(active), time.perf_counter()
+        for batches in zip(*(loop.batches.shuffled(loop.state.epoch) for loop in active), strict=True):
             losses = stack.step(batches)
             for loop, guard, batch, loss in zip(active, guards, batches, losses, strict=True):
                 if loop in self.outcomes:

@@ -1,13 +1,18 @@
 """Tensors and their story in one file: safetensors whose header carries JSON, written whole or not at all.
 
-One file cannot be half of one state and half of another, so a process may be killed at any moment. No pickle is read or
-written: a checkpoint from a stranger can be wrong, but it cannot run code.
+One file cannot be half of one state and half of another, so a process may be killed at any moment. A checksum over all that the
+file holds is compared whenever it is read: what a failing disk or a bad copy has changed is an error, never other numbers. No
+pickle is read or written: a checkpoint from a stranger can be wrong, but it cannot run code.
 """
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import logging
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +25,8 @@ from torch import Tensor, nn
 
 __all__ = ["load_model_state", "load_optimizer_state", "optimizer_tensors", "read_checkpoint", "write_checkpoint"]
 
-_HEADER_KEY = "state"
+_STATE, _CHECKSUM = "state", "sha256"
+_log = logging.getLogger(__name__)
 
 
 def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -33,42 +39,77 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
 
     Raises:
         ValueError: the state holds NaN or infinities, which JSON has not.
+        OSError: the file cannot be written, as on a full disk; names it.
     """
-    header = {_HEADER_KEY: json.dumps(state, allow_nan=False)}
+    text = json.dumps(state, allow_nan=False)
+    # Cloned, as safetensors refuses tensors that share memory, and views are no business of a file.
+    kept = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    header = {_STATE: text, _CHECKSUM: _checksum(kept, text)}
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        # Cloned, as safetensors refuses tensors that share memory, and views are no business of a file.
-        save_file(
-            {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, temporary, header
-        )
+        save_file(kept, temporary, header)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except SafetensorError as error:  # its text is all that it tells of the system's error
+        raise OSError(_number(error), str(error), str(path)) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors (on the CPU) and state of a checkpoint.
+def read_checkpoint(path: Path, *, remedy: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (on the CPU) and state of a checkpoint, its checksum compared.
+
+    Args:
+        path: the file.
+        remedy: how to get it again, for the error; without one, to begin anew.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is not one that `write_checkpoint` wrote.
+        ValueError: the file is not one that `write_checkpoint` wrote, or was changed since.
     """
+    remedy = remedy or f"delete the folder {path.parent} and start again"
     if not path.is_file():
-        raise FileNotFoundError(f"A checkpoint is a file, however: there is none at {path}.")
+        raise FileNotFoundError(f"A checkpoint is a file, however: there is none at {path}; {remedy}.")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no dict)
-        return tensors, json.loads(header[_HEADER_KEY])
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        if header.keys() - {_STATE, _CHECKSUM} or _STATE not in header:
+            raise ValueError(f"its header holds {', '.join(sorted(header)) or 'nothing'}")
+        if _CHECKSUM not in header:
+            _log.warning("%s was written before files had checksums, so nobody can tell whether it is whole.", path)
+        elif _checksum(tensors, header[_STATE]) != header[_CHECKSUM]:
+            raise ValueError("its content is not what its checksum was made of")
+        state = json.loads(header[_STATE])
+        if not isinstance(state, dict):
+            raise ValueError(f"its state is {type(state).__name__}, no object")
+        return tensors, state
+    except (SafetensorError, ValueError) as error:
         raise ValueError(
-            f"A checkpoint is a safetensors file with JSON in its header, however: {path} is not ({error}); "
-            "delete it and start again."
+            f"A checkpoint is a safetensors file as it was written, with JSON in its header, however: {path} is not ({error}); "
+            f"{remedy}."
         ) from None
+
+
+def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
+    """SHA-256 over the names, types, shapes and bytes of tensors and over the text."""
+    found = hashlib.sha256()
+    for part in (text, *sorted(tensors)):
+        found.update(f"{len(part.encode())}:".encode() + part.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        found.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def _number(error: SafetensorError) -> int:
+    """The system's number of an error of writing, which safetensors gives as ``(os error 28)``."""
+    found = re.search(r"os error (\d+)", str(error))
+    return int(found[1]) if found else errno.EIO
 
 
 def load_model_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections.abc import Callable
 from typing import Literal, TypeAlias, assert_never, get_args
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["LOSS_NAMES", "LossName", "bce", "check_loss_name", "is_paired", "paired_loss"]
+__all__ = ["LOSS_NAMES", "LossName", "bce", "check_loss_name", "is_paired", "objective", "paired_loss"]
 
 LossName: TypeAlias = Literal["bce", "ensemble", "self_ensemble", "mse", "kl", "cosine", "huber"]
 LOSS_NAMES: tuple[LossName, ...] = get_args(LossName)
@@ -100,6 +101,40 @@ def paired_loss(name: LossName, first: Tensor, second: Tensor, labels: Tensor) -
             assert_never(name)
 
 
+def objective(
+    forward: Callable[[Tensor], Tensor],
+    pair: Callable[[Tensor], tuple[Tensor, Tensor]],
+    regularisation: Callable[[Tensor], Tensor | None],
+    name: LossName,
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Ids and labels to the mean loss of their rows (0 for no rows, which have no mean) plus the model's own term.
+
+    Args:
+        forward: ids to logits.
+        pair: ids to the logits of two passes; the one that is used by a loss of two passes.
+        regularisation: ids to the model's own term, or to None.
+        name: the loss.
+    """
+
+    def single(ids: Tensor, labels: Tensor) -> Tensor:
+        logits = _single_precision(forward(ids))
+        return bce(logits, labels.to(logits.dtype)) if len(labels) else logits.sum()
+
+    def paired(ids: Tensor, labels: Tensor) -> Tensor:
+        first, second = (_single_precision(logits) for logits in pair(ids))
+        if not len(labels):
+            return first.sum() + second.sum()
+        return paired_loss(name, first, second, labels.to(first.dtype))
+
+    loss = paired if is_paired(name) else single
+
+    def regularised(ids: Tensor, labels: Tensor) -> Tensor:
+        term = regularisation(ids)
+        return loss(ids, labels) if term is None else loss(ids, labels) + term
+
+    return regularised
+
+
 def _log_mean(first: Tensor, second: Tensor) -> Tensor:
     """``log((sigmoid(z1) + sigmoid(z2)) / 2)``."""
     return torch.logaddexp(functional.logsigmoid(first), functional.logsigmoid(second)) - _LOG_2
@@ -107,3 +142,8 @@ def _log_mean(first: Tensor, second: Tensor) -> Tensor:
 
 def _difference(first: Tensor, second: Tensor) -> Tensor:
     return torch.sigmoid(first) - torch.sigmoid(second)
+
+
+def _single_precision(logits: Tensor) -> Tensor:
+    """Logits of at least single precision: those of bfloat16 autocast are too coarse for a loss."""
+    return logits.float() if logits.element_size() < 4 else logits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,14 +12,21 @@ import numpy as np
 from qnn_theory.algebra.linear_algebra import PRIME, TOLERANCE, Array, PrimeField, Reals
 from qnn_theory.dimension.jacobian import StackJacobian
 from qnn_theory.dimension.symmetries import Symmetry, symmetries
-from qnn_theory.feature_spaces.sparse_expansion import total_degree
-from qnn_theory.grammar.expr import uses_activation
+from qnn_theory.feature_spaces.degrees import total_degree
+from qnn_theory.feature_spaces.feature_space import number_text
+from qnn_theory.grammar.expr import Affine, Bilinear, children, has_parameters, uses_activation, walk
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.stacking import layer_widths
+from qnn_theory.grammar.stacking import layer_widths, parameter_count
 from qnn_theory.registry import get_format
 
 SMALLEST_GAP = 1e3
 """A float64 rank whose gap is below this is refused."""
+
+PARAMETER_LIMIT = 10_000
+"""The largest number of parameters whose Jacobian is computed: about half a minute for one layer of maps of x."""
+
+COUPLED_LIMIT = 2_000
+"""The same where a parameter acts on many outputs (more layers, a map of a map), so that one large matrix is eliminated."""
 
 _SPARE_POINTS = 8
 _RETRIES = 6
@@ -87,7 +95,7 @@ def effective_dimension(format: str | Format, *, dim: int, depth: int = 1, seed:
 
     Raises:
         KeyError: unknown id.
-        ValueError: a width or depth the format cannot have.
+        ValueError: a width or depth the format cannot have, or more than `PARAMETER_LIMIT` or `COUPLED_LIMIT` parameters.
         ArithmeticError: the rank did not settle as points were added, or has too small a gap in float64.
     """
     return _effective_dimension(get_format(format), dim, depth, seed)
@@ -95,7 +103,7 @@ def effective_dimension(format: str | Format, *, dim: int, depth: int = 1, seed:
 
 @lru_cache(maxsize=256)
 def _effective_dimension(format: Format, dim: int, depth: int, seed: int) -> EffectiveDimension:
-    layer_widths(format, dim=dim, depth=depth)
+    _check_size(format, layer_widths(format, dim=dim, depth=depth))
     if not uses_activation(format.expr):
         return _measured(format, dim=dim, depth=depth, seed=seed, scalars=PrimeField())
     best: EffectiveDimension | None = None
@@ -115,6 +123,18 @@ def _effective_dimension(format: Format, dim: int, depth: int, seed: int) -> Eff
             f"depth={depth} has none in {_DRAWS} draws; use fewer layers."
         )
     return best
+
+
+def _check_size(format: Format, widths: Sequence[int]) -> None:
+    maps = (node for node in walk(format.expr) if isinstance(node, Affine | Bilinear))
+    coupled = len(widths) > 2 or any(has_parameters(child) for node in maps for child in children(node))
+    limit, count = COUPLED_LIMIT if coupled else PARAMETER_LIMIT, parameter_count(format.expr, widths)
+    if count > limit:
+        where = "stacks and maps of maps" if coupled else "one layer"
+        raise ValueError(
+            f"The effective dimension of {where} is computed up to {limit} parameters, however: {format.id} at d={widths[0]}, "
+            f"depth={len(widths) - 1} has {number_text(count)}; take a smaller size, or effective_dimension_closed_form."
+        )
 
 
 def _measured(format: Format, *, dim: int, depth: int, seed: int, scalars: PrimeField | Reals) -> EffectiveDimension:
@@ -138,6 +158,8 @@ def _measured(format: Format, *, dim: int, depth: int, seed: int, scalars: Prime
 
 
 def _settled_rank(jacobian: StackJacobian, *, at_most: int) -> int:
+    if not jacobian.size:
+        return 0
     columns = _Columns.of(jacobian)
     outputs = jacobian.widths[-1]
     points = jacobian.scalars.enough(columns.largest_private + math.ceil(len(columns.shared) / outputs) + _SPARE_POINTS)

@@ -20,6 +20,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -101,6 +102,9 @@ def linearise(
                     gradient.x0[...] = mod(gradient.x0 + cotangent)
 
                 return x0, to_first
+            case Constant(value=number, width=out):
+                value = np.full((len(x), int(out * x.shape[1])), scalars.constant(number), dtype=x.dtype)
+                return value, lambda cotangent, gradient: None
             case Affine(name=name, of=of, bias=bias):
                 inner, back = visit(of, row)
                 matrix = own(name)

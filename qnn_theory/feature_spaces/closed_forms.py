@@ -16,8 +16,8 @@ import sympy
 
 from qnn_theory.algebra.closed_form import ClosedForm, closed_form
 from qnn_theory.algebra.monomials import Diagrams
+from qnn_theory.feature_spaces.degrees import input_degree
 from qnn_theory.feature_spaces.feature_space import feature_space
-from qnn_theory.feature_spaces.sparse_expansion import input_degree
 from qnn_theory.feature_spaces.support import support
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.widths import divisor

@@ -10,6 +10,7 @@ from operator import or_
 from typing import Literal, TypeAlias
 
 from qnn_theory.algebra.monomials import Diagrams, Monomial, MonomialSet
+from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.support import GateState, is_exact, support
 from qnn_theory.grammar.expr import Expr, uses_activation
 from qnn_theory.grammar.format import Format
@@ -17,7 +18,13 @@ from qnn_theory.grammar.stacking import layer_widths
 from qnn_theory.registry import get_format
 
 LISTING_LIMIT = 2_000_000
-"""The largest number of monomials that `FeatureSpace` lists; counting has no limit."""
+"""The largest number of monomials that `FeatureSpace` lists; counting goes on to `COUNTING_LIMIT`."""
+
+COUNTING_LIMIT = 40_000_000
+"""The largest d² · degree³ that the set rules take on: about ten seconds."""
+
+WIDTH_LIMIT = 500
+"""The largest d that the set rules take on; they recurse once for each input."""
 
 Piece: TypeAlias = Literal["everywhere", "all gates active", "one region"]
 
@@ -180,14 +187,16 @@ def feature_space(format: str | Format, *, dim: int, depth: int = 1) -> FeatureS
 
     Raises:
         KeyError: unknown id.
-        ValueError: a width or depth the format cannot have, or a smooth activation, which is a polynomial on no region.
+        ValueError: a width or depth the format cannot have, a smooth activation, which is a polynomial on no region, or a size
+            beyond `WIDTH_LIMIT` or `COUNTING_LIMIT`.
     """
     return _feature_space(get_format(format), dim, depth)
 
 
 @lru_cache(maxsize=64)
 def _feature_space(format: Format, dim: int, depth: int) -> FeatureSpace:
-    layer_widths(format, dim=dim, depth=depth)
+    widths = layer_widths(format, dim=dim, depth=depth)
+    _check_size(format, max(widths), depth)
     diagrams = Diagrams(dim)
     coordinates = stack_support(format.expr, diagrams, patterns=[None] * depth)
     return FeatureSpace(
@@ -198,6 +207,26 @@ def _feature_space(format: Format, dim: int, depth: int) -> FeatureSpace:
         piece="all gates active" if uses_activation(format.expr) else "everywhere",
         exact=is_exact(format.expr),
     )
+
+
+def _check_size(format: Format, widest: int, depth: int) -> None:
+    if widest > WIDTH_LIMIT:
+        raise ValueError(
+            f"Monomials are counted up to a width of {WIDTH_LIMIT}, however: {format.id} has {number_text(widest)}; "
+            "use dimension_formula, the closed form in d."
+        )
+    degree = degree_bound(format.expr, depth=depth)
+    if widest**2 * degree**3 > COUNTING_LIMIT:
+        raise ValueError(
+            f"Monomials are counted while d² · degree³ is at most {COUNTING_LIMIT}, however: {format.id} at d={widest}, "
+            f"depth={depth} has degree {number_text(degree)}; use a smaller d, fewer layers, or degree_formula."
+        )
+
+
+def number_text(number: int) -> str:
+    """An integer, or its size where it is too long to read."""
+    bits = number.bit_length()
+    return str(number) if bits <= 64 else f"about 2^{bits - 1}"
 
 
 def stack_support(

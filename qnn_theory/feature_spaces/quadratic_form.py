@@ -23,12 +23,15 @@ from qnn_theory.feature_spaces.support import PIECEWISE
 from qnn_theory.grammar.evaluate import ParameterValues, Scalar, evaluate
 from qnn_theory.grammar.expr import Activation
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.stacking import fill_parameters, layer_widths
+from qnn_theory.grammar.stacking import fill_parameters, layer_widths, parameter_count
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import get_format
 
 _FIELD = PrimeField(PRIME)
 _WIDEST = 8
+
+WORK_LIMIT = 40_000_000
+"""The largest number of parameters times d² that `quadratic_forms` takes on: about ten seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,15 @@ def quadratic_forms(format: str | Format, *, dim: int, seed: int = 0) -> Quadrat
 
     Raises:
         KeyError: unknown id.
-        ValueError: a width the format cannot have, or a smooth activation.
+        ValueError: a width the format cannot have, a smooth activation, or a size beyond `WORK_LIMIT`.
     """
     chosen = get_format(format)
-    layer_widths(chosen, dim=dim, depth=1)
+    work = parameter_count(chosen.expr, layer_widths(chosen, dim=dim, depth=1)) * dim**2
+    if work > WORK_LIMIT:
+        raise ValueError(
+            f"Quadratic forms are computed while parameters · d² is at most {WORK_LIMIT}, however: {chosen.id} at d={dim} has "
+            f"{work}; use quadratic_rank_formulas, the closed forms in d."
+        )
     generator = np.random.default_rng(
         int.from_bytes(hashlib.sha256(f"{chosen.id}|{dim}|{seed}".encode()).digest()[:8], "big")
     )

@@ -20,13 +20,18 @@ from typing import Any
 import flint
 
 from qnn_theory.algebra.monomials import Diagrams
-from qnn_theory.feature_spaces.feature_space import FeatureSpace, stack_support
+from qnn_theory.feature_spaces.degrees import degree_bound
+from qnn_theory.feature_spaces.feature_space import FeatureSpace, number_text, stack_support
 from qnn_theory.feature_spaces.support import PIECEWISE, GateState, is_exact
 from qnn_theory.grammar.evaluate import ParameterValues, Scalar, evaluate, relu_of_numbers
 from qnn_theory.grammar.expr import Activation, Expr
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.stacking import fill_parameters, layer_widths
+from qnn_theory.grammar.stacking import fill_parameters, layer_widths, parameter_count
 from qnn_theory.registry import get_format
+
+PARAMETER_LIMIT = 50_000
+DEGREE_LIMIT = 256
+"""Of the polynomials along a line; it doubles with every quadratic layer."""
 
 _START_BITS = 64
 _LARGEST, _DENOMINATOR = 999, 97  # random parameters and points are k / 97 with |k| at most 999
@@ -70,10 +75,12 @@ def regions_on_line(format: str | Format, *, dim: int, depth: int = 1, seed: int
 
     Raises:
         KeyError: unknown id.
-        ValueError: a width or depth the format cannot have, or a smooth activation, which has no regions.
+        ValueError: a width or depth the format cannot have, a smooth activation, which has no regions, or a size
+            beyond `PARAMETER_LIMIT` or `DEGREE_LIMIT`.
     """
     chosen = get_format(format)
     widths = layer_widths(chosen, dim=dim, depth=depth)
+    _check_size(chosen, widths)
     numbers = _random_numbers(chosen.id, dim=dim, depth=depth, seed=seed)
     weights = [
         fill_parameters(chosen.expr, dim=width, entry=lambda name, index: _rational(next(numbers)))
@@ -119,6 +126,7 @@ def region_feature_space(format: str | Format, *, dim: int, depth: int = 1, seed
     """
     chosen = get_format(format)
     widths = layer_widths(chosen, dim=dim, depth=depth)
+    _check_size(chosen, widths)
     numbers = _random_numbers(chosen.id, dim=dim, depth=depth, seed=seed)
     point = [next(numbers) for _ in range(dim)]
     values: Sequence[Scalar] = point
@@ -141,6 +149,17 @@ def region_feature_space(format: str | Format, *, dim: int, depth: int = 1, seed
         piece="one region",
         exact=is_exact(chosen.expr),
     )
+
+
+def _check_size(format: Format, widths: Sequence[int]) -> None:
+    count = parameter_count(format.expr, widths)
+    degree = degree_bound(format.expr, depth=len(widths) - 1)
+    if count > PARAMETER_LIMIT or degree > DEGREE_LIMIT:
+        raise ValueError(
+            f"Regions are found for up to {PARAMETER_LIMIT} parameters and degree {DEGREE_LIMIT}, however: {format.id} at "
+            f"d={widths[0]}, depth={len(widths) - 1} has {number_text(count)} and degree {number_text(degree)}; use a "
+            "smaller size."
+        )
 
 
 class _GateChangesError(Exception):

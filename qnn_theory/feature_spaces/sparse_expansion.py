@@ -18,9 +18,8 @@ from typing import Any
 import flint
 
 from qnn_theory.algebra.monomials import Monomial
-from qnn_theory.feature_spaces.support import PIECEWISE
-from qnn_theory.grammar.evaluate import ParameterValues, Scalar, evaluate
-from qnn_theory.grammar.expr import Activation
+from qnn_theory.feature_spaces.degrees import degree_bound, degree_in, identity_on_pieces
+from qnn_theory.grammar.evaluate import Scalar, evaluate
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import fill_parameters, layer_widths
 from qnn_theory.registry import get_format
@@ -66,11 +65,11 @@ def expand(format: str | Format, *, dim: int, depth: int = 1, seed: int = 0, pri
     widths = layer_widths(chosen, dim=dim, depth=depth)
     if prime < 2**31 - 1:
         raise ValueError(f"The modulus is a prime of at least 2^31 - 1, however: {prime}.")
-    possible = widths[-1] * math.comb(dim + input_degree(chosen, dim=dim, depth=depth), dim)
-    if possible > EXPANSION_LIMIT:
+    possible = _possible_terms(widths, degree_bound(chosen.expr, depth=depth))
+    if possible is None:
         raise ValueError(
             f"An expansion holds at most {EXPANSION_LIMIT} terms, however: {chosen.id} at d={dim}, depth={depth} may have "
-            f"{possible}; use feature_space, which counts without listing."
+            f"more; use feature_space, which counts without listing."
         )
     ring = flint.nmod_mpoly_ctx.get([f"x_{i + 1}" for i in range(dim)], ordering="lex", modulus=prime)
     values: Sequence[Scalar] = ring.gens()
@@ -86,10 +85,10 @@ def expand(format: str | Format, *, dim: int, depth: int = 1, seed: int = 0, pri
             values,
             random_parameters,
             x0=first,
-            activation=_identity,
+            activation=identity_on_pieces,
             constant=lambda factor: factor.numerator * pow(factor.denominator, -1, prime),
         )
-    parameter_degree = _degree(chosen, dim=dim, depth=depth, input_degree=0, parameter_degree=1)
+    parameter_degree = degree_in(chosen, dim=dim, depth=depth, input_degree=0, parameter_degree=1)
     return Expansion(
         per_coordinate=tuple(frozenset(tuple(map(int, monomial)) for monomial in value.monoms()) for value in values),
         prime=prime,
@@ -98,61 +97,13 @@ def expand(format: str | Format, *, dim: int, depth: int = 1, seed: int = 0, pri
     )
 
 
-def input_degree(format: str | Format, *, dim: int, depth: int = 1) -> int:
-    """The largest total degree in the inputs that a stack can have, all gates active.
-
-    Raises:
-        KeyError: unknown id.
-        ValueError: a width or depth the format cannot have.
-    """
-    return _degree(get_format(format), dim=dim, depth=depth, input_degree=1, parameter_degree=0)
-
-
-def total_degree(format: str | Format, *, dim: int, depth: int = 1) -> int:
-    """The largest degree of an output in the inputs and the parameters together, all gates active.
-
-    Raises:
-        KeyError: unknown id.
-        ValueError: a width or depth the format cannot have.
-    """
-    return _degree(get_format(format), dim=dim, depth=depth, input_degree=1, parameter_degree=1)
-
-
-class _MaxPlus:
-    """A degree as a scalar: the degree of a sum is the larger one, that of a product the sum."""
-
-    __slots__ = ("degree",)
-
-    def __init__(self, degree: int) -> None:
-        self.degree = degree
-
-    def __add__(self, other: _MaxPlus) -> _MaxPlus:
-        return self if self.degree >= other.degree else other
-
-    def __mul__(self, other: _MaxPlus) -> _MaxPlus:
-        return _MaxPlus(self.degree + other.degree)
-
-
-def _degree(format: Format, *, dim: int, depth: int, input_degree: int, parameter_degree: int) -> int:
-    """The largest degree of an output where an input and a parameter count with the given degrees."""
-    widths = layer_widths(format, dim=dim, depth=depth)
-    first = [_MaxPlus(input_degree)] * dim
-    values: Sequence[_MaxPlus] = first
-    for layer in range(depth):
-        weights = fill_parameters(format.expr, dim=widths[layer], entry=lambda name, index: _MaxPlus(parameter_degree))
-        values = evaluate(
-            format.expr, values, weights, x0=first, activation=_identity, constant=lambda factor: _MaxPlus(0)
-        )
-    return max(value.degree for value in values)
-
-
-def _identity(node: Activation, value: Scalar, parameters: ParameterValues) -> Scalar:
-    if node.kind not in PIECEWISE:
-        raise ValueError(
-            f"Only piecewise polynomial activations ({', '.join(PIECEWISE)}) can be expanded, however: {node.kind}, which is a "
-            f"polynomial on no region; use with_mid_activation or drop the activation."
-        )
-    return value
+def _possible_terms(widths: Sequence[int], degree: int) -> int | None:
+    """How many terms the outputs can have together; None beyond `EXPANSION_LIMIT`, which may be far beyond counting."""
+    dim = widths[0]
+    if widths[-1] * max(dim, degree) > EXPANSION_LIMIT or min(dim, degree) > EXPANSION_LIMIT.bit_length():
+        return None  # C(d + n, d) is at least d and n, and at least 2^min(d, n)
+    possible = widths[-1] * math.comb(dim + degree, dim)
+    return possible if possible <= EXPANSION_LIMIT else None
 
 
 def _random_entries(format_id: str, *, layer: int, seed: int, prime: int) -> Any:

@@ -23,6 +23,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -74,6 +75,8 @@ def support(
                 return list(x)
             case FirstInput():
                 return list(first)
+            case Constant(value=number, width=out):
+                return [one if number else empty] * int(out * len(x))
             case Affine(of=of, width=out, bias=bias):
                 united = reduce(or_, visit(of), one if bias else empty)
                 return [united] * int(out * len(x))
@@ -127,5 +130,8 @@ def support(
 
 
 def is_exact(expr: Expr) -> bool:
-    """Whether the set rules are the support for generic parameters: no negative fixed factor, so nothing can cancel."""
-    return not any(isinstance(node, Multiple) and node.factor < 0 for node in walk(expr))
+    """Whether the set rules are the support for generic parameters: no negative fixed number, so nothing can cancel."""
+    return not any(
+        (isinstance(node, Multiple) and node.factor < 0) or (isinstance(node, Constant) and node.value < 0)
+        for node in walk(expr)
+    )

@@ -18,6 +18,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -56,7 +57,7 @@ def evaluate(
         parameters: name -> nested sequences of scalars in the shape that `widths.parameters` states.
         x0: the coordinates of the network's first input; `x` when left out.
         activation: applies an activation node to one scalar; `relu_of_numbers` is the usual one.
-        constant: turns the rational factor of a `Multiple` into a scalar.
+        constant: turns a rational number, of a `Constant` or a `Multiple`, into a scalar.
 
     Returns:
         The output coordinates.
@@ -72,6 +73,8 @@ def evaluate(
                 return list(x)
             case FirstInput():
                 return list(first)
+            case Constant(value=number, width=out):
+                return [constant(number)] * int(out * len(x))
             case Affine(name=name, of=of, bias=bias):
                 inner = visit(of, own)
                 rows = [_dot(weights, inner) for weights in own[name]]

@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias, get_args
 
+from qnn_theory.grammar.numbers import Number, exact, is_number
+
 ActivationKind: TypeAlias = Literal["relu", "relu6", "prelu", "gelu", "silu", "mish", "sigmoid", "tanh"]
 ACTIVATION_KINDS: tuple[ActivationKind, ...] = get_args(ActivationKind)
 
@@ -26,18 +28,47 @@ _FULL = Fraction(1)
 
 
 class _Operators:
-    """Lets formats be written as in the paper: ``x * affine("W_a", x) + x``."""
+    """Lets formats be written as in the paper: ``x * affine("W_a", x) + x``; a number stands on either side.
+
+    A number that is added becomes a `Constant` of the width of what it is added to; one that multiplies becomes a `Multiple`,
+    and so does a sign: ``x - y`` is ``x + (-1) y``.
+    """
 
     __slots__ = ()
 
-    def __add__(self, other: Expr) -> Sum:
-        return Sum(terms=(*_parts(self, Sum), *_parts(other, Sum)))
+    def __add__(self, other: Expr | Number) -> Expr:
+        return _added(_as_expr(self), other)
 
-    def __mul__(self, other: Expr) -> Product:
+    def __radd__(self, other: Expr | Number) -> Expr:
+        return _added(_beside(_as_expr(self), other), self)
+
+    def __sub__(self, other: Expr | Number) -> Expr:
+        return _added(_as_expr(self), -_beside(_as_expr(self), other))
+
+    def __rsub__(self, other: Expr | Number) -> Expr:
+        return _added(_beside(_as_expr(self), other), -self)
+
+    def __neg__(self) -> Expr:
+        return _multiple(Fraction(-1), _as_expr(self))
+
+    def __pos__(self) -> Expr:
+        return _as_expr(self)
+
+    def __mul__(self, other: Expr | Number) -> Expr:
+        if is_number(other):
+            return _multiple(exact(other), _as_expr(self))
         return Product(factors=(*_parts(self, Product), *_parts(other, Product)))
 
-    def __rmul__(self, factor: int | Fraction) -> Multiple:
-        return Multiple(factor=Fraction(factor), of=_as_expr(self))
+    def __rmul__(self, factor: Number) -> Expr:
+        return _multiple(exact(factor), _as_expr(self))
+
+    def __truediv__(self, divisor: Number) -> Expr:
+        if isinstance(divisor, NODE_TYPES):
+            raise TypeError("A format divides by numbers only, not by an expression; it would have poles.")
+        number = exact(divisor)
+        if not number:
+            raise ValueError("A format is divided by a number other than 0, however: 0.")
+        return _multiple(1 / number, _as_expr(self))
 
     def __pow__(self, exponent: int) -> Power:
         return Power(of=_as_expr(self), exponent=exponent)
@@ -54,6 +85,19 @@ class Input(_Operators):
 @dataclass(frozen=True, slots=True)
 class FirstInput(_Operators):
     """``x0``, the input of the whole network; equals ``x`` in the first layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(_Operators):
+    """A fixed number in every coordinate: the 1 of ``x + 1``, the -3 of ``2 x - 3``.
+
+    Attributes:
+        value: the number.
+        width: how many coordinates, as a multiple of d.
+    """
+
+    value: Fraction
+    width: Fraction = _FULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +215,7 @@ class HeadMajor(_Operators):
 Expr: TypeAlias = (
     Input
     | FirstInput
+    | Constant
     | Affine
     | Bilinear
     | Scale
@@ -190,29 +235,34 @@ x = Input()
 x0 = FirstInput()
 
 
+def constant(value: Number, *, width: Fraction = _FULL) -> Constant:
+    """A fixed number in every coordinate, where no expression beside it tells the width: ``relu(constant(1))``."""
+    return Constant(value=exact(value), width=Fraction(width))
+
+
 def affine(name: str, of: Expr = x, *, width: Fraction = _FULL, bias: bool = True) -> Affine:
     """The affine map ``W of + b`` (the paper's ``W_a X``, with its bias)."""
-    return Affine(name=name, of=of, width=Fraction(width), bias=bias)
+    return Affine(name=name, of=_as_expr(of), width=Fraction(width), bias=bias)
 
 
 def bilinear(name: str, left: Expr = x, right: Expr = x, *, width: Fraction = _FULL, bias: bool = True) -> Bilinear:
     """The full bilinear map ``left^T A_k right + b_k``, one matrix per output."""
-    return Bilinear(name=name, left=left, right=right, width=Fraction(width), bias=bias)
+    return Bilinear(name=name, left=_as_expr(left), right=_as_expr(right), width=Fraction(width), bias=bias)
 
 
 def scale(name: str, of: Expr = x, *, initial: float = 1.0) -> Scale:
     """A learned vector times an expression."""
-    return Scale(name=name, of=of, initial=initial)
+    return Scale(name=name, of=_as_expr(of), initial=initial)
 
 
 def activation(kind: ActivationKind, of: Expr, *, slope: str | None = None) -> Activation:
     """An activation; for ``prelu`` the slope parameter is named ``slope`` unless told otherwise."""
-    return Activation(kind=kind, of=of, slope=(slope or "slope") if kind == "prelu" else slope)
+    return Activation(kind=kind, of=_as_expr(of), slope=(slope or "slope") if kind == "prelu" else slope)
 
 
 def relu(of: Expr) -> Activation:
     """``max(of, 0)``, element-wise."""
-    return Activation(kind="relu", of=of)
+    return Activation(kind="relu", of=_as_expr(of))
 
 
 def mean(*terms: Expr) -> Multiple:
@@ -223,7 +273,7 @@ def mean(*terms: Expr) -> Multiple:
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct sub-expressions of a node, in reading order."""
     match expr:
-        case Input() | FirstInput():
+        case Input() | FirstInput() | Constant():
             return ()
         case Sum(terms=parts) | Product(factors=parts) | Concat(parts=parts):
             return parts
@@ -256,9 +306,52 @@ def bias_name(name: str) -> str:
 
 
 def _as_expr(value: object) -> Expr:
+    if is_number(value):
+        raise TypeError(
+            f"A number has the width of what it is added to, however: {value!r} stands alone; write constant({value!r})."
+        )
     if not isinstance(value, NODE_TYPES):
         raise TypeError(f"An expression is built from the nodes of qnn_theory.grammar.expr, however: {value!r}.")
     return value  # type: ignore[return-value]
+
+
+def _added(left: Expr, right: object) -> Expr:
+    other = _beside(left, right)
+    if other == Constant(Fraction(0), _width_of(left)):  # Python's sum() starts with 0
+        return left
+    if left == Constant(Fraction(0), _width_of(other)):
+        return other
+    return Sum(terms=(*_parts(left, Sum), *_parts(other, Sum)))
+
+
+def _beside(expr: Expr, value: object) -> Expr:
+    """What is added to an expression: a number gets its width."""
+    return Constant(value=exact(value), width=_width_of(expr)) if is_number(value) else _as_expr(value)
+
+
+def _multiple(factor: Fraction, of: Expr) -> Expr:
+    """A number times an expression; a number in front of that is multiplied out."""
+    match of:
+        case Constant(value=value):
+            return Constant(value=exact(factor * value), width=of.width)
+        case Multiple(factor=inner, of=part):
+            return _multiple(exact(factor * inner), part)
+        case _:
+            return of if factor == 1 else Multiple(factor=factor, of=of)
+
+
+def _width_of(expr: Expr) -> Fraction:
+    """The width of an expression whose operands fit; `widths.width` checks that they do."""
+    match expr:
+        case Affine() | Bilinear() | Constant():
+            return expr.width
+        case Concat(parts=parts):
+            return sum(map(_width_of, parts), Fraction(0))
+        case Slice(blocks=blocks, of=of):
+            return _width_of(of) / max(blocks, 1)
+        case _:
+            first, *_ = *children(expr), x
+            return _FULL if first is x else _width_of(first)
 
 
 def _parts(value: object, kind: type[Sum | Product | Concat]) -> tuple[Expr, ...]:

@@ -13,6 +13,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -64,6 +65,8 @@ def interval(expr: Expr, inputs: Interval | None = None) -> Interval:
         match node:
             case Input():
                 return inputs or Interval()
+            case Constant(value=number):
+                return Interval(number, number)
             case FirstInput() | Affine() | Bilinear():
                 return Interval()
             case Scale(of=of):
@@ -106,6 +109,8 @@ def as_monomial(expr: Expr) -> tuple[Fraction, Counter[Expr]]:
         case Multiple(factor=factor, of=of):
             number, bases = as_monomial(of)
             return factor * number, bases
+        case Constant(value=number):
+            return number, Counter()
         case Sum(terms=terms):
             numbers, kinds = zip(*(as_monomial(term) for term in terms), strict=True)
             if all(bases == kinds[0] for bases in kinds):  # x + x is 2·x

@@ -3,6 +3,7 @@ r"""LaTeX of an expression, in the paper's notation: ``X \odot W_a X + X``. Bias
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from typing import assert_never
 
 from qnn_theory.grammar.expr import (
@@ -10,6 +11,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -22,6 +24,7 @@ from qnn_theory.grammar.expr import (
     Slice,
     Sum,
 )
+from qnn_theory.grammar.text import split_sign
 
 _NAMES = {"relu": "ReLU", "relu6": "ReLU6", "prelu": "PReLU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish"}
 
@@ -45,6 +48,10 @@ def _text(expr: Expr, row: bool) -> tuple[str, int]:
             return "X", _ATOM
         case FirstInput():
             return "X_1", _ATOM
+        case Constant(value=value) if value >= 0:
+            return _number(value), _ATOM if value.denominator == 1 else _MAP
+        case Constant() | Multiple(factor=-1):
+            return f"-{_render(split_sign(expr)[1], _PRODUCT, row=row)}", _SUM
         case Affine(name=name, of=of):
             return f"{_symbol(name, row)} {_render(of, _MAP, row=row)}", _MAP
         case Bilinear(name=name, left=left, right=right):
@@ -53,17 +60,18 @@ def _text(expr: Expr, row: bool) -> tuple[str, int]:
         case Scale(name=name, of=of):
             return rf"{_symbol(name, row)} \odot {_render(of, _PRODUCT, row=row)}", _PRODUCT
         case Sum(terms=terms):
-            return " + ".join(_render(term, _SUM, row=row) for term in terms), _SUM
+            first, *others = terms
+            text = _render(first, _SUM, row=row)
+            for negative, term in map(split_sign, others):
+                text += f" - {_render(term, _PRODUCT, row=row)}" if negative else f" + {_render(term, _SUM, row=row)}"
+            return text, _SUM
         case Product(factors=factors):
             return r" \odot ".join(_render(factor, _PRODUCT, row=row) for factor in factors), _PRODUCT
         case Power(of=of, exponent=exponent):
             return f"{_render(of, _ATOM, row=row)}^{{{exponent}}}", _POWER
         case Multiple(factor=factor, of=of):
-            number = str(factor.numerator)
-            if factor.denominator != 1:
-                sign = "-" if factor < 0 else ""
-                number = rf"{sign}\tfrac{{{abs(factor.numerator)}}}{{{factor.denominator}}}"
-            return f"{number} {_render(of, _PRODUCT, row=row)}", _PRODUCT
+            between = r" \cdot " if isinstance(of, Constant | Multiple) else " "
+            return f"{_number(factor)}{between}{_render(of, _PRODUCT, row=row)}", _SUM if factor < 0 else _PRODUCT
         case Activation(kind=kind, of=of):
             return rf"\operatorname{{{_NAMES.get(kind, kind)}}}\left({_render(of, _CONCAT, row=row)}\right)", _ATOM
         case Concat(parts=parts):
@@ -76,6 +84,13 @@ def _text(expr: Expr, row: bool) -> tuple[str, int]:
             return rf"\pi_{{{heads}}}\left({_render(of, _CONCAT, row=row)}\right)", _ATOM
         case _:
             assert_never(expr)
+
+
+def _number(value: Fraction) -> str:
+    sign = "-" if value < 0 else ""
+    if value.denominator == 1:
+        return str(value)
+    return rf"{sign}\tfrac{{{abs(value.numerator)}}}{{{value.denominator}}}"
 
 
 def _symbol(name: str, row: bool) -> str:

@@ -11,6 +11,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -29,7 +30,7 @@ from qnn_theory.grammar.expr import (
 def replace(expr: Expr, rule: Callable[[Expr], Expr]) -> Expr:
     """Apply `rule` to every node, children first; a rule that returns its argument leaves the node as it is."""
     match expr:
-        case Input() | FirstInput():
+        case Input() | FirstInput() | Constant():
             return rule(expr)
         case Sum(terms=parts):
             return rule(Sum(terms=tuple(replace(part, rule) for part in parts)))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from qnn_theory.grammar.expr import Expr, FirstInput, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.widths import check_dim, parameters, width
+
+DEPTH_LIMIT = 1000
+"""The largest number of layers that anything is computed for."""
 
 
 def layer_widths(format: Format, *, dim: int, depth: int) -> tuple[int, ...]:
@@ -19,11 +23,13 @@ def layer_widths(format: Format, *, dim: int, depth: int) -> tuple[int, ...]:
         depth: the number of layers, at least 1.
 
     Raises:
-        ValueError: depth is not a positive integer, a layer cannot have its width, or the format adds the first input of the
-            stack to outputs of another width.
+        ValueError: depth is not a positive integer up to `DEPTH_LIMIT`, a layer cannot have its width, or the format adds the
+            first input of the stack to outputs of another width.
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise ValueError(f"The depth is a positive integer, however: depth={depth!r}.")
+    if depth > DEPTH_LIMIT:
+        raise ValueError(f"A stack has at most {DEPTH_LIMIT} layers, however: depth={depth}; use fewer layers.")
     widths = [dim]
     for _ in range(depth):
         check_dim(format.expr, widths[-1], label=format.id)
@@ -34,6 +40,12 @@ def layer_widths(format: Format, *, dim: int, depth: int) -> tuple[int, ...]:
             f"a layer's output has width {widths[1]}; use depth=1."
         )
     return tuple(widths)
+
+
+def parameter_count(expr: Expr, widths: Sequence[int]) -> int:
+    """The number of parameter entries of a stack of the given widths, as `layer_widths` gives them; counted, never listed."""
+    own = parameters(expr)
+    return sum(math.prod(parameter.shape(dim)) for dim in widths[:-1] for parameter in own)
 
 
 def fill_parameters(expr: Expr, *, dim: int, entry: Callable[[str, tuple[int, ...]], Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     HeadMajor,
@@ -30,6 +31,7 @@ from qnn_theory.grammar.expr import (
     bias_name,
     walk,
 )
+from qnn_theory.grammar.numbers import check_number
 
 Role: TypeAlias = Literal["affine", "bilinear", "bias", "bilinear_bias", "scale", "slope"]
 
@@ -67,6 +69,11 @@ def width(expr: Expr) -> Fraction:
     match expr:
         case Input() | FirstInput():
             return Fraction(1)
+        case Constant(value=value, width=out):
+            check_number(value)
+            if out <= 0:
+                raise ValueError(f"The width of a constant must be a positive multiple of d, however: {out}.")
+            return out
         case Affine(name=name, width=out) | Bilinear(name=name, width=out):
             if out <= 0:
                 raise ValueError(f"The output width of {name} must be a positive multiple of d, however: {out}.")
@@ -85,10 +92,11 @@ def width(expr: Expr) -> Fraction:
                     f"Exactly prelu names a learned slope, however: {kind} with slope={slope!r}; use activation(...)."
                 )
             return width(of)
-        case Multiple(of=of):
+        case Multiple(factor=factor, of=of):
+            check_number(factor)
             return width(of)
         case Power(of=of, exponent=exponent):
-            if exponent < 1:
+            if isinstance(exponent, bool) or not isinstance(exponent, int) or exponent < 1:
                 raise ValueError(f"A power has an integer exponent of at least 1, however: {exponent}.")
             return width(of)
         case RowSum(rows=rows, of=of):
@@ -137,7 +145,7 @@ def parameters(expr: Expr) -> tuple[Parameter, ...]:
 
     def visit(node: Expr, rows: int | None) -> None:
         match node:
-            case Input() | FirstInput():
+            case Input() | FirstInput() | Constant():
                 pass
             case Affine(name=name, of=of, width=out, bias=bias):
                 visit(of, rows)
@@ -191,6 +199,12 @@ def divisor(expr: Expr) -> int:
             p, q = width(node.of).as_integer_ratio()
             result = math.lcm(result, math.lcm(p, q * node.embedding_dim) // p)
     return result
+
+
+def smallest_width(expr: Expr, at_least: int) -> int:
+    """The smallest input width of at least this number that the expression accepts."""
+    step = divisor(expr)
+    return step * math.ceil(at_least / step)
 
 
 def check_dim(expr: Expr, dim: int, *, label: str = "The expression") -> None:

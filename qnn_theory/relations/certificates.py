@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from qnn_theory.relations.containment import MapProof
+from qnn_theory.relations.containment.parameter_map import ParameterMap
+from qnn_theory.relations.containment.proof import MapProof
 from qnn_theory.relations.invariants.pair import Separation
-from qnn_theory.relations.parameter_maps import ParameterMap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

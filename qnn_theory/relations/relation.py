@@ -19,7 +19,8 @@ from typing import Literal, TypeAlias
 from qnn_theory.grammar.format import Format
 from qnn_theory.registry import formats, get_format
 from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided
-from qnn_theory.relations.containment import find_map, prove_map
+from qnn_theory.relations.containment.proof import prove_map
+from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.separation import find_separation
 
 Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]

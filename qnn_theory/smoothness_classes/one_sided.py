@@ -162,6 +162,12 @@ class _Stack:
 
     def run(self, x: list[Any], see: Callable[[int, Activation, Any], None]) -> list[Any]:
         """The outputs; `see` is told every activation's layer, node and argument."""
+        zero: TwoSided = x[0] * 0
+
+        def constant(number: Fraction) -> TwoSided:
+            value = flint.fmpq(number.numerator, number.denominator)
+            return zero + (value if self.exact else flint.arb(value))
+
         values = x
         for layer, parameters in enumerate(self.parameters, start=1):
 
@@ -170,12 +176,8 @@ class _Stack:
                 slope = own[node.slope] if node.slope is not None else None
                 return value.activate(node, slope)
 
-            values = evaluate(self.expr, values, parameters, x0=x, activation=rule, constant=self._constant)
+            values = evaluate(self.expr, values, parameters, x0=x, activation=rule, constant=constant)
         return values
-
-    def _constant(self, factor: Fraction) -> Scalar:
-        value = flint.fmpq(factor.numerator, factor.denominator)
-        return value if self.exact else flint.arb(value)
 
     def arguments(self, target: Target) -> list[Scalar]:
         """The arguments of the target's units at the point."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studies.commands.outputs import output_file
+
 if TYPE_CHECKING:
     from qnn_models.bench.cases import Case
 
@@ -52,9 +54,13 @@ def bench(
     from tqdm import tqdm
 
     from qnn_models.bench.cases import all_cases
+    from qnn_models.evaluation.evaluate import resolve_device
     from studies.running.environment import environment
     from studies.running.record import write_whole
 
+    if out is not None:
+        output_file(out)
+    resolve_device(device)
     if threads:
         torch.set_num_threads(threads)
     cases = [case for case in all_cases() if not names or any(name in case.name for name in names)]

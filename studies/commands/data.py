@@ -32,11 +32,15 @@ def list_data() -> None:
     "--split-seed", type=int, default=0, show_default=True, help="Seed of the split, where the files make none."
 )
 @click.option("--force", is_flag=True, help="Encode again what the cache holds.")
-def prepare_data(name: str, source: Path | None, split_seed: int, force: bool) -> None:
-    """Encode the data set NAME (or the TOML schema of your own files) into the cache."""
+@click.option("--offline", is_flag=True, help="Take the data set as it is in the cache, whatever its source holds now.")
+def prepare_data(name: str, source: Path | None, split_seed: int, force: bool, offline: bool) -> None:
+    """Encode the data set NAME (or the TOML schema of your own files) into the cache.
+
+    The cache is the folder qnn-data in $QNN_CACHE, else in $XDG_CACHE_HOME, else in ~/.cache.
+    """
     from qnn_models.data.registry import prepare
 
-    dataset = prepare(name, source=source, split_seed=split_seed, force=force)
+    dataset = prepare(name, source=source, split_seed=split_seed, force=force, offline=offline)
     rows = ", ".join(f"{dataset.num_rows(split):,} {split}" for split in ("train", "valid", "test"))
     click.echo(f"{dataset.name}: {rows} rows; {dataset.layout.num_fields} fields, {dataset.layout.total_ids:,} ids")
     for field, size, length in zip(

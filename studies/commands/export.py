@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from studies.commands.outputs import output_file
+
 if TYPE_CHECKING:
     from qnn_models.serving.export import ExportFormat
 
@@ -33,10 +35,7 @@ def export(run: Path, format: ExportFormat, out: Path | None, as_json: bool) -> 
     from qnn_models.serving.trained import load_trained
 
     trained = load_trained(run)
-    try:
-        done = export_model(trained.model, out or run / f"{STEM}{SUFFIXES[format]}", format=format)
-    except ImportError as error:
-        raise click.ClickException(str(error)) from error
+    done = export_model(trained.model, output_file(out or run / f"{STEM}{SUFFIXES[format]}"), format=format)
     report = {
         "file": str(done.path),
         "format": format,

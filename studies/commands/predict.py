@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from studies.commands.outputs import output_file
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -28,7 +30,8 @@ def predict(run: Path, rows: Path, out: Path | None, device: str) -> None:
     from qnn_models.serving.predict import predict_file
     from qnn_models.serving.trained import load_trained
 
-    target = out or rows.with_suffix(f".predictions{rows.suffix}")
+    target = output_file(out or rows.parent / f"{rows.stem}.predictions{rows.suffix}")
+    trained, where = load_trained(run), resolve_device(device)
     with tqdm(unit=" rows", disable=None, desc=rows.name) as bar:
-        count = predict_file(load_trained(run), rows, target, device=resolve_device(device), progress=bar.update)
+        count = predict_file(trained, rows, target, device=where, progress=bar.update)
     click.echo(f"{target}: {count:,} rows")

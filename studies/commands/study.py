@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.commands.outputs import output_folder
+
 if TYPE_CHECKING:
     from studies.declaring.config import Splits, StudyConfig
     from studies.running.record import Store
@@ -140,6 +142,8 @@ def run_study(
     from studies.running.termination import INTERRUPTED, TERMINATED, Terminated, terminated_like_ctrl_c
 
     opened = open_study(**which)
+    output_folder(opened.store.folder, option="--store")
+    output_folder(opened.results, option="--results")
     if opened.config.one_at_a_time and (jobs or together):
         click.echo(
             f"{opened.config.name} measures time, so its runs are done one at a time, whatever is asked.", err=True
@@ -203,6 +207,7 @@ def collect_study(**which: Any) -> None:
     from studies.judging.tables import study_table
 
     opened = open_study(**which)
+    output_folder(opened.results, option="--results")
     collected = collect(opened.config, opened.store, opened.results, quick=opened.quick)
     click.echo(study_table(opened.config, collected))
     click.echo("\n".join(f"wrote {path}" for path in collected.paths))

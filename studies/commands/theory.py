@@ -27,12 +27,19 @@ def _print(table: Table, rendering: Rendering | None) -> None:
 
 
 @click.command()
+@click.option("--grammar", is_flag=True, help="The grammar alone, as JSON, Markdown or LaTeX too.")
 @_rendering_options
-def formats(rendering: Rendering | None) -> None:
-    """List the registered formats: formula, cost and smoothness class of one layer."""
-    from qnn_theory.cards.report import formats_table
+def formats(grammar: bool, rendering: Rendering | None) -> None:
+    """List the formats, with cost and smoothness class of one layer, and what a formula of your own may be made of."""
+    from qnn_theory.cards.grammar_table import grammar_table
+    from qnn_theory.cards.overviews import formats_table
 
-    _print(formats_table(), rendering)
+    if not grammar:
+        _print(formats_table(), rendering)
+    if not grammar and rendering is None:
+        click.echo()
+    if grammar or rendering is None:
+        _print(grammar_table(), rendering)
 
 
 @click.command()
@@ -42,8 +49,11 @@ def formats(rendering: Rendering | None) -> None:
 @click.option("--relations", is_flag=True, help="Place it among all registered formats as well; takes seconds.")
 @_rendering_options
 def show(format: str, dim: int | None, depth: int, relations: bool, rendering: Rendering | None) -> None:
-    """Show everything known of one FORMAT, for instance T9, or T19~gelu+relu (mid- and post-activation)."""
-    from qnn_theory.cards.report import format_card
+    """Show everything known of one FORMAT: an id as T9, T19~gelu+relu (mid- and post-activation), or a formula.
+
+    qnn show 'x * relu(affine("W_a")) + x'
+    """
+    from qnn_theory.cards.format_card import format_card
 
     _print(format_card(format, dim=dim, depth=depth, relations=relations), rendering)
 
@@ -53,18 +63,21 @@ def show(format: str, dim: int | None, depth: int, relations: bool, rendering: R
 @click.argument("second")
 @_rendering_options
 def relate(first: str, second: str, rendering: Rendering | None) -> None:
-    """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate."""
-    from qnn_theory.cards.report import read_format, relation_table
+    """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate.
+
+    Each is an id or a formula: qnn relate 'x * affine("V", affine("U", width=1/2)) + x' T9
+    """
+    from qnn_theory.cards.overviews import relation_table
     from qnn_theory.relations.relation import relation
 
-    _print(relation_table(relation(read_format(first), read_format(second))), rendering)
+    _print(relation_table(relation(first, second)), rendering)
 
 
 @click.command()
 @_rendering_options
 def claims(rendering: Rendering | None) -> None:
     """Check the paper's computable claims: verdict, evidence, and where each was computed."""
-    from qnn_theory.cards.report import claims_table
+    from qnn_theory.cards.overviews import claims_table
     from qnn_theory.paper_claims.claims import claims as all_claims
 
     _print(claims_table(all_claims()), rendering)

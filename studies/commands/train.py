@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from studies.commands.outputs import output_folder
+
 if TYPE_CHECKING:
-    from qnn_models.training.loop import TrainResult
+    from qnn_models.training.config import TrainResult
     from studies.tasks.spec import RunSpec, Scalar
 
 CHECKPOINT_FOLDER = "checkpoint"
@@ -33,6 +35,7 @@ CHECKPOINT_FOLDER = "checkpoint"
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the model or of the training."
 )
 @click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
+@click.option("--offline", is_flag=True, help="Take the data set as it is in the cache, whatever its source holds now.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="CPU threads. [default: all cores]")
 @click.option(
@@ -50,6 +53,7 @@ def train(
     split_seed: int,
     settings: tuple[str, ...],
     source: Path | None,
+    offline: bool,
     device: str,
     threads: int | None,
     out: Path | None,
@@ -61,7 +65,7 @@ def train(
     Several processes train one model on shares of each batch, under torch's own launcher:
 
     \b
-        torchrun --nproc-per-node 2 -m studies.cli train --dataset ml-100k --out run
+        torchrun --nproc-per-node 2 --no-python qnn train --dataset ml-100k --out run
 
     Each takes a GPU where there are GPUs, and --threads CPU threads otherwise, 1 unless told; `torchrun --help` tells how to
     join machines. batch_size counts the rows of all processes. When a process ends, all do; the same command goes on from
@@ -70,13 +74,17 @@ def train(
     import torch
 
     from qnn_models.data.registry import prepare
-    from qnn_models.runtime.distributed import ProcessLostError, launched
+    from qnn_models.evaluation.evaluate import resolve_device
+    from qnn_models.runtime.distributed import launched
     from qnn_models.runtime.seeds import derive
     from qnn_models.serving.trained import save_trained
-    from qnn_models.training.loop import TrainConfig
+    from qnn_models.training.config import TrainConfig
     from qnn_models.training.loop import train as run_training
     from studies.tasks.train_task import build
 
+    if out is not None:
+        output_folder(out)
+    resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
     spec = specify(dataset, model, format_id, seed=seed, split_seed=split_seed, given=parse_settings(settings))
@@ -85,7 +93,7 @@ def train(
         with launched() as processes:
             progress = processes.first and not as_json
             with processes.one_per_machine_first():
-                encoded = prepare(dataset, source=source, split_seed=split_seed, progress=progress)
+                encoded = prepare(dataset, source=source, split_seed=split_seed, offline=offline, progress=progress)
             network = build(spec, encoded)
             result = run_training(
                 network,
@@ -97,8 +105,6 @@ def train(
                 progress=progress,
                 processes=processes,
             )
-    except (FloatingPointError, MemoryError, ProcessLostError) as error:
-        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         remedy = "with --out it would go on" if out is None else "the same command goes on"
         raise click.ClickException(f"Stopped; {remedy} after the last whole epoch.") from None
@@ -126,9 +132,10 @@ def parse_settings(settings: tuple[str, ...]) -> dict[str, Scalar]:
         if key in found:
             raise ValueError(f"A setting is given once, however: {key} is given twice.")
         try:
-            found[key] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            found[key] = value
+            document = tomllib.loads(f"value = {value}")
+        except (ValueError, RecursionError):
+            document = {}
+        found[key] = document["value"] if document.keys() == {"value"} else value
     return found
 
 
@@ -148,6 +155,7 @@ def specify(
         KeyError: an unknown data set, model or format.
     """
     from qnn_models.data.registry import PLANTED, get_schema
+    from qnn_theory.registry import stored_name
     from studies.tasks import train_task
     from studies.tasks.protocol import default_options, default_training
     from studies.tasks.signatures import as_value, check_settings
@@ -159,7 +167,7 @@ def specify(
     if format_id is not None:
         if "format" not in options:
             raise ValueError(f"{name} has no choice of format, however: --format {format_id}; use --model quadratic.")
-        given = {"format": format_id, **given}
+        given = {"format": stored_name(format_id), **given}
     check_settings(given, {**options, **training}, "--set")
 
     def complete(parameters: Mapping[str, Any], defaults: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from studies.commands.outputs import output_file
+
 
 @click.command()
 @click.argument("search", default="qnn-alpha")
@@ -24,21 +26,16 @@ def tune(context: click.Context, search: str, trials: int, dataset: str | None, 
 
     Interrupted and called again, it goes on with what it has learnt. Several calls may search together.
     """
-    try:
-        import optuna  # noqa: F401
-    except ModuleNotFoundError:
-        raise click.ClickException(
-            "`qnn tune` needs Optuna, however it is not installed: pip install 'qnn-toolkit[tune]'."
-        ) from None
+    import optuna  # noqa: F401  before the work
+
     from studies.running.record import Store
     from studies.running.tuning import load_search, with_dataset
     from studies.running.tuning import tune as run
 
     declared = with_dataset(load_search(search), dataset)
+    storage = output_file(results / "tune.db", option="--results")
     try:
-        best = run(
-            declared, trials=trials, storage=results / "tune.db", store=Store(results / "records"), threads=threads
-        )
+        best = run(declared, trials=trials, storage=storage, store=Store(results / "records"), threads=threads)
     except KeyboardInterrupt:
         click.echo("\nInterrupted; the same command goes on with the trials so far.", err=True)
         context.exit(130)

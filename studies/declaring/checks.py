@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
+from qnn_models.runtime.names import check_name
 from studies.declaring.config import StudyConfig
 from studies.declaring.plan import plan
 from studies.declaring.references import check_references
@@ -28,8 +28,9 @@ def validated(config: StudyConfig) -> StudyConfig:
         for key in ("datasets", "arms", "seeds"):
             if not getattr(config, key):
                 raise ValueError(f"{key}: there must be at least one, however: none")
-        if not re.fullmatch(r"[\w-]+", config.name):
-            raise ValueError(f"name: names files, so it has letters, digits, _ and - only, however: {config.name!r}")
+        if config.task == "scaling" and not config.one_at_a_time:
+            raise ValueError("one_at_a_time: a scaling study measures time, so it must be true, however: false")
+        check_name(config.name, what="name: it")
         if len(set(config.datasets)) != len(config.datasets):
             raise ValueError(f"datasets: each is named once, however: {list(config.datasets)}")
         if config.quick.train_rows is not None and config.quick.train_rows < 1:

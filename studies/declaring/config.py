@@ -11,6 +11,9 @@ from studies.tasks.spec import Scalar, Task
 
 Splits: TypeAlias = Literal["one", "per-seed"]
 
+MOST_SEEDS = 10_000
+"""Repetitions of a study; a plan of more would fill the memory before anything runs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
@@ -147,3 +150,14 @@ class StudyConfig:
     compare: tuple[Comparison, ...] = ()
     correlate: Correlate | None = None
     source: str = ""
+
+
+def checked_seeds(number: int) -> int:
+    """The number of repetitions itself.
+
+    Raises:
+        ValueError: it is out of range.
+    """
+    if not 1 <= number <= MOST_SEEDS:
+        raise ValueError(f"A study has 1 to {MOST_SEEDS} seeds, however: seeds={number}")
+    return number

@@ -8,14 +8,14 @@ format which a user adds takes part in every study.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
+from qnn_models.runtime.toml import read_toml
 from studies.declaring.checks import validated
-from studies.declaring.config import Splits, StudyConfig
+from studies.declaring.config import Splits, StudyConfig, checked_seeds
 from studies.declaring.parsing import parse
 from studies.tasks.signatures import nearest
 from studies.tasks.spec import Scalar
@@ -58,10 +58,7 @@ def load_config(path: Path | str) -> StudyConfig:
         ValueError: the file is missing, no TOML, or something in it is wrong; names file and key.
     """
     path = find_config(str(path))
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not TOML: {error}.") from None
+    content = read_toml(path)
     try:
         config = parse(content)
     except ValueError as error:
@@ -90,9 +87,8 @@ def with_changes(
         ValueError: as `load_config`.
     """
     if seeds is not None:
-        if seeds < 1:
-            raise ValueError(f"A study has at least 1 seed, however: seeds={seeds}.")
-        config = replace(config, seeds=tuple(range(config.seeds[0], config.seeds[0] + seeds)))
+        first = config.seeds[0]
+        config = replace(config, seeds=tuple(range(first, first + checked_seeds(seeds))))
     if splits is not None:
         config = replace(config, splits=splits)
     if dataset is not None:

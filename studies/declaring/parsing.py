@@ -15,7 +15,7 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from studies.declaring.config import Splits, StudyConfig
+from studies.declaring.config import Splits, StudyConfig, checked_seeds
 from studies.tasks.signatures import Choice, nearest
 from studies.tasks.spec import TASKS, Scalar, Task
 
@@ -66,9 +66,7 @@ def _converter() -> cattrs.Converter:
 
     def seeds(value: Any) -> tuple[int, ...]:
         if type(value) is int:
-            if value < 1:
-                raise ValueError(f"must be at least 1, however: {value}")
-            return tuple(range(value))
+            return tuple(range(checked_seeds(value)))
         if isinstance(value, list) and all(type(item) is int for item in value):
             return tuple(value)
         raise ValueError(f"must be a number of seeds or a list of seeds, however: {value!r}")

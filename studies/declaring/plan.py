@@ -8,7 +8,8 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from qnn_models.runtime.seeds import derive
-from qnn_theory.registry import formats
+from qnn_theory.grammar.formula import is_formula
+from qnn_theory.registry import formats, stored_name
 from studies.declaring.config import Arm, Override, StudyConfig
 from studies.tasks.protocol import protocol_name
 from studies.tasks.signatures import Choice, as_value
@@ -55,6 +56,9 @@ def _arm_runs(config: StudyConfig, arm: Arm, dataset: str, quick: bool) -> Itera
     for options in _grid({**common_options, **arm.options, **options_here}):
         for training in _grid({**common_training, **arm.training, **shortened}):
             resolved = _resolve(options, option_parameters)
+            shown = {**resolved, **training}
+            if isinstance(resolved.get("format"), str):
+                resolved["format"] = stored_name(str(resolved["format"]))
             for seed in config.seeds:
                 yield RunSpec(
                     task=config.task,
@@ -69,7 +73,7 @@ def _arm_runs(config: StudyConfig, arm: Arm, dataset: str, quick: bool) -> Itera
                     train_rows=config.quick.train_rows if quick else None,
                     quick=quick,
                     alone=config.one_at_a_time,
-                    label=_label(arm, {**resolved, **training}),
+                    label=_label(arm, shown),
                 )
 
 
@@ -83,12 +87,15 @@ def _grid(choices: Mapping[str, Choice]) -> Iterator[dict[str, Scalar]]:
 
 
 def _formats(choice: Choice) -> tuple[Scalar, ...]:
-    """Format ids; ``*`` and ``?`` match registered ones, a leading ``!`` leaves out."""
+    """Format ids and formulas; ``*`` and ``?`` match registered ids, a leading ``!`` leaves out."""
     patterns = choice if isinstance(choice, tuple) else (choice,)
     if not any(isinstance(pattern, str) and set(pattern) & set("*?!") for pattern in patterns):
         return patterns
     chosen: dict[str, None] = {}
     for pattern in map(str, patterns):
+        if is_formula(pattern):
+            chosen[pattern] = None
+            continue
         matched = [format.id for format in formats() if fnmatch.fnmatchcase(format.id, pattern.removeprefix("!"))]
         if not matched:
             raise ValueError(f"A format pattern matches a registered format, however: {pattern!r} matches none.")

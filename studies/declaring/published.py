@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 
-from studies.declaring.config import Published, StudyConfig
+from studies.declaring.config import StudyConfig
 from studies.tasks.protocol import protocol_name
 from studies.tasks.spec import RunSpec
 
@@ -42,7 +41,10 @@ def published_columns(config: StudyConfig, spec: RunSpec) -> dict[str, str | flo
     values = {key: "none" if value is None else value for key, value in (*spec.options, *spec.training)}
     named = {key: published.values.get(str(value), value) for key, value in values.items()}
     model = published.names.get(spec.label, spec.label)
-    setting = published.setting.format(**named) if _names_known(published, named) else ""
+    try:
+        setting = published.setting.format(**named)
+    except KeyError:  # a baseline has no ``post_activation``
+        setting = ""
     keys: dict[str, str | float] = {
         "published_source": published.source,
         "published_model": model,
@@ -70,15 +72,6 @@ def published_sources() -> dict[str, set[str]]:
 def published_metrics(source: str) -> tuple[str, ...]:
     """Names of the metrics that a table or figure has numbers of, as in the columns ``published_METRIC``."""
     return tuple(dict.fromkeys(name for key, values in _numbers().items() if key[0] == source for name in values))
-
-
-def _names_known(published: Published, values: Mapping[str, object]) -> bool:
-    """Whether the arm has every setting that the published setting names; a baseline has no ``post_activation``."""
-    try:
-        published.setting.format(**values)
-    except KeyError:
-        return False
-    return True
 
 
 @cache

@@ -26,6 +26,7 @@ from typing import TypeAlias, TypeVar
 from qnn_theory.costs import D, cost
 from qnn_theory.dimension.effective_dimension import effective_dimension
 from qnn_theory.feature_spaces.closed_forms import dimension_formula
+from qnn_theory.feature_spaces.degrees import input_degree
 from qnn_theory.feature_spaces.feature_space import feature_space
 from qnn_theory.feature_spaces.quadratic_form import quadratic_forms
 from qnn_theory.grammar.expr import Activation
@@ -67,10 +68,10 @@ def theory_columns(spec: RunSpec) -> dict[str, Value]:
 @cache
 def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], ...]:
     order = smoothness(format, depth=layers).order
-    layer = _where_defined(lambda: effective_dimension(format, dim=STACK_DIM))
-    forms = _where_defined(lambda: quadratic_forms(format, dim=STACK_DIM))
+    layer = where_defined(lambda: effective_dimension(format, dim=STACK_DIM))
+    forms = where_defined(lambda: quadratic_forms(format, dim=STACK_DIM))
     piece = _active_piece(format)
-    support = _where_defined(lambda: dimension_formula(piece))
+    support = where_defined(lambda: dimension_formula(piece))
     degree, stack_support = _stack(piece, layers)
     return (
         ("theory_format", format.id),
@@ -89,10 +90,10 @@ def _columns(format: Format, dim: int, layers: int) -> tuple[tuple[str, Value], 
 @cache
 def _stack(piece: Format, layers: int) -> tuple[int | None, int | None]:
     """Degree and monomials of a stack; post-activations share their piece's. The degree is the same at every width."""
-    degree = _where_defined(lambda: feature_space(piece, dim=_DEGREE_DIM, depth=layers).degree)
+    degree = where_defined(lambda: input_degree(piece, dim=_DEGREE_DIM, depth=layers))
     if degree is None or degree > LARGEST_DEGREE:
         return degree, None
-    return degree, _where_defined(lambda: feature_space(piece, dim=STACK_DIM, depth=layers).dimension)
+    return degree, where_defined(lambda: feature_space(piece, dim=STACK_DIM, depth=layers).dimension)
 
 
 def _active_piece(format: Format) -> Format:
@@ -104,7 +105,7 @@ def _active_piece(format: Format) -> Format:
             return Format(format.id, expr)
 
 
-def _where_defined(compute: Callable[[], T]) -> T | None:
+def where_defined(compute: Callable[[], T]) -> T | None:
     """The result, or None where the theory says that the format has none: it raises ValueError then."""
     try:
         return compute()

@@ -6,14 +6,18 @@ A store is a folder::
     3f2a….claim   some process is at this run right now (JSON: pid, host, when it started)
     .guard        held (``flock``) for the moment that a claim is looked at or taken; the system frees it when a process dies
 
-Killing a runner at any point leaves whole records, and claims whose process is gone; such a claim is taken over.
+Killing a runner at any point leaves whole records, and claims whose process is gone; such a claim is taken over. A record holds
+the checksum of its content, which is compared whenever it is read: a number that a failing disk has changed is an error.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
+import hashlib
 import json
+import logging
 import os
 import socket
 import time
@@ -30,7 +34,13 @@ STALE_SECONDS = 600.0
 
 GUARD = ".guard"
 
+_CHECKSUM = "sha256"
+_log = logging.getLogger(__name__)
+
 Status: TypeAlias = Literal["done", "failed"]
+
+
+_VALUES = ("status", "metrics", "series", "environment", "reason", "details", "attempts", "started", "seconds")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,27 +87,28 @@ class Record:
             "details": self.details,
             "series": dict(self.series),
         }
-        return json.dumps(_finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        content = json.loads(json.dumps(_finite(content), allow_nan=False))  # as it will be read
+        content[_CHECKSUM] = _checksum(content)
+        return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Record:
         """The record that `to_json` wrote.
 
         Raises:
-            ValueError: the text is no record of this format.
+            ValueError: the text is no record of this format, or was changed since it was written.
         """
         content = json.loads(text)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f"A record has the format {FORMAT}, however: {text[:60]!r}.")
-        return cls(
-            spec=RunSpec.from_content(content["spec"]),
-            **{
-                key: content[key]
-                for key in (
-                    "status", "metrics", "series", "environment", "reason", "details", "attempts", "started", "seconds"
-                )
-            },
-        )  # fmt: skip
+        if content.keys() - {_CHECKSUM} != {"format", "id", "spec", *_VALUES}:
+            raise ValueError(f"A record has the keys that it was written with, however: {', '.join(content)}.")
+        checksum = content.pop(_CHECKSUM, None)
+        if checksum is None:
+            _say_once_that_records_are_old()
+        elif _checksum(content) != checksum:
+            raise ValueError("A record is what its checksum was made of, however: a value of it has changed.")
+        return cls(spec=RunSpec.from_content(content["spec"]), **{key: content[key] for key in _VALUES})
 
 
 class Store:
@@ -124,7 +135,7 @@ class Store:
             return record
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"A record is a JSON file that a run wrote whole, however: {path} is damaged ({error}); "
                 f"delete it and the run is done again."
@@ -227,6 +238,19 @@ def write_whole(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of JSON values, however they are spaced and in whatever order their keys stand."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@functools.cache
+def _say_once_that_records_are_old() -> None:
+    _log.warning(
+        "Some records were written before they had checksums, so nobody can tell whether a number in them has changed."
+    )
 
 
 def _whoami() -> dict[str, Any]:

@@ -7,7 +7,6 @@ goes on with what it has learnt.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
@@ -15,8 +14,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from qnn_models.runtime.toml import read_toml
 from studies.declaring.checks import validated
-from studies.declaring.config import Arm, StudyConfig
+from studies.declaring.config import Arm, StudyConfig, checked_seeds
 from studies.declaring.plan import plan
 from studies.running.record import GUARD, Store, guarded
 from studies.running.runner import run_specs
@@ -93,8 +93,8 @@ def load_search(name: str) -> Search:
         ValueError: the file is missing or something in it is wrong; names file and key.
     """
     path = _find(name)
+    content = read_toml(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
         known = tuple(Search.__dataclass_fields__)
         for key in content:
             if key not in known:
@@ -219,7 +219,7 @@ def _study(search: Search, options: Mapping[str, Scalar], training: Mapping[str,
         task="train",
         datasets=(search.dataset,),
         arms=(Arm(model=search.model, options=options),),
-        seeds=tuple(range(search.seeds)),
+        seeds=tuple(range(checked_seeds(search.seeds))),
         training=training,
     )
 

@@ -8,6 +8,7 @@ fine steps. Where the function is C^1 the largest change of the gradient between
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 import time
@@ -26,12 +27,12 @@ from qnn_models.runtime.seeds import derive
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.grammar.widths import check_dim
 from qnn_theory.registry import get_format
-from studies.tasks.plain_task import protocol_options, protocol_training, together_key
+from studies.tasks.plain_task import prepare, protocol_options, protocol_training, together_key
 from studies.tasks.signatures import dataclass_parameters, function_parameters
 from studies.tasks.spec import RunSpec
 from studies.tasks.task import Measured
 
-__all__ = ["protocol_options", "protocol_training", "together_key"]
+__all__ = ["prepare", "protocol_options", "protocol_training", "together_key"]
 
 POINTS = 1000
 TEST_POINTS = 300
@@ -162,10 +163,6 @@ def relative_cost(spec: RunSpec) -> float:
     return 200.0 + float(dict(spec.training)["epochs"] or 0)
 
 
-def prepare(spec: RunSpec) -> None:
-    """Nothing is shared: the points are drawn in a millisecond."""
-
-
 def run(spec: RunSpec) -> Measured:
     """Train one classifier and measure its surface."""
     options, training = dict(spec.options), BoundaryTraining(**dict(spec.training))  # type: ignore[arg-type]
@@ -227,7 +224,7 @@ def measured_smoothness(model: nn.Module, *, low: Tensor, high: Tensor, seed: in
     ends = low + (high - low) * torch.rand(2, LINES, 1, 2, generator=generator, dtype=torch.float64)
     steps = torch.linspace(0, 1, FINE_STEPS + 1, dtype=torch.float64).reshape(1, -1, 1)
     x = (ends[0] + (ends[1] - ends[0]) * steps).reshape(-1, 2).requires_grad_()
-    double = _copy(model).double()
+    double = copy.deepcopy(model).requires_grad_(False).double()
     (gradient,) = torch.autograd.grad(double(x).sum(), x)
     along = gradient.reshape(LINES, FINE_STEPS + 1, 2)
     fine = (along[:, 1:] - along[:, :-1]).norm(dim=-1)
@@ -241,12 +238,6 @@ def measured_smoothness(model: nn.Module, *, low: Tensor, high: Tensor, seed: in
         "largest_jump": largest,
         "jump_order": order,
     }
-
-
-def _copy(model: nn.Module) -> nn.Module:
-    import copy
-
-    return copy.deepcopy(model).requires_grad_(False)
 
 
 def _surface(model: nn.Module, low: Tensor, high: Tensor) -> list[list[float]]:

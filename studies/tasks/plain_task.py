@@ -1,4 +1,4 @@
-"""What most tasks have: data sets that ask for no settings of their own, and runs that are each by itself."""
+"""What most tasks have: data sets that ask for no settings of their own, nothing to do first, and runs each by itself."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ def protocol_options(dataset: str) -> Mapping[str, Scalar]:
 def protocol_training(dataset: str, model: str) -> Mapping[str, Scalar]:
     """None."""
     return {}
+
+
+def prepare(spec: RunSpec) -> None:
+    """Nothing is shared between runs."""
 
 
 def together_key(spec: RunSpec) -> str | None:

@@ -26,23 +26,22 @@ from typing import Literal, cast
 
 import torch
 
-from qnn_models.data.layout import RESERVED_IDS, FieldLayout, Split
+from qnn_models.data.layout import RESERVED_IDS, Split
 from qnn_models.models import registry
-from qnn_models.models.network import count_parameters
 from qnn_models.runtime.peak_memory import PeakMemory
 from qnn_models.runtime.seeds import derive
-from qnn_models.training.loop import TrainConfig, train
+from qnn_models.training.config import TrainConfig
+from qnn_models.training.loop import train
 from qnn_models.training.losses import LossName
 from qnn_theory.costs import network_cost
-from qnn_theory.grammar.widths import check_dim
 from studies.tasks.arm_format import arm_format
-from studies.tasks.plain_task import protocol_options, protocol_training, together_key
-from studies.tasks.signatures import dataclass_parameters, function_parameters
+from studies.tasks.ctr_model import check_model, model_parameters, parameter_metrics, stack_width, uniform_layout
+from studies.tasks.plain_task import prepare, protocol_options, protocol_training, together_key
+from studies.tasks.signatures import dataclass_parameters
 from studies.tasks.spec import RunSpec, Settings
 from studies.tasks.task import Measured
-from studies.tasks.trial_build import try_build
 
-__all__ = ["protocol_options", "protocol_training", "together_key"]
+__all__ = ["prepare", "protocol_options", "protocol_training", "together_key"]
 
 Counted = Literal["step_operations", "epoch_operations", "row_operations", "bytes", "processes"]
 
@@ -92,8 +91,7 @@ def model_names() -> tuple[str, ...]:
 @cache
 def option_parameters(model: str) -> Mapping[str, inspect.Parameter]:
     """The model's own settings and those of the `Shape`."""
-    own = function_parameters(registry.model_class(model), without=("layout", "seed"))
-    return {**own, **dataclass_parameters(Shape)}
+    return {**model_parameters(model), **dataclass_parameters(Shape)}
 
 
 def training_parameters() -> Mapping[str, inspect.Parameter]:
@@ -103,8 +101,7 @@ def training_parameters() -> Mapping[str, inspect.Parameter]:
 
 def layer_width(spec: RunSpec) -> int:
     """Width d of the layers: the projection's, else fields × embedding_dim."""
-    projection = spec.option("projection")
-    return int(projection or shape(spec).fields * int(spec.option("embedding_dim") or 0))
+    return stack_width(spec, fields=shape(spec).fields)
 
 
 def shape(spec: RunSpec) -> Shape:
@@ -136,10 +133,7 @@ def check(spec: RunSpec) -> None:
     for key in ("fields", "vocabulary", "data_rows", "batch_size", "processes"):
         if getattr(given, key) < 1:
             raise ValueError(f"A shape has at least 1 of {key}, however: {getattr(given, key)}.")
-    format = arm_format(spec)
-    if format is not None:
-        check_dim(format.expr, layer_width(spec), label=format.id)
-    try_build(spec.model, _own(spec))
+    check_model(spec, _own(spec), width=layer_width(spec))
 
 
 def theory_cost(spec: RunSpec) -> Mapping[Counted, float]:
@@ -172,10 +166,6 @@ def relative_cost(spec: RunSpec) -> float:
     return 5e10 + theory_cost(spec)["epoch_operations"] * shape(spec).processes
 
 
-def prepare(spec: RunSpec) -> None:
-    """Nothing is shared."""
-
-
 def run(spec: RunSpec) -> Measured:
     """Train one epoch in each of the fresh processes, all starting together."""
     processes = shape(spec).processes
@@ -203,11 +193,7 @@ class RandomData:
     """Uniform ids and fair labels of a shape; what `qnn_models.training.loop.train` reads."""
 
     def __init__(self, given: Shape, *, rows: int, seed: int) -> None:
-        self.layout = FieldLayout(
-            names=tuple(f"f{number}" for number in range(given.fields)),
-            vocabulary_sizes=(given.vocabulary + RESERVED_IDS,) * given.fields,
-            lengths=(1,) * given.fields,
-        )
+        self.layout = uniform_layout(given.fields, vocabulary=given.vocabulary)
         self.content_hash = f"random-{seed}"
         generator = torch.Generator().manual_seed(seed)
         self._splits = {
@@ -254,12 +240,10 @@ def _one_epoch(spec: RunSpec, index: int) -> dict[str, float]:
         data = RandomData(given, rows=rows, seed=derive(seed, "data"))
         model = registry.build(spec.model, data.layout, **own, seed=derive(seed, "start"))
         result = train(model, data, config)
-        counts = count_parameters(model)
         return {
             "epoch_seconds": result.train_seconds_per_epoch,
             "inference_us": result.inference_us_per_row,
-            "parameters": counts["total"],
-            "embedding_parameters": counts["embedding"],
+            **parameter_metrics(model),
         }
 
     with PeakMemory() as memory:

@@ -74,9 +74,9 @@ class RunSpec:
             del content["alone"]
         return content | {"options": dict(self.options), "training": dict(self.training)}
 
-    def option(self, key: str, default: Scalar = None) -> Scalar:
-        """The model's setting of this name, or the default where it has none."""
-        return dict(self.options).get(key, default)
+    def option(self, key: str) -> Scalar:
+        """The model's setting of this name; None where it has none."""
+        return dict(self.options).get(key)
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any], *, label: str = "") -> RunSpec:

@@ -30,19 +30,19 @@ from qnn_models.data.layout import Split
 from qnn_models.data.registry import PLANTED, dataset_names, get_schema, load
 from qnn_models.data.schema import SPLITS
 from qnn_models.models import registry
-from qnn_models.models.network import CTRModel, count_parameters
+from qnn_models.models.network import CTRModel
 from qnn_models.runtime.peak_memory import PeakMemory
 from qnn_models.runtime.seeds import derive
 from qnn_models.training.batched import train_many
-from qnn_models.training.loop import TrainConfig, TrainResult, train
+from qnn_models.training.config import TrainConfig, TrainResult
+from qnn_models.training.loop import train
 from qnn_theory.costs import D, cost
-from qnn_theory.grammar.widths import check_dim
 from studies.tasks.arm_format import arm_format
+from studies.tasks.ctr_model import check_model, model_parameters, parameter_metrics, stack_width
 from studies.tasks.protocol import default_options, default_training
-from studies.tasks.signatures import dataclass_parameters, function_parameters
+from studies.tasks.signatures import dataclass_parameters
 from studies.tasks.spec import RunSpec, Scalar
 from studies.tasks.task import Measured
-from studies.tasks.trial_build import try_build
 
 __all__ = [
     "check",
@@ -60,7 +60,6 @@ __all__ = [
     "training_parameters",
 ]
 
-NOT_OPTIONS = ("layout", "seed")
 LATENCY_REPEATS = 100
 _OVERHEAD_FLOPS = 4e5
 """What a row costs besides the layers' matrix products, as the operations that take as long."""
@@ -73,16 +72,11 @@ def model_names() -> tuple[str, ...]:
 
 def option_parameters(model: str) -> Mapping[str, inspect.Parameter]:
     """The settings of a model."""
-    return _option_parameters(model)
-
-
-@cache
-def _option_parameters(model: str) -> Mapping[str, inspect.Parameter]:
-    return function_parameters(registry.model_class(model), without=NOT_OPTIONS)
+    return model_parameters(model)
 
 
 def training_parameters() -> Mapping[str, inspect.Parameter]:
-    """The settings of `qnn_models.training.loop.TrainConfig`; its seed is the run's."""
+    """The settings of `qnn_models.training.config.TrainConfig`; its seed is the run's."""
     return dataclass_parameters(TrainConfig, without=("seed",))
 
 
@@ -104,18 +98,12 @@ def check(spec: RunSpec) -> None:
         KeyError: there is no such format.
     """
     TrainConfig(**dict(spec.training))  # type: ignore[arg-type]
-    format = arm_format(spec)
-    if format is not None:
-        check_dim(format.expr, layer_width(spec), label=format.id)
-    try_build(spec.model, spec.options)
+    check_model(spec, spec.options, width=layer_width(spec))
 
 
 def layer_width(spec: RunSpec) -> int:
     """Width d of the layers: the projection's, else fields × embedding_dim."""
-    projection = spec.option("projection")
-    return (
-        int(projection) if projection is not None else num_fields(spec.dataset) * int(spec.option("embedding_dim") or 0)
-    )
+    return stack_width(spec, fields=num_fields(spec.dataset))
 
 
 @cache
@@ -203,7 +191,6 @@ def _config(spec: RunSpec) -> TrainConfig:
 
 
 def _measured(model: CTRModel, dataset: EncodedDataset, result: TrainResult, *, peak_mib: float) -> Measured:
-    counts = count_parameters(model)
     device = torch.device(result.device)
     test = dataset.split("test")
     history = [asdict(epoch) for epoch in result.history]
@@ -221,8 +208,7 @@ def _measured(model: CTRModel, dataset: EncodedDataset, result: TrainResult, *, 
             "latency_us": _latency_us(model, test.ids[:1].to(device)),
             "latency_100_us": _latency_us(model, test.ids[:100].to(device)),
             "peak_mib": peak_mib,
-            "parameters": counts["total"],
-            "embedding_parameters": counts["embedding"],
+            **parameter_metrics(model),
         },
         series={
             "history": {key: [epoch[key] for epoch in history] for key in history[0]},

@@ -12,12 +12,13 @@ import torch
 
 from qnn_models.data.layout import Split
 from qnn_models.data.planted import Planted, planted_dataset
-from qnn_models.models.baselines.cl4ctr import CL4CTR
+from qnn_models.models.baselines.perceptrons.cl4ctr import CL4CTR
 from qnn_models.models.network import CTRModel, QNNAlphaNetwork
 from qnn_models.runtime.distributed import ALONE, Processes, launched
 from qnn_models.training import loop as training
 from qnn_models.training.checkpoint import write_checkpoint
-from qnn_models.training.loop import TrainConfig, TrainResult, train
+from qnn_models.training.config import TrainConfig, TrainResult
+from qnn_models.training.loop import train
 
 CONFIG = TrainConfig(batch_size=128, max_epochs=3, loss="self_ensemble", embedding_l2=1e-3, learning_rate=1e-2)
 # 299 rows leave, of 300 to score, one that all processes but one have no share of.

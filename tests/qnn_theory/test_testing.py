@@ -70,7 +70,20 @@ def test_random_expressions_are_layers(expr: object) -> None:
 
 @pytest.mark.parametrize(
     "node",
-    ["Affine", "Bilinear", "Scale", "Sum", "Product", "Power", "Multiple", "Activation", "Concat", "RowSum", "Slice"],
+    [
+        "Affine",
+        "Bilinear",
+        "Scale",
+        "Sum",
+        "Product",
+        "Power",
+        "Multiple",
+        "Constant",
+        "Activation",
+        "Concat",
+        "RowSum",
+        "Slice",
+    ],
 )
 def test_random_expressions_reach_the_whole_grammar(node: str) -> None:
     def reached(expr: object) -> bool:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
+import difflib
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +14,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from qnn_models.data.encoding.checked import CheckedFile
 from qnn_models.data.encoding.encoded import ContentHash, EncodedDataset
 from qnn_models.data.encoding.encoder import Encoder, VocabularyCounter
+from qnn_models.data.encoding.manifest import VOCABULARY, Manifest
 from qnn_models.data.encoding.spill import Spill
+from qnn_models.data.encoding.store import open_dataset, replacing
 from qnn_models.data.layout import LABEL_COLUMN, FieldLayout
 from qnn_models.data.reading.columns import Column
 from qnn_models.data.reading.formats import READERS
 from qnn_models.data.reading.prefetch import prefetched
 from qnn_models.data.reading.readers import Chunk
 from qnn_models.data.reading.rows import check_numbers, field_columns
+from qnn_models.data.reading.source_files import file_states, find_source, fingerprint
 from qnn_models.data.schema import SPLITS, Label, Schema, Source
 from qnn_models.runtime.seeds import derive
 
-LAYOUT_VERSION = 2
-"""Raised when stored data sets change so that older ones must be encoded again."""
-
 ROW_GROUP_ROWS = 131_072
-_OLD = ".old"
-_MANIFEST = "manifest.json"
-_VOCABULARY = "vocabulary.parquet"
 
 
 def encode_dataset(
@@ -60,100 +55,62 @@ def encode_dataset(
         progress: show a bar.
 
     Raises:
-        ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, a split without rows; with file
-            and line.
+        ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, with file and line; a split without
+            rows, or with one label alone.
     """
     source = find_source(schema, source_folder)
+    check_source(schema, source)
+    before = file_states(source, source_folder)
     total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(folder)
-    temporary = _temporary(folder, os.getpid())
-    temporary.mkdir()
-    try:
+    with replacing(folder) as new:
         with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
-            spill = Spill(temporary / "spill")
+            spill = Spill(new / "spill")
             spill.folder.mkdir()
             rows = _Rows(schema, source, source_folder, spill=spill, split_seed=split_seed, bar=bar)
             rows.read()
             rows.assign()
             encoder = rows.count()
-            content_hash = rows.write(encoder, temporary)
+            content_hash = rows.write(encoder, new)
             shutil.rmtree(spill.folder)
-        encoder.save(temporary / _VOCABULARY)
-        manifest = {
-            "layout_version": LAYOUT_VERSION,
-            "name": schema.name,
-            "schema": schema.fingerprint(),
-            "split_seed": split_seed,
-            "rows": rows.sizes,
-            "layout": asdict(encoder.layout),
-            "content_hash": content_hash,
-            "files": _stamps(source, source_folder),
-        }
-        (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=1))
-        _replace_folder(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return open_dataset(schema, folder=folder)
-
-
-def open_dataset(schema: Schema, *, folder: Path) -> EncodedDataset:
-    """Open a stored data set.
-
-    Raises:
-        FileNotFoundError: there is none in `folder`.
-        ValueError: it was encoded by another schema or an older version, or lacks a file.
-    """
-    path = folder / _MANIFEST
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} holds no encoded data set")
-    manifest = json.loads(path.read_text())
-    if (manifest.get("layout_version"), manifest.get("schema")) != (LAYOUT_VERSION, schema.fingerprint()):
-        raise ValueError(
-            f"{folder} was encoded by another schema or version of {schema.name}; prepare it again with force"
+        encoder.save(new / VOCABULARY)
+        made_of = fingerprint(source, source_folder)
+        if file_states(source, source_folder) != before:
+            raise ValueError(
+                f"the files of {schema.name} must stay as they are while they are read, however: one in {source_folder} "
+                "changed meanwhile; prepare it again when they are complete"
+            )
+        manifest = Manifest(
+            schema=schema.fingerprint(),
+            split_seed=split_seed,
+            rows=rows.sizes,
+            layout=encoder.layout,
+            content_hash=content_hash,
+            source=source_folder.resolve(),
+            fingerprint=made_of,
+            files={
+                VOCABULARY: CheckedFile.of(new / VOCABULARY),
+                **{name: CheckedFile.of(new / name, parquet=True) for name in (f"{split}.parquet" for split in SPLITS)},
+            },
         )
-    missing = [name for name in (_VOCABULARY, *(f"{s}.parquet" for s in SPLITS)) if not (folder / name).is_file()]
-    if missing:
-        raise ValueError(f"{folder} lacks {', '.join(missing)}; prepare it again with force")
-    encoder = Encoder.load(folder / _VOCABULARY)
-    layout = manifest["layout"]
-    if encoder.layout != FieldLayout(*(tuple(layout[key]) for key in ("names", "vocabulary_sizes", "lengths"))):
-        raise ValueError(f"{folder}: vocabularies and manifest differ; prepare it again with force")
-    return EncodedDataset(
-        schema.name, encoder=encoder, content_hash=manifest["content_hash"], rows=manifest["rows"], folder=folder
-    )
+        manifest.write(new)
+    return open_dataset(schema, folder=folder, split_seed=split_seed)
 
 
-def is_current(schema: Schema, *, folder: Path, source_folder: Path | None) -> bool:
-    """Whether `folder` holds the data set and, if a source is named, was made of the files that are there now."""
-    path = folder / _MANIFEST
-    if not path.is_file():
-        return False
-    if source_folder is None:
-        return True
-    try:
-        source = find_source(schema, source_folder)
-    except ValueError:
-        return True  # the files are gone since; what was made of them stays good
-    return bool(json.loads(path.read_text()).get("files") == _stamps(source, source_folder))
-
-
-def _stamps(source: Source, folder: Path) -> dict[str, list[int]]:
-    stats = {name: (folder / name).stat() for name in source.files}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-
-
-def find_source(schema: Schema, folder: Path) -> Source:
-    """The schema's first source whose files are all in `folder`.
+def check_source(schema: Schema, source: Source) -> None:
+    """Check what a schema says of its files that only the readers know.
 
     Raises:
-        ValueError: there is none; lists what each source needs.
+        ValueError: there is no such format, or it takes another number of further files.
     """
-    for source in schema.sources:
-        if all((folder / name).is_file() for name in source.files):
-            return source
-    needs = "; or ".join(", ".join(source.files) for source in schema.sources)
-    raise ValueError(f"{schema.name} is read from these files: {needs}; however: {folder} has no such set of them")
+    if source.format not in READERS:
+        near = difflib.get_close_matches(source.format, READERS, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"known: {', '.join(READERS)}"
+        raise ValueError(f"{schema.name}: a format must be known, however: format={source.format!r}; {remedy}")
+    wanted = 2 if source.format.startswith("ml-") else 0
+    if len(source.extra) != wanted:
+        raise ValueError(
+            f"{schema.name}: {source.format} takes {wanted} files beside the table, however: extra={source.extra}"
+        )
 
 
 def split_sizes(rows: int, ratios: Sequence[int]) -> list[int]:
@@ -218,16 +175,31 @@ class _Rows:
                 self.sizes[split] += int(np.count_nonzero(assignment == part))
         empty = [split for split, rows in self.sizes.items() if not rows]
         if empty:
+            found = ", ".join(f"{rows} of {self._parts[role]}" for role, rows in kept.items())
+            dropped = f", where rows with label in {self._label.drop} are left out" if self._label.drop else ""
             raise ValueError(
-                f"every split needs rows, however: {', '.join(empty)} of {self._schema.name} has none "
-                f"({kept} rows after those with label in {self._label.drop} are left out); give more rows"
+                f"every split needs rows, however: {self._schema.name} has none for {', '.join(empty)}: its rows are {found}"
+                f"{dropped}; give more rows"
             )
 
     def count(self) -> Encoder:
-        """Count the tokens of the training rows."""
+        """Count the tokens of the training rows, and the labels of all splits.
+
+        Raises:
+            ValueError: a split has one label alone: nothing is learned of it, and its AUC is not defined.
+        """
         counter = VocabularyCounter(self._schema)
-        for columns, _, parts in self._again("tokens"):
+        positive = dict.fromkeys(SPLITS, 0)
+        for columns, labels, parts in self._again("tokens"):
             counter.add(columns, parts == SPLITS.index("train"))
+            for part, split in enumerate(SPLITS):
+                positive[split] += int(np.count_nonzero(labels[parts == part]))
+        for split, rows in self.sizes.items():
+            if positive[split] in (0, rows):
+                raise ValueError(
+                    f"every split needs rows of both labels, however: the {rows} {split} rows of {self._schema.name} all have "
+                    f"label {int(positive[split] > 0)}; give more rows, check the label's rule, or take another --split-seed"
+                )
         return counter.encoder()
 
     def write(self, encoder: Encoder, folder: Path) -> str:
@@ -311,34 +283,3 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     positive = value > rule.positive_above if rule.positive_above is not None else value == 1
     labels = positive.fill_null(False).to_numpy().astype(np.uint8)[column.codes]
     return labels, ~dropped.fill_null(False).to_numpy()[column.codes]
-
-
-def _temporary(folder: Path, process: int | str) -> Path:
-    return folder.with_name(f".{folder.name}.{platform.node()}.{process}")
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what processes of this machine that were killed have left."""
-    for path in folder.parent.glob(_temporary(folder, "*").name):
-        process = path.name.removesuffix(_OLD).rpartition(".")[2]
-        try:
-            os.kill(int(process), 0)
-        except ProcessLookupError:
-            shutil.rmtree(path, ignore_errors=True)
-        except (ValueError, PermissionError):
-            continue
-
-
-def _replace_folder(new: Path, target: Path) -> None:
-    """Put a folder in the place of another, which goes only when the new one is whole; others may do the same."""
-    old = new.with_name(new.name + _OLD)
-    while True:
-        try:
-            os.replace(new, target)
-            break
-        except OSError:
-            if not target.exists():
-                raise
-            with suppress(FileNotFoundError):
-                os.replace(target, old)
-            shutil.rmtree(old, ignore_errors=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 
+from qnn_models.data.encoding.checked import CheckedFile, CheckedRowGroups, checked_row_groups
 from qnn_models.data.encoding.encoder import Encoder
 from qnn_models.data.layout import LABEL_COLUMN, FieldLayout, Split
 from qnn_models.data.reading.prefetch import prefetched
@@ -68,10 +68,11 @@ class EncodedDataset:
         content_hash: str,
         rows: dict[str, int],
         splits: dict[str, Split] | None = None,
+        files: Mapping[str, CheckedFile] | None = None,
         folder: Path | None = None,
     ) -> None:
-        if (splits is None) == (folder is None):
-            raise ValueError("an encoded data set is either in memory (splits) or stored (folder)")
+        if (splits is None) == (files is None):
+            raise ValueError("an encoded data set is either in memory (splits) or stored (files)")
         self.name = name
         self.encoder = encoder
         self.layout = encoder.layout
@@ -79,6 +80,7 @@ class EncodedDataset:
         self.folder = folder
         self._rows = rows
         self._splits = {} if splits is None else dict(splits)
+        self._files = {} if files is None else dict(files)
 
     def __repr__(self) -> str:
         return f"EncodedDataset({self.name!r}, rows={self._rows}, content_hash={self.content_hash[:12]!r})"
@@ -148,23 +150,20 @@ class EncodedDataset:
         """Row groups of a split, some at a time, the next ones read ahead; a split in memory is one buffer."""
         if split in self._splits:
             return (part for part in (self._splits[split],))
-        groups = pq.read_metadata(self._path(split)).num_row_groups
+        groups = self._files[split].row_groups
         # Drawn here, before the thread starts: the caller draws from the same generator.
         order = list(range(groups)) if generator is None else torch.randperm(groups, generator=generator).tolist()
         return prefetched(self._groups(split, order, buffer_row_groups))
 
     def _groups(self, split: str, order: list[int], at_a_time: int) -> Iterator[Split]:
-        with pq.ParquetFile(self._path(split)) as file:
+        with checked_row_groups(self._files[split]) as groups:
             for start in range(0, len(order), at_a_time):
-                yield _rows_of_groups(file, order[start : start + at_a_time], self.layout)
+                yield _rows_of_groups(groups, order[start : start + at_a_time], self.layout)
 
     def _read(self, split: str) -> Split:
-        with pq.ParquetFile(self._path(split)) as file:
-            return _rows_of_groups(file, range(file.num_row_groups), self.layout)
-
-    def _path(self, split: str) -> Path:
-        assert self.folder is not None  # the constructor saw to it
-        return self.folder / f"{split}.parquet"
+        file = self._files[split]
+        with checked_row_groups(file) as groups:
+            return _rows_of_groups(groups, range(file.row_groups), self.layout)
 
 
 def _known(split: str) -> str:
@@ -179,13 +178,13 @@ def _some_rows(buffer: Split, order: torch.Tensor | None, start: int, stop: int)
     return Split(buffer.ids[rows], buffer.labels[rows])
 
 
-def _rows_of_groups(file: pq.ParquetFile, groups: Sequence[int], layout: FieldLayout) -> Split:
+def _rows_of_groups(stored: CheckedRowGroups, groups: Sequence[int], layout: FieldLayout) -> Split:
     """The rows of some row groups. Each is read by itself, so that one at most is held in Arrow's form too."""
-    rows = sum(file.metadata.row_group(group).num_rows for group in groups)
+    rows = sum(stored.rows(group) for group in groups)
     ids, labels = np.empty((rows, layout.columns), dtype=np.int32), np.empty(rows, dtype=np.float32)
     start = 0
     for group in groups:
-        table = file.read_row_group(group)
+        table = stored.read(group)
         stop = start + table.num_rows
         for position, name in enumerate(layout.column_names):
             ids[start:stop, position] = table[name].to_numpy()

@@ -8,6 +8,7 @@ from typing import assert_never
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
@@ -19,7 +20,6 @@ MISSING_TOKEN = ""
 """Stands in a vocabulary for the missing value, where that has an id of its own."""
 
 _SCHEMA_KEY = b"qnn.schema"
-_COUNT = "__count__"
 
 _MERGE_ROWS = 65_536
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
@@ -101,10 +101,11 @@ class VocabularyCounter:
 def _counts(field: Field, column: Column, train: np.ndarray) -> pl.LazyFrame:
     """Tokens and their counts in some rows; a token may come more than once."""
     counts = np.bincount(column.codes[train], minlength=len(column.texts))
-    texts = pl.LazyFrame({field.name: column.texts, _COUNT: counts}).filter(pl.col(_COUNT) > 0)
+    count = f"count of {field.name}"  # a name that is not the field's, whatever that is
+    texts = pl.LazyFrame({field.name: column.texts, count: counts}).filter(pl.col(count) > 0)
     if field.kind == "sequence":
-        return texts.select(sequence_expr(field).alias("token"), pl.col(_COUNT).alias("count")).explode("token")
-    return texts.select(token_expr(field).alias("token"), pl.col(_COUNT).alias("count"))
+        return texts.select(sequence_expr(field).alias("token"), pl.col(count).alias("count")).explode("token")
+    return texts.select(token_expr(field).alias("token"), pl.col(count).alias("count"))
 
 
 def _merge(parts: list[pl.DataFrame]) -> pl.DataFrame:
@@ -193,19 +194,28 @@ class Encoder:
         pq.write_table(table.replace_schema_metadata(metadata), path, compression="zstd")
 
     @staticmethod
-    def load(path: Path) -> Encoder:
+    def load(path: Path, *, stream: pa.NativeFile | None = None) -> Encoder:
         """Read what `save` wrote.
 
+        Args:
+            path: the file.
+            stream: the file, where it is open already.
+
         Raises:
-            ValueError: the file is another's.
+            FileNotFoundError: there is no such file.
+            ValueError: the file is another's, or damaged.
         """
-        table = pq.read_table(path)
-        metadata = table.schema.metadata or {}
-        if _SCHEMA_KEY not in metadata:
-            raise ValueError(f"{path} must be an encoder's file, however: it holds no schema")
-        schema = parse_schema(metadata[_SCHEMA_KEY].decode())
-        tokens = pl.DataFrame(pl.from_arrow(table))
-        return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
+        if stream is None and not path.is_file():
+            raise FileNotFoundError(f"an encoder is read from the file that `save` wrote, however: {path} is none")
+        try:
+            table = pq.read_table(path if stream is None else stream)
+            schema = parse_schema((table.schema.metadata or {})[_SCHEMA_KEY].decode())
+            tokens = pl.DataFrame(pl.from_arrow(table))
+            return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
+        except (KeyError, ValueError, TypeError, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+            raise ValueError(
+                f"{path} must be an encoder's file, however: it is another's, or damaged ({error})"
+            ) from error
 
 
 def _id_exprs(field: Field, tokens: pl.Series) -> list[pl.Expr]:

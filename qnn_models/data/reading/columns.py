@@ -52,7 +52,18 @@ def column_of_arrow(array: pa.DictionaryArray) -> Column:
 
 
 def column_of_series(values: pl.Series) -> Column:
-    """Values of any type that casts to text as a column; lists are joined by `LIST_SEPARATOR`."""
+    """Values of any type that casts to text as a column; lists are joined by `LIST_SEPARATOR`.
+
+    Raises:
+        ValueError: the values are of a type that has parts, but not a list of simple ones.
+    """
+    if isinstance(values.dtype, pl.Array):
+        values = values.arr.to_list()
+    simple = values.dtype.inner if isinstance(values.dtype, pl.List) else values.dtype
+    if simple is None or pl.Series(dtype=simple).dtype.is_nested() or simple == pl.Object:
+        raise ValueError(
+            f"a column holds texts, numbers or lists of them, however: {values.name} is of type {values.dtype}"
+        )
     if isinstance(values.dtype, pl.List):
         values = values.cast(pl.List(pl.String)).list.join(LIST_SEPARATOR)
     text = values.cast(pl.String).rechunk().to_arrow()

@@ -15,6 +15,7 @@ import polars as pl
 
 from qnn_models.data.reading.columns import column_of_series
 from qnn_models.data.reading.readers import Chunk, Columns, find_columns, parse_block
+from qnn_models.data.reading.text import check_no_nul, check_text
 from qnn_models.data.schema import Source
 
 GENRES_100K = (
@@ -66,6 +67,8 @@ def read_ml1m_grouplens(source: Source, folder: Path, name: str, columns: Column
 def _table(file: Path, names: Sequence[str], separator: str, *, header: bool = False) -> Chunk:
     """Read a small table; Latin-1, as GroupLens writes it, unless it is UTF-8."""
     data = file.read_bytes()
+    check_text(data[:8], file=file)
+    check_no_nul(data, file=file, first_line=1)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -77,6 +80,8 @@ def _table(file: Path, names: Sequence[str], separator: str, *, header: bool = F
     if len(separator) > 1:
         text, separator = text.replace(separator, "\x1f"), "\x1f"
     block = text.rstrip("\r\n").encode() + b"\n"
+    if block == b"\n":
+        raise ValueError(f"{file}: a table has rows, however: this file has none; fetch or write it again")
     return parse_block(
         block, names, {name: name for name in names}, file=file, first_line=first_line, separator=separator
     )
@@ -95,6 +100,11 @@ def _joined(ratings: Chunk, users: Chunk, items: pl.DataFrame, columns: Columns)
     """Add each rating's user and item, in the ratings' order."""
     frame = ratings.frame()
     for key, table in (("user_id", users.frame()), ("item_id", items)):
+        if table[key].n_unique() < table.height:
+            twice = table[key].filter(table[key].is_duplicated())[0]
+            raise ValueError(
+                f"{ratings.file}: each {key} must be described once, however: {twice!r} is described twice"
+            )
         unknown = ~frame[key].is_in(table[key].implode())
         row = unknown.arg_max()
         if unknown.any() and row is not None:

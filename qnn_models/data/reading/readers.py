@@ -7,6 +7,7 @@ import difflib
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from qnn_models.data.reading.columns import Column, column_of_arrow, column_of_series
 from qnn_models.data.reading.prefetch import mapped
+from qnn_models.data.reading.text import bad_utf8_line, check_no_nul, check_text, read_header, shortened
 from qnn_models.data.schema import Source
 
 BLOCK_BYTES = 16 * 2**20
@@ -91,9 +93,14 @@ def find_columns(present: Sequence[str], wanted: Columns, *, file: Path) -> dict
         here += [folded[name.casefold()] for name in names if name.casefold() in folded]
         if not here:
             near = difflib.get_close_matches(names[0], present, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"it has: {', '.join(present)}"
+            remedy = f"did you mean {near[0]}?" if near else f"it has: {shortened(', '.join(present))}"
             raise ValueError(
                 f"{file}: a column of the schema is missing, however: {names[0]!r} must be there; {remedy}"
+            )
+        if here[0] in found:
+            raise ValueError(
+                f"{file}: a column is of one field or the label, however: {here[0]!r} would be {found[here[0]]!r} "
+                f"and {names[0]!r}; mend names and aliases in the schema"
             )
         found[here[0]] = names[0]
     return found
@@ -103,11 +110,11 @@ def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Itera
     """Delimited text, in blocks; every line must have as many columns as the first."""
     file = folder / name
     with file.open("rb") as stream:
+        check_text(stream.peek(8), file=file)
         line = 1
-        header = source.columns
+        header: Sequence[str] = source.columns
         if not header:
-            first = stream.readline().decode("utf-8-sig").rstrip("\r\n")
-            header = tuple(next(csv.reader([first], delimiter=source.separator), []))
+            header = read_header(stream, file=file, separator=source.separator, quoted=source.quoted)
             line = 2
         found = find_columns(header, columns, file=file)
         quote = b'"' if source.quoted else b""
@@ -132,6 +139,7 @@ def read_libfm(source: Source, folder: Path, name: str, columns: Columns) -> Ite
     file = folder / name
     found = find_columns(source.columns, columns, file=file)
     with file.open("rb") as stream:
+        check_text(stream.peek(8), file=file)
         for line, block in _blocks(stream, b"", file=file, first_line=1):
             clean = block.replace(b"\r\n", b"\n").replace(b" \n", b"\n")
             chunk = parse_block(clean, source.columns, found, file=file, first_line=line, separator=" ")
@@ -211,7 +219,15 @@ def parse_block(
     except pa.ArrowInvalid as error:
         if wrong:
             raise _wrong_width(wrong[0].actual_columns, header, chunk.at(wrong[0].number - 1)) from None
-        raise ValueError(f"{file}, from line {first_line}: text must be clean UTF-8, however: {error}") from None
+        bad = bad_utf8_line(block)
+        if bad is not None:
+            raise ValueError(
+                f"{file}:{first_line + bad}: text must be UTF-8, however: this line is not; convert the file, as from Latin-1 "
+                "with iconv -f LATIN1 -t UTF-8"
+            ) from None
+        raise ValueError(
+            f"{file}, from line {first_line}: text must be rows of columns, however: {shortened(str(error))}; mend it"
+        ) from None
     parsed = {wanted: column_of_arrow(table[here].combine_chunks()) for here, wanted in columns.items()}
     return replace(chunk, columns=parsed)
 
@@ -227,6 +243,7 @@ def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: 
     while data := following:
         following = stream.read(BLOCK_BYTES)
         data = rest + data
+        check_no_nul(data, file=file, first_line=line)
         if following:
             cut = data.rfind(b"\n") + 1
             while quote and cut and data.count(quote, 0, cut) % 2:  # the last quote is open: cut before its line
@@ -259,19 +276,17 @@ def _wrong_width(found: int, header: Sequence[str], where: str) -> ValueError:
 def read_parquet(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """Parquet, in batches, types as stored; a sequence field may be a list."""
     file = folder / name
-    with pq.ParquetFile(file) as stored:
+    with (
+        _sound(file, "Parquet", OSError, pa.ArrowException),
+        pq.ParquetFile(file, page_checksum_verification=True) as stored,
+    ):
         found = find_columns(stored.schema_arrow.names, columns, file=file)
         row = 1
         size = file.stat().st_size
         total = max(stored.metadata.num_rows, 1)
         for batch in stored.iter_batches(batch_size=_BATCH_ROWS, columns=list(found)):
             frame = pl.DataFrame(pl.from_arrow(batch))
-            yield Chunk(
-                {found[series.name]: column_of_series(series) for series in frame},
-                file,
-                row,
-                size * frame.height // total,
-            )
+            yield _chunk({found[series.name]: series for series in frame}, file, row, size * frame.height // total)
             row += frame.height
 
 
@@ -284,20 +299,56 @@ def read_hdf5(source: Source, folder: Path, name: str, columns: Columns) -> Iter
     try:
         import h5py
     except ImportError as error:
-        raise ImportError("HDF5 is read with h5py, however: it is not installed; pip install h5py") from error
+        raise ImportError(
+            "HDF5 is read with h5py, however: it is not installed; pip install 'qnn-toolkit[hdf5]'"
+        ) from error
     file = folder / name
-    with h5py.File(file, "r") as stored:
+    with _sound(file, "HDF5", OSError, KeyError, RuntimeError), h5py.File(file, "r") as stored:
         found = find_columns(list(stored), columns, file=file)
+        wrong = [
+            here for here in found if not isinstance(stored[here], h5py.Dataset) or stored[here].ndim not in (1, 2)
+        ]
+        if wrong:
+            raise ValueError(f"{file}: a column is an array of one or two dimensions, however: {wrong[0]!r} is none")
         lengths = {here: len(stored[here]) for here in found}
         rows = next(iter(lengths.values()))
         if len(set(lengths.values())) > 1:
             raise ValueError(f"{file}: arrays must be of one length, however: {lengths}; write the file again")
         size = file.stat().st_size
         for start in range(0, rows, _BATCH_ROWS):
-            parts: dict[str, Column] = {}
+            parts: dict[str, pl.Series] = {}
             for here, wanted in found.items():
                 values = pl.Series(stored[here][start : start + _BATCH_ROWS])
                 if isinstance(values.dtype, pl.Array):
                     values = values.arr.to_list().list.eval(pl.element().filter(pl.element() != 0))
-                parts[wanted] = column_of_series(values)
-            yield Chunk(parts, file, start + 1, size * min(_BATCH_ROWS, rows - start) // rows)
+                parts[wanted] = values
+            yield _chunk(parts, file, start + 1, size * min(_BATCH_ROWS, rows - start) // rows)
+
+
+def _chunk(columns: Mapping[str, pl.Series], file: Path, first_row: int, size: int) -> Chunk:
+    """A chunk of values of any type that casts to text.
+
+    Raises:
+        ValueError: a column's type does not.
+    """
+    made = {}
+    for name, values in columns.items():
+        try:
+            made[name] = column_of_series(values)
+        except (ValueError, pl.exceptions.PolarsError) as error:
+            raise ValueError(
+                f"{file}: a column holds texts, numbers or lists of them, however: {name} is of type {values.dtype}; "
+                "write it as text"
+            ) from error
+    return Chunk(made, file, first_row, size)
+
+
+@contextmanager
+def _sound(file: Path, kind: str, *damage: type[Exception]) -> Iterator[None]:
+    """Name the file in what a library raises where it is not what its name or its schema says."""
+    try:
+        yield
+    except damage as error:
+        raise ValueError(
+            f"{file} must be a sound {kind} file, however: {shortened(str(error))}; write it again"
+        ) from error

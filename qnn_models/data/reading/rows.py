@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from qnn_models.data.reading.readers import Chunk, Columns, read_csv, read_parquet
+from qnn_models.data.reading.source_files import check_readable
 from qnn_models.data.schema import Field, Schema, Source
 
 
@@ -29,8 +30,7 @@ def read_rows(path: Path, *, schema: Schema) -> Iterator[Chunk]:
     Raises:
         ValueError: the file or a column is missing, or a row is corrupt, with file and line.
     """
-    if not path.is_file():
-        raise ValueError(f"rows are read from a file, however: {path} is none")
+    check_readable(path)
     columns = field_columns(schema.fields)
     if path.suffix == ".parquet":
         chunks = read_parquet(Source(format="parquet", table=path.name), path.parent, path.name, columns)

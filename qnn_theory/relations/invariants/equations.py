@@ -9,12 +9,12 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.polynomials import monomial_text, to_flint
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation
-from qnn_theory.relations.linear_rules import monomial_text
 from qnn_theory.relations.witness import entry_text
 
 _BASIS_LIMITS = (150, 150, 2048)  # length of the basis, length of a polynomial, bits of a coefficient
@@ -105,13 +105,13 @@ def _equations(pair: Pair, entries: Entries, dim: int, outputs: Sequence[int]) -
         pair.b,
         mixed.gens()[:dim],
         {name: as_generators(value) for name, value in shorts.items()},
-        constant=lambda number: flint.fmpq(number.numerator, number.denominator),
+        constant=to_flint,
     )
     ring = flint.fmpz_mpoly_ctx.get(list(names), "degrevlex")
     found, labels = [], []
     for output in outputs:
         by_monomial: dict[tuple[int, ...], dict[tuple[int, ...], Fraction]] = {}
-        for exponents, coefficient in results[output].to_dict().items():
+        for exponents, coefficient in (results[output] + 0 * mixed.gens()[0]).to_dict().items():
             monomial, rest = tuple(map(int, exponents[:dim])), tuple(map(int, exponents[dim:]))
             by_monomial.setdefault(monomial, {})[rest] = Fraction(int(coefficient.p), int(coefficient.q))
         for monomial in {*by_monomial, *polynomials[output]}:

@@ -9,14 +9,8 @@ from typing import Any
 
 import flint
 
-from qnn_theory.feature_spaces.pieces import (
-    PRIME,
-    Polynomial,
-    constant_piece,
-    is_piecewise_polynomial,
-    random_pieces,
-    residue,
-)
+from qnn_theory.algebra.polynomials import PRIME, Polynomial, residue
+from qnn_theory.feature_spaces.pieces import constant_piece, is_piecewise_polynomial, random_pieces
 from qnn_theory.grammar.expr import Expr
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, of_every
 
@@ -104,10 +98,13 @@ def _shapes(dim: int, outputs: int) -> tuple[_Shape, ...]:
         homogeneous: list[int | None] = [None, *range(dim)]
         own: list[int | None] = [i] if i < dim else []
         found += [
-            _shape("form", f"the matrix of the quadratic form in {y}", i, list(range(dim)), list(range(dim))),
-            _shape("homogeneous form", f"the matrix of {y} as a quadratic form in (1, x)", i, homogeneous, homogeneous),
-            _off_diagonal(f"the matrix of the quadratic form in {y}", i, others[:half], [*own, *others[half:]]),
+            _shape(dim, "form", f"the matrix of the quadratic form in {y}", i, list(range(dim)), list(range(dim))),
+            _shape(
+                dim, "homogeneous form", f"the matrix of {y} as a quadratic form in (1, x)", i, homogeneous, homogeneous
+            ),
+            _off_diagonal(dim, f"the matrix of the quadratic form in {y}", i, others[:half], [*own, *others[half:]]),
             _off_diagonal(
+                dim,
                 f"the matrix of {y} as a quadratic form in (1, x)",
                 i,
                 [None, *others[: half - 1]],
@@ -117,6 +114,7 @@ def _shapes(dim: int, outputs: int) -> tuple[_Shape, ...]:
         if i < dim:
             found.append(
                 _shape(
+                    dim,
                     "factor",
                     f"the matrix of the factor of x_{i + 1} in {y}, as a quadratic form in (1, x),",
                     i,
@@ -144,6 +142,7 @@ def _shapes(dim: int, outputs: int) -> tuple[_Shape, ...]:
 
 
 def _shape(
+    dim: int,
     kind: str,
     name: str,
     output: int,
@@ -156,7 +155,6 @@ def _shape(
 
     def build(polynomials: Sequence[Polynomial]) -> list[list[Any]]:
         f = polynomials[output]
-        dim = len(next(iter(f), ()))
 
         def entry(j: int | None, k: int | None) -> Any:
             exponents = [0] * dim
@@ -171,9 +169,12 @@ def _shape(
     return _Shape(kind, name, (output,), build)
 
 
-def _off_diagonal(name: str, output: int, rows: Sequence[int | None], columns: Sequence[int | None]) -> _Shape:
+def _off_diagonal(
+    dim: int, name: str, output: int, rows: Sequence[int | None], columns: Sequence[int | None]
+) -> _Shape:
     """A block without diagonal entries, which squares x_j^2 and constants do not enter."""
     return _shape(
+        dim,
         "block",
         f"the block with rows {_indices(rows)} and columns {_indices(columns)} of {name}",
         output,

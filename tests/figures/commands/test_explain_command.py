@@ -16,7 +16,8 @@ from qnn_models.data.registry import load
 from qnn_models.models import registry
 from qnn_models.serving.explain import contributions, interactions
 from qnn_models.serving.trained import load_trained, save_trained
-from qnn_models.training.loop import TrainConfig, train
+from qnn_models.training.config import TrainConfig
+from qnn_models.training.loop import train
 from studies.cli import main
 
 

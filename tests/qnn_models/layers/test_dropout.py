@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import nn
 
-from qnn_models.layers.dropout import Dropout, dropout_state, load_dropout_state, seed_dropout
+from qnn_models.layers.dropout import Draw, Dropout, dropout_state, load_dropout_state, seed_dropout
 
 
 def seeded(p: float, seed: int = 0) -> Dropout:
@@ -75,10 +75,50 @@ def test_same_seed_same_masks_and_two_calls_differ() -> None:
 
 def test_unseeded_layers_follow_torchs_global_seed() -> None:
     x = torch.ones(64, 64)
+    layer = Dropout(0.5)
     torch.manual_seed(3)
-    a = Dropout(0.5)(x)
+    a, b = layer(x), layer(x)
+    assert not torch.equal(a, b)
     torch.manual_seed(3)
-    assert torch.equal(a, Dropout(0.5)(x))
+    assert torch.equal(a, layer(x))
+    assert torch.equal(b, Dropout(0.5)(x))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        assert torch.equal(a, layer(x))
+    assert not torch.equal(a, layer(x))
+
+
+def test_a_seeded_layer_neither_reads_nor_moves_torchs_generator_until_its_stream_is_taken_away() -> None:
+    x, layer = torch.ones(64, 64), seeded(0.5, 7)
+    before = torch.get_rng_state()
+    a = layer(x)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(5)
+    seed_dropout(layer, 7)
+    assert torch.equal(a, layer(x))
+    seed_dropout(layer, None)
+    torch.manual_seed(5)
+    b = layer(x)
+    torch.manual_seed(5)
+    assert torch.equal(b, layer(x))
+    assert not torch.equal(a, b)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("elements", [0, 1, 3, 4, 5, 4099])
+@pytest.mark.parametrize("position", [0, 2**63 - 2, 12345678901234567])
+def test_torch_operations_make_the_mask_that_the_loop_makes(p: float, elements: int, position: int) -> None:
+    threshold, like = round(p * 2**16) - 2**15, torch.empty(elements)
+    loop, operations = (Draw(at, threshold, 2.0).mask(like) for at in (position, torch.tensor(position)))
+    assert torch.equal(loop, operations)
+
+
+def test_a_probability_may_change_between_forward_and_backward() -> None:
+    layer, x = seeded(0.5), torch.ones(1000, requires_grad=True)
+    y = layer(x)
+    layer.p = 0.1
+    y.sum().backward()
+    assert torch.equal(x.grad, y)
 
 
 def test_state_goes_back_to_the_same_masks() -> None:
@@ -91,9 +131,11 @@ def test_state_goes_back_to_the_same_masks() -> None:
     assert torch.equal(clone(x), expected)
     load_dropout_state(model, state)
     assert torch.equal(model(x), expected)
-    unshared = nn.Sequential(Dropout(0.3), Dropout(0.4))
+    unshared = nn.Sequential(seeded(0.3), seeded(0.4))
     with pytest.raises(ValueError, match="2 streams, however: 1 words"):
         load_dropout_state(unshared, state)
+    with pytest.raises(ValueError, match="draws from torch's generator; call seed_dropout first"):
+        dropout_state(nn.Sequential(Dropout(0.3)))
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 0.999999, float("nan")])

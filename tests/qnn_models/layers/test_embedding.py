@@ -46,10 +46,10 @@ def test_an_id_beyond_the_table_is_named(wrong: int) -> None:
         FieldEmbedding(layout, dim=2)(ids)
 
 
-@pytest.mark.parametrize("shape", [(4, 1), (4, 2), (4, 4), (3,)])
+@pytest.mark.parametrize("shape", [(4, 1), (4, 2), (4, 4), (2,), (2, 2, 1)])
 def test_ids_of_another_width_are_refused(shape: tuple[int, ...]) -> None:
     layout = FieldLayout(names=("a", "b"), vocabulary_sizes=(2, 3), lengths=(1, 2))
-    with pytest.raises(ValueError, match=r"shape \(batch, 3\), however: \("):
+    with pytest.raises(ValueError, match=r"shape \(\*, 3\), however: \("):
         FieldEmbedding(layout, dim=2)(torch.zeros(shape, dtype=torch.int64))
 
 

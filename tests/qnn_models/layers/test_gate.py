@@ -44,14 +44,12 @@ def run(inputs, modules: nn.ModuleDict, product, passes: int, *, plain: bool = F
     get = modules._modules.get
     parts = [*inputs, get("norm"), get("dropout")]
     if product is None:
-        if plain:
-            return gate.plain_row_gate(*parts, passes=passes)
-        return (gate.row_gate(*parts),) if passes == 1 else gate.row_gate_pair(*parts)
+        return gate.plain_passes(*parts, None, passes=passes) if plain else gate.row_gate(*parts, passes=passes)
     order = None if product[0] is None else torch.tensor(product[0])
-    parts += [order, product[1], get("after")]
+    product = order, product[1], get("after")
     if plain:
-        return gate.plain_gated_layer(*parts, passes=passes)
-    return (gate.gated_layer(*parts),) if passes == 1 else gate.gated_layer_pair(*parts)
+        return gate.plain_passes(*parts, gate.Product(*product), passes=passes)
+    return gate.gated_layer(*parts, *product, passes=passes)
 
 
 @pytest.mark.parametrize("passes", [1, 2])
@@ -95,7 +93,7 @@ def test_not_a_number_is_let_through() -> None:
     (x, weight, bias), _ = problem(5, False, 0.0)
     with torch.no_grad():
         x[2, 1] = float("nan")
-    out = gate.row_gate(x, weight, bias, None, None)
+    (out,) = gate.row_gate(x, weight, bias, None, None)
     assert out[2].isnan().all()
     assert out.isnan().sum() == out.shape[1]
 
@@ -112,9 +110,10 @@ def test_folded_statistics_survive_inputs_far_from_zero() -> None:
     with torch.no_grad():
         x += 1000
     wide = copy.deepcopy(modules).double()
-    expected = gate.plain_row_gate(x.double(), weight.double(), bias.double(), wide["norm"], None)[0]
+    wide_inputs = x.double(), weight.double(), bias.double()
+    (expected,) = gate.plain_passes(*wide_inputs, wide["norm"], None, None, passes=1)
     torch.testing.assert_close(
-        gate.row_gate(x, weight, bias, modules["norm"], None).double(), expected, rtol=1e-2, atol=1e-2
+        gate.row_gate(x, weight, bias, modules["norm"], None)[0].double(), expected, rtol=1e-2, atol=1e-2
     )
 
 
@@ -122,7 +121,7 @@ def test_two_passes_drop_independently_at_the_stated_rate() -> None:
     dropout = Dropout(0.25)
     seed_dropout(nn.ModuleList([dropout]), 0)
     x, weight, bias = torch.zeros(4000, 1), torch.zeros(1, 50, 1), torch.ones(1, 50)
-    first, second = (g > 0 for g in gate.row_gate_pair(x, weight, bias, None, dropout))
+    first, second = (g > 0 for g in gate.row_gate(x, weight, bias, None, dropout, passes=2))
     n = first.numel()
     for kept in (first, second):
         assert abs(kept.float().mean().item() - 0.75) < 4 * (0.25 * 0.75 / n) ** 0.5
@@ -152,7 +151,7 @@ def test_a_step_leaves_no_memory_to_the_garbage_collector(norm: bool) -> None:
     gc.collect()
     gc.disable()
     try:
-        out = gate.row_gate(*inputs, modules["norm"] if norm else None, modules["dropout"])
+        (out,) = gate.row_gate(*inputs, modules["norm"] if norm else None, modules["dropout"])
         kept = weakref.ref(out.grad_fn)
         assert kept().name() == "_FusedBackward"
         out.sum().backward()
@@ -164,7 +163,7 @@ def test_a_step_leaves_no_memory_to_the_garbage_collector(norm: bool) -> None:
 
 def test_outputs_may_be_changed_in_place() -> None:
     (x, weight, bias), _ = problem(5, False, 0.0)
-    outputs = gate.gated_layer_pair(x, weight, bias, None, None, None, True, Dropout(0.5))
+    outputs = gate.gated_layer(x, weight, bias, None, None, None, True, Dropout(0.5), passes=2)
     outputs[0].relu_()
     sum(out.sum() for out in outputs).backward()
     assert x.grad is not None
@@ -176,7 +175,7 @@ def test_modules_put_in_the_place_of_others_act() -> None:
     expected = gate.row_gate(x, weight, bias, norm, None)
     swapped = nn.SyncBatchNorm.convert_sync_batchnorm(nn.Sequential(norm))[0]
     torch.testing.assert_close(gate.row_gate(x, weight, bias, swapped, nn.Identity()), expected)
-    assert not gate.row_gate(x, weight, bias, norm, nn.Threshold(1e9, 0.0)).any()
+    assert not gate.row_gate(x, weight, bias, norm, nn.Threshold(1e9, 0.0))[0].any()
 
 
 def test_transforms_of_torch_func_see_the_operations() -> None:
@@ -185,7 +184,7 @@ def test_transforms_of_torch_func_see_the_operations() -> None:
     seed_dropout(dropout, 1)
 
     def total(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        return gate.gated_layer(x, weight, bias, None, dropout, None, True, None).square().sum()
+        return gate.gated_layer(x, weight, bias, None, dropout, None, True, None)[0].square().sum()
 
     total(x, weight, bias).backward()
     seed_dropout(dropout, 1)
@@ -200,6 +199,6 @@ def test_a_variance_that_rounding_makes_negative_is_zero() -> None:
     x = torch.cat([first, first * (1 + 1e-7)], 1)
     x[:, 16:] += 1e-4 * torch.randn(500, 16, generator=generator)
     weight, norm = torch.cat([torch.eye(16), -torch.eye(16)], 1).unsqueeze(0), nn.BatchNorm1d(16)
-    out = gate.row_gate(x, weight, torch.zeros(1, 16), norm, None)
+    (out,) = gate.row_gate(x, weight, torch.zeros(1, 16), norm, None)
     assert out.isfinite().all()
     assert norm.running_var.min() >= 0.9  # a tenth of the way from 1 to the batch's

@@ -14,9 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import qnn_theory as qt
 from qnn_models import QuadraticLayer
-from qnn_models.layers.lower import ACTIVATIONS
+from qnn_models.layers.operations import ACTIVATIONS
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
-from qnn_theory.grammar.expr import ACTIVATION_KINDS, RowSum, activation, affine, bilinear, relu, scale, x, x0
+from qnn_theory.grammar.expr import ACTIVATION_KINDS, RowSum, activation, affine, bilinear, constant, relu, scale, x, x0
 from qnn_theory.grammar.format import Format, with_mid_activation
 from qnn_theory.grammar.widths import divisor, parameters, width
 from qnn_theory.registry import qnn_alpha
@@ -31,6 +31,10 @@ UNUSUAL = (
     Format("row-bilinear", RowSum(rows=2, of=bilinear("A", x, affine("W_a")) + bilinear("B"))),
     Format("row-of-constant", RowSum(rows=3, of=x) + x0),
     Format("doubled", 2 * x + x),
+    Format("signs", 1 - x * affine("W_a") - (affine("W_b") - 2) / 2),
+    Format("shifted", (x - 1) ** 2 * (affine("W_a") + 3) + relu(1 - x)),
+    Format("row-shifted", RowSum(rows=2, of=(1 - relu(affine("W_a") - x0)) * (constant(3) * x + 1)) - 1),
+    Format("constants", affine("W_a", x | constant(2)) * (constant(2) + constant(1)) + affine("W_b", constant(-1))),
     Format("row-concat", RowSum(rows=2, of=affine("W_a") | x) * (x | x)),
     Format("prelu-gate", x * activation("prelu", affine("W_a")) + affine("W_b", x0)),
     Format("relu6", activation("relu6", affine("W_a") ** 3)),
@@ -217,7 +221,9 @@ def test_wrong_input_is_rejected_before_any_computation() -> None:
         QuadraticLayer("T13", dim=7)
     with pytest.raises(ValueError, match=r"positive integer, however: d=0"):
         QuadraticLayer("T9", dim=0)
-    with pytest.raises(ValueError, match=r"\(batch, 4\), however: \(2, 5\)"):
+    with pytest.raises(ValueError, match=r"\(\*, 4\), however: \(2, 5\)"):
         QuadraticLayer("T9", dim=4)(torch.zeros(2, 5))
-    with pytest.raises(ValueError, match=r"\(batch, 4\), however: \(4,\)"):
-        QuadraticLayer("T9", dim=4)(torch.zeros(4))
+    with pytest.raises(ValueError, match=r"\(\*, 4\), however: \(\)"):
+        QuadraticLayer("T9", dim=4)(torch.zeros(()))
+    with pytest.raises(ValueError, match=r"of the same shape, however: \(1, 4\) and \(2, 4\)"):
+        QuadraticLayer("CrossNetV2", dim=4)(torch.zeros(2, 4), torch.zeros(1, 4))

@@ -22,7 +22,8 @@ from qnn_models.layers.batch_norm import SynchronisedBatchNorm1d, synchronised
 from qnn_models.models.registry import build, model_names
 from qnn_models.runtime.distributed import ALONE, Processes, ProcessLostError, explained_loss
 from qnn_models.training.checkpoint import read_checkpoint
-from qnn_models.training.loop import TrainResult, train
+from qnn_models.training.config import TrainResult
+from qnn_models.training.loop import train
 from studies.cli import main
 from tests.qnn_models import distributed_cases as cases
 

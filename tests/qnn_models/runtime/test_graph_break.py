@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, fx, nn
@@ -50,7 +49,7 @@ def test_an_uncompiled_function_is_left_out_of_the_graphs_and_called_each_time()
     def function(x: Tensor) -> Tensor:
         return torch.sin(hidden(x.exp(), scale=2))
 
-    hidden, graphs, x = uncompiled(secret), Graphs(), torch.rand(3)
+    hidden, graphs, x = uncompiled("It is a secret.")(secret), Graphs(), torch.rand(3)
     compiled = torch.compile(function, backend=graphs)
     for _ in range(4):
         assert torch.equal(compiled(x), function(x))
@@ -66,7 +65,7 @@ def test_compiled_dropout_draws_the_masks_of_the_plain_one(monkeypatch: pytest.M
     traced = []
     take = MaskSource.take
 
-    def noted(source: MaskSource, elements: int) -> np.uint64:
+    def noted(source: MaskSource, elements: int) -> int:
         traced.append(torch.compiler.is_compiling())
         return take(source, elements)
 

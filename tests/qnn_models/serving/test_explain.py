@@ -19,7 +19,8 @@ from qnn_models.layers.layer import QuadraticLayer
 from qnn_models.models.network import CTRModel
 from qnn_models.models.registry import build
 from qnn_models.serving.explain import contributions, field_sets, interactions, reading_of
-from qnn_models.training.loop import TrainConfig, train
+from qnn_models.training.config import TrainConfig
+from qnn_models.training.loop import train
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.format import with_mid_activation
 from qnn_theory.registry import get_format

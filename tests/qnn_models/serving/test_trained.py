@@ -46,7 +46,7 @@ def test_folders_without_a_model_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="make one with `qnn train --out`"):
         load_trained(tmp_path)
     (tmp_path / MODEL_FILE).write_bytes(b"no model")
-    with pytest.raises(ValueError, match="delete it and start again"):
+    with pytest.raises(ValueError, match="make it again with `qnn train --out`"):
         load_trained(tmp_path)
 
 

@@ -9,10 +9,11 @@ from torch import nn
 
 import qnn_theory as qt
 from qnn_models.data.planted import Planted
-from qnn_models.models.baselines.dnn import DNN
+from qnn_models.models.baselines.perceptrons.dnn import DNN
 from qnn_models.models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwork
 from qnn_models.training.batched import OWN_SETTINGS, train_many
-from qnn_models.training.loop import TrainConfig, TrainResult, train
+from qnn_models.training.config import TrainConfig, TrainResult
+from qnn_models.training.loop import train
 
 CONFIG = TrainConfig(batch_size=128, max_epochs=3, loss="self_ensemble", learning_rate=1e-2)
 THREE = [

@@ -47,7 +47,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
 def test_other_files_are_no_checkpoints(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="delete it and start again"):
+    with pytest.raises(ValueError, match=r"delete the folder .* and start again"):
         read_checkpoint(path)
     with pytest.raises(FileNotFoundError, match="there is none"):
         read_checkpoint(tmp_path / "absent")

@@ -19,8 +19,11 @@ from qnn_models.models.network import CTRModel, QNNAlphaNetwork, QuadraticNetwor
 from qnn_models.runtime.distributed import Processes
 from qnn_models.runtime.seeds import derive
 from qnn_models.training import loop as training
-from qnn_models.training.loop import TrainConfig, TrainResult, objective, train
-from qnn_models.training.losses import LossName
+from qnn_models.training import state
+from qnn_models.training.batches import without_single_rows
+from qnn_models.training.config import TrainConfig, TrainResult
+from qnn_models.training.loop import train
+from qnn_models.training.losses import LossName, objective
 
 SMALL = TrainConfig(batch_size=128, max_epochs=3, loss="self_ensemble", embedding_l2=1e-3, learning_rate=1e-2)
 
@@ -126,14 +129,14 @@ def test_killed_at_any_write_and_resumed_ends_with_the_same_bits(
     undisturbed = small_model(planted)
     expected = train(undisturbed, planted.dataset, SMALL, device="cpu")
 
-    real, done = training.write_checkpoint, iter(range(100))
+    real, done = state.write_checkpoint, iter(range(100))
 
     def write(*args: object) -> None:
         if next(done) == writes:
             raise Killed
         real(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(training, "write_checkpoint", write)
+    monkeypatch.setattr(state, "write_checkpoint", write)
     ended = False
     model = small_model(planted)
     try:
@@ -141,9 +144,9 @@ def test_killed_at_any_write_and_resumed_ends_with_the_same_bits(
         ended = True
     except Killed:
         model = small_model(planted, seed=99)  # its start values must not matter when there is a checkpoint
-    monkeypatch.setattr(training, "write_checkpoint", real)
+    monkeypatch.setattr(state, "write_checkpoint", real)
     if not ended:
-        if not (tmp_path / training.CHECKPOINT_FILE).exists():
+        if not (tmp_path / state.CHECKPOINT_FILE).exists():
             model = small_model(planted)
         result = train(model, planted.dataset, SMALL, device="cpu", checkpoint=tmp_path)
         assert without_times(result) == without_times(expected)
@@ -236,7 +239,7 @@ def test_chunks_and_batch_norm_exclude_each_other(planted: Planted) -> None:
 
 def test_a_last_batch_of_one_row_joins_the_one_before(planted: Planted) -> None:
     batches = slices(Split(torch.arange(13).view(13, 1), torch.zeros(13)), 4)
-    joined = list(training._without_single_rows(batches))
+    joined = list(without_single_rows(batches))
     assert [len(batch) for batch in joined] == [4, 4, 5]
     assert torch.equal(torch.cat([batch.ids for batch in joined]).flatten(), torch.arange(13))
     train(small_model(planted), planted.dataset, replace(SMALL, batch_size=599, max_epochs=1), device="cpu")

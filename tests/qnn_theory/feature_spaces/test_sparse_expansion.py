@@ -7,8 +7,9 @@ from fractions import Fraction
 import pytest
 import sympy
 
+from qnn_theory.feature_spaces.degrees import degree_bound, input_degree, total_degree
 from qnn_theory.feature_spaces.feature_space import feature_space
-from qnn_theory.feature_spaces.sparse_expansion import PRIME, expand, input_degree, total_degree
+from qnn_theory.feature_spaces.sparse_expansion import PRIME, expand
 from qnn_theory.feature_spaces.symbolic import inputs, to_sympy
 from qnn_theory.grammar.expr import affine, uses_activation, x
 from qnn_theory.grammar.format import Format
@@ -38,7 +39,9 @@ def test_degrees_and_the_error_bound_are_those_of_the_expanded_outputs(format: F
 def test_degrees_of_stacks(format: Format) -> None:
     dim = divisor(format.expr)
     for depth in (1, 2, 3):
-        assert input_degree(format, dim=dim, depth=depth) == feature_space(format, dim=dim, depth=depth).degree
+        degree = feature_space(format, dim=dim, depth=depth).degree
+        assert input_degree(format, dim=dim, depth=depth) == degree
+        assert degree_bound(format.expr, depth=depth) == degree
 
 
 def test_other_seeds_and_primes_find_the_same_support() -> None:

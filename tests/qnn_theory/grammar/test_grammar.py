@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import qnn_theory as qt
@@ -15,6 +17,7 @@ from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
 from qnn_theory.grammar.expr import (
     Activation,
     Concat,
+    Constant,
     HeadMajor,
     Multiple,
     Power,
@@ -27,6 +30,7 @@ from qnn_theory.grammar.expr import (
     bias_name,
     bilinear,
     children,
+    constant,
     mean,
     relu,
     scale,
@@ -58,8 +62,67 @@ def test_operators_build_the_papers_formulas() -> None:
     assert x**2 == Power(of=x, exponent=2)
     assert 2 * x == Multiple(factor=Fraction(2), of=x)
     assert mean(x, x0) == Multiple(factor=HALF, of=Sum(terms=(x, x0)))
-    with pytest.raises(TypeError, match=r"nodes of qnn_theory\.grammar\.expr, however: 3"):
-        x + 3  # type: ignore[operator]
+
+
+ONE = constant(1)
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        (x - affine("W_a"), Sum(terms=(x, Multiple(factor=Fraction(-1), of=affine("W_a"))))),
+        (-x, Multiple(factor=Fraction(-1), of=x)),
+        (-(0 - x), x),
+        (+x, x),
+        (1 + affine("W_a"), Sum(terms=(ONE, affine("W_a")))),
+        (affine("W_a") + 1, Sum(terms=(affine("W_a"), ONE))),
+        (2 * x - 3, Sum(terms=(Multiple(factor=Fraction(2), of=x), constant(-3)))),
+        (1 - x, Sum(terms=(ONE, Multiple(factor=Fraction(-1), of=x)))),
+        ((x + 1) ** 2, Power(of=Sum(terms=(x, ONE)), exponent=2)),
+        (affine("W") / 2, Multiple(factor=HALF, of=affine("W"))),
+        (x * 2, Multiple(factor=Fraction(2), of=x)),
+        (3 * (x / 2) * -2, Multiple(factor=Fraction(-3), of=x)),
+        (0.5 * x, Multiple(factor=HALF, of=x)),
+        (x + np.int64(1) * np.float64(0.5), Sum(terms=(x, constant(HALF)))),
+        (np.float64(0.5) * x, Multiple(factor=HALF, of=x)),
+        (np.int64(1) - x, Sum(terms=(ONE, Multiple(factor=Fraction(-1), of=x)))),
+        (sum([x, x0]), Sum(terms=(x, x0))),
+        (x - 0, x),
+        (affine("W", width=HALF) - 1, Sum(terms=(affine("W", width=HALF), constant(-1, width=HALF)))),
+        ((x | x) + 1, Sum(terms=(Concat(parts=(x, x)), constant(1, width=Fraction(2))))),
+        (Slice(index=0, blocks=2, of=x) + 1, Sum(terms=(Slice(index=0, blocks=2, of=x), constant(1, width=HALF)))),
+        (2 * constant(3, width=HALF), constant(6, width=HALF)),
+    ],
+)
+def test_numbers_and_signs_stand_on_either_side(written: object, means: object) -> None:
+    assert written == means
+    Format("mine", written)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("write", "error", "message"),
+    [
+        (lambda: x + "3", TypeError, r"nodes of qnn_theory\.grammar\.expr, however: '3'"),
+        (lambda: x + True, TypeError, "however: True"),
+        (lambda: True * x, TypeError, "however: True"),
+        (lambda: x + 0.1, ValueError, r"is exact, however: 0\.1 is rounded; write Fraction\(1, 10\)"),
+        (lambda: x * float("nan"), ValueError, "is finite, however: nan"),
+        (lambda: x - float("inf"), ValueError, "is finite, however: inf"),
+        (lambda: x / 0, ValueError, "a number other than 0, however: 0"),
+        (lambda: x / affine("W"), TypeError, "divides by numbers only"),
+        (lambda: 1 / x, TypeError, "unsupported operand"),
+        (lambda: x + 10**400, ValueError, "integers up to 1000000000, however: integers of 1329 and 1 bits"),
+        (lambda: x * (2**31 - 1), ValueError, "integers up to 1000000000, however: 2147483647"),
+        (lambda: 10**9 * (10 * x), ValueError, "however: 10000000000"),
+        (lambda: x | 1, TypeError, r"1 stands alone; write constant\(1\)"),
+        (lambda: relu(1), TypeError, r"1 stands alone; write constant\(1\)"),  # type: ignore[arg-type]
+        (lambda: affine("W", 2), TypeError, r"2 stands alone; write constant\(2\)"),  # type: ignore[arg-type]
+        (lambda: x + 1j, TypeError, "however: 1j"),
+    ],
+)
+def test_what_is_no_exact_number_is_refused(write: Callable[[], object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        write()
 
 
 def test_walking_visits_every_part() -> None:
@@ -94,6 +157,11 @@ def test_shared_names_are_one_parameter() -> None:
         (scale("b_a") + affine("W_a"), "b_a is used as scale"),
         (RowSum(rows=2, of=affine("W_a")) + affine("W_a"), "in 2 rows"),
         (x**0, "exponent of at least 1, however: 0"),
+        (x**1.5, "integer exponent of at least 1, however: 1.5"),  # type: ignore[operator]
+        (Constant(value=0.1), "is a Fraction, however: 0.1"),  # type: ignore[arg-type]
+        (Constant(value=Fraction(1), width=Fraction(0)), "width of a constant must be a positive multiple of d"),
+        (Multiple(factor=Fraction(10**10), of=x), "integers up to 1000000000, however: 10000000000"),
+        (x + constant(1, width=HALF), "terms of a sum must have one width, however: 1·d, 1/2·d"),
         (RowSum(rows=0, of=affine("W")), "at least 1 row, however: rows=0"),
         (RowSum(rows=2, of=RowSum(rows=2, of=affine("W"))), "row sum inside a row sum"),
         (Slice(index=2, blocks=2, of=x), "block 0 to blocks - 1, however: index=2, blocks=2"),
@@ -209,6 +277,10 @@ def test_latex_of_every_format_renders(format: Format) -> None:
 def test_latex_of_slices_and_negative_multiples() -> None:
     assert to_latex(Slice(index=0, blocks=2, of=x)) == "X^{(1)}"
     assert to_latex(Fraction(-1, 2) * x) == r"-\tfrac{1}{2} X"
+    assert to_latex(x - affine("W_a") - Fraction(1, 3)) == r"X - W_{a} X - \tfrac{1}{3}"
+    assert to_latex(x * (1 - x) - 2 * x**2) == r"X \odot \left(1 - X\right) - 2 X^{2}"
+    assert to_latex(-(x + 1) * constant(2) ** 2) == r"\left(-\left(X + 1\right)\right) \odot 2^{2}"
+    assert to_latex(Multiple(factor=Fraction(2), of=constant(3))) == r"2 \cdot 3"
     assert to_latex(HeadMajor(heads=2, embedding_dim=2, of=x)) == r"\pi_{2}\left(X\right)"
 
 

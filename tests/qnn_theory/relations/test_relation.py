@@ -23,9 +23,10 @@ from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import qnn_alpha
 from qnn_theory.relations.certificates import Containment, Undecided
-from qnn_theory.relations.containment import find_map, prove_map
+from qnn_theory.relations.containment.parameter_map import Combination, ParameterMap
+from qnn_theory.relations.containment.proof import prove_map
+from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.invariants.pair import Separation
-from qnn_theory.relations.parameter_maps import Combination, ParameterMap
 from qnn_theory.relations.relation import ContainmentOrder, Relation, decide, relation
 from qnn_theory.relations.separation import find_separation
 from qnn_theory.testing import expressions
@@ -106,6 +107,21 @@ def test_relations_by_hand(a: str, b: str, kind: str) -> None:
     turned = {"contained": "contains", "contains": "contained"}
     assert qt.relation(b, a).kind == turned.get(kind, kind)
     assert str(found.certificate)
+
+
+@pytest.mark.parametrize("format", qt.formats(), ids=lambda f: f.id)
+def test_every_format_is_equivalent_to_itself(format: Format) -> None:
+    assert qt.relation(format, format).kind == "equivalent"
+
+
+def test_outputs_wider_than_the_input_relate() -> None:
+    """Output d + i has no input of its own to be compared with."""
+    square, affine_, gate = affine("W_a") ** 2, affine("W_b"), relu(affine("W_b"))
+    wide = [user(first | second) for first in (square, square + x, gate) for second in (square, affine_, gate)]
+    for a, b in itertools.combinations_with_replacement(wide, 2):
+        kind = qt.relation(a, b).kind
+        assert (kind == "equivalent") == (a.expr == b.expr)
+        assert kind != "open"
 
 
 def test_the_map_of_t22_is_the_one_on_paper() -> None:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import qnn_theory as qt
+from qnn_theory import registry
 from qnn_theory.feature_spaces.feature_space import feature_space
 from studies import cli
 from studies.cli import COMMANDS, LazyCommand, LazyGroup, main
@@ -57,7 +58,7 @@ def test_help_imports_neither_sympy_nor_numpy() -> None:
 
 def test_overview_lists_the_commands_by_section() -> None:
     output = run("--help")
-    assert output.index("Theory:") < output.index("formats") < output.index("claims")
+    assert output.index("Theory:") < output.index("  formats ") < output.index("  claims ")
     for name, command in COMMANDS.items():
         assert (f"  {name} " in output) == command.exists()
 
@@ -87,7 +88,7 @@ def test_a_missing_library_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(cli.LazyCommand, "load", load)
     result = CliRunner().invoke(lazy(show="studies.commands.theory:show"), ["show", "T9"])
     assert result.exit_code == 1
-    assert "needs the library torch; install it with: pip install 'qnn-toolkit[studies]'" in result.output
+    assert "needs the library torch, however it is not installed: pip install 'qnn-toolkit[models]'" in result.output
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_an_unreadable_file_is_the_users_to_mend() -> None:
     group.get_command = lambda context, name: read  # type: ignore[method-assign]
     result = CliRunner().invoke(group, ["read"])
     assert result.exit_code == 2
-    assert "No such file or directory: '/nowhere/at/all.toml'" in result.output
+    assert "/nowhere/at/all.toml cannot be used: No such file or directory" in result.output
 
 
 def test_formats_lists_the_registry_in_order() -> None:
@@ -195,3 +196,18 @@ def cpu_seconds(*arguments: str) -> float:
 @pytest.mark.parametrize("arguments", [["show", "T9"], ["relate", "T9", "T22"], ["formats"]], ids=" ".join)
 def test_theory_commands_start_in_under_a_second(arguments: list[str]) -> None:
     assert any(cpu_seconds(*arguments) < 1 for _ in range(3))
+
+
+def test_formulas_and_named_formats_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_own", {})
+    assert "equivalent" in run("relate", 'x * affine("V") + x', "T9")
+    assert "x ⊙ relu(W_a x) + x" in run("show", 'x * relu(affine("W_a")) + x')
+    file = tmp_path / "mine.toml"
+    file.write_text("[formats]\nmine = 'x * affine(\"W\") + x'\n")
+    assert "equivalent" in run("relate", "mine", "T9", "--formats", str(file))
+    assert "mine" in run(f"--formats={file}", "formats")
+    assert [entry["example"] for entry in json.loads(run("formats", "--grammar", "--json"))]
+    result = CliRunner().invoke(cli.main, ["show", 'x * afine("W")'])
+    assert result.exit_code == 2
+    assert "column 5" in result.output
+    assert result.output.rstrip().endswith("^")

@@ -64,7 +64,7 @@ def test_the_grid_is_every_combination(tmp_path: Path) -> None:
     [
         ('seeds = 2', 'seedz = 2', "seedz: no such key (did you mean 'seeds'?)"),
         ('seeds = 2', 'seeds = "2"', "seeds: must be a number of seeds"),
-        ('seeds = 2', 'seeds = 0', "seeds: must be at least 1"),
+        ('seeds = 2', 'seeds = 0', "seeds: A study has 1 to 10000 seeds, however: seeds=0"),
         ('seeds = 2', 'seeds = [1, 1]', "seeds: each is a repetition"),
         ('title = "A tiny study"', '', "title: this key is needed"),
         ('title = "A tiny study"', 'title = 3', "title: must be str, however: 3"),
@@ -84,7 +84,8 @@ def test_the_grid_is_every_combination(tmp_path: Path) -> None:
         ('"relu", "none"', '"rellu"', "arms[0].options.post_activation"),
         ("[training]", "[overrides.moons]\ntrainin = {}\n[training]", "overrides"),
         ("[training]", "[overrides.mars.training]\nepochs = 2\n[training]", "overrides: must be one of moons"),
-        ('name = "tiny"', 'name = "../tiny"', "name: names files"),
+        ("seeds = 2", "seeds = 1000000000000000", "seeds: A study has 1 to 10000 seeds"),
+        ('name = "tiny"', 'name = "../tiny"', "name: it becomes part of a path"),
         ('datasets = ["moons"]', 'datasets = ["moons", "moons"]', "datasets: each is named once"),
         ("epochs = 3", "learning_rate = -1.0", "learning_rate is positive"),
         ("epochs = 3", "learning_rate = nan", "learning_rate is positive"),
@@ -206,7 +207,7 @@ def test_other_seeds_and_data_sets(tmp_path: Path) -> None:
     assert {spec.dataset for spec in plan(more)} == {"circles"}
     assert {spec.split_seed for spec in plan(more)} == {0}
     assert len({spec.split_seed for spec in plan(with_changes(more, splits="per-seed"))}) == 5
-    with pytest.raises(ValueError, match="at least 1 seed"):
+    with pytest.raises(ValueError, match="1 to 10000 seeds"):
         with_changes(config, seeds=0)
     with pytest.raises(ValueError, match="datasets"):
         with_changes(config, dataset="venus")

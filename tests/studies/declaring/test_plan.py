@@ -9,6 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from qnn_theory import registry
+from qnn_theory.grammar.expr import affine, x
+from qnn_theory.grammar.format import Format
 from studies.declaring.config import Arm, Quick, StudyConfig
 from studies.declaring.load import load_config, with_changes
 from studies.declaring.plan import plan
@@ -103,3 +106,24 @@ def test_criteos_runs_had_no_batch_norm() -> None:
     for name in ("main", "ablation", "depth", "losses", "mid_activations", "heads", "rows"):
         for spec in plan(with_changes(load_config(name), dataset="criteo", seeds=1)):
             assert not (spec.model == "qnn-alpha" and spec.option("batch_norm")), (name, spec.label)
+
+
+def test_a_formula_stands_where_an_id_does() -> None:
+    arm = Arm(
+        model="quadratic", label="{format}", options={"format": ("T9", "x*affine('W')+x", "T1*", "!T1"), "hidden": 4}
+    )
+    specs = plan(replace(CONFIG, arms=(arm,), datasets=("moons",), seeds=(0,)))
+    assert [dict(spec.options)["format"] for spec in specs][:2] == ["T9", 'x * affine("W") + x']
+    assert [spec.label for spec in specs][:2] == ["T9", "x*affine('W')+x"]
+    assert {"T10", "T19"} < {spec.label for spec in specs}
+    with pytest.raises(ValueError, match="column 3"):
+        plan(replace(CONFIG, arms=(replace(arm, options={"format": "x*y"}),)))
+
+
+def test_a_format_of_ones_own_is_stored_as_its_formula(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers and records know no name that only the declaring process was told."""
+    monkeypatch.setattr(registry, "_own", {})
+    registry.add_formats([Format("mine", x * affine("W") + x)])
+    arm = Arm(model="quadratic", label="{format}", options={"format": ("mine", "min*"), "hidden": 4})
+    (spec,) = plan(replace(CONFIG, arms=(arm,), datasets=("moons",), seeds=(0,)))
+    assert (dict(spec.options)["format"], spec.label) == ('x * affine("W") + x', "mine")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from studies.running.record import STALE_SECONDS, Record, Store
+from studies.running.record import STALE_SECONDS, Record, Store, _say_once_that_records_are_old
 from studies.tasks.spec import RunSpec
 
 SPEC = RunSpec(
@@ -54,13 +54,65 @@ def test_a_damaged_record_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\xff", b"[]", b'{"format": 1}', b'{"format": 1, "spec": []}', b'{"format": 1, "spec": {"options": null}}'],
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"[" * 100_000,
+        b'{"format": 1}',
+        b'{"format": 1, "spec": []}',
+        b'{"format": 1, "spec": {"options": null}}',
+    ],
 )
 def test_whatever_damaged_it_is_named(tmp_path: Path, content: bytes) -> None:
     store = Store(tmp_path)
     store.path(SPEC.id).write_bytes(content)
     with pytest.raises(ValueError, match=f"{SPEC.id}.json is damaged .*delete it"):
         store.read(SPEC.id)
+
+
+def test_a_flipped_bit_is_found_or_changes_nothing(tmp_path: Path) -> None:
+    """Every byte of the file, so every digit of every metric."""
+    store = Store(tmp_path)
+    whole = record(environment={"commit": "0123+", "threads": 1}, details="Traceback …\n  line")
+    store.write(whole)
+    path = store.path(SPEC.id)
+    content = path.read_bytes()
+    for position in range(len(content)):
+        for bit in (0, position % 8):
+            damaged = bytearray(content)
+            damaged[position] ^= 1 << bit
+            path.write_bytes(damaged)
+            try:
+                read = store.read(SPEC.id)
+            except ValueError:
+                continue
+            assert read == whole, f"bit {bit} of byte {position}: {damaged[position - 9 : position + 9]!r}"
+
+
+def test_numbers_of_any_kind_have_one_checksum(tmp_path: Path) -> None:
+    values = {
+        "metrics": {"big": 1e300, "tiny": 5e-324, "zero": -0.0, "whole": 2**60},
+        "series": {"by seed": {2: [1.0], 10: (2,)}},
+    }
+    Store(tmp_path).write(record(**values))
+    read = Store(tmp_path).read(SPEC.id)
+    assert read is not None
+    assert read.metrics == values["metrics"]
+    assert read.series == {"by seed": {"2": [1.0], "10": [2]}}
+
+
+def test_a_record_without_checksum_is_read_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(tmp_path)
+    store.write(record())
+    content = json.loads(store.path(SPEC.id).read_text())
+    del content["sha256"]
+    store.path(SPEC.id).write_text(json.dumps(content))
+    _say_once_that_records_are_old.cache_clear()
+    assert store.read(SPEC.id) == store.read(SPEC.id) == record()
+    assert [entry.getMessage().partition(",")[0] for entry in caplog.records] == [
+        "Some records were written before they had checksums"
+    ]
 
 
 def test_the_record_of_another_run_is_not_taken_for_it(tmp_path: Path) -> None:

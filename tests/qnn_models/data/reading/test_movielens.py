@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from qnn_models.data.reading.fetch import FILES, fetch_ml100k, unpack_wheel
+from qnn_models.data.reading.fetch import FILES, fetch_ml100k, pip_command, unpack_wheel
 from qnn_models.data.registry import load, prepare
 from tests.qnn_models.data_files import ml100k_ratings, write_grouplens, write_recbole
 
@@ -98,7 +100,7 @@ def test_three_files_come_out_of_the_wheel(tmp_path: Path) -> None:
 
 def test_a_wheel_that_is_another_or_incomplete_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "w.whl"
-    digest = _wheel(wheel, list(FILES[:2]))
+    digest = _wheel(wheel, list(FILES)[:2])
     with pytest.raises(ValueError, match="must have SHA-256 9c9948"):
         unpack_wheel(wheel, tmp_path)
     with pytest.raises(ValueError, match=r"must hold recbole/dataset_example/ml-100k/ml-100k\.user"):
@@ -113,12 +115,56 @@ def test_without_a_network_the_way_out_is_named(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == []
 
 
-def test_files_that_are_there_are_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QNN_DATA_DIR", str(tmp_path))
+def test_whole_files_that_are_there_are_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QNN_CACHE", str(tmp_path))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    (tmp_path / "raw").mkdir()
-    write_recbole(tmp_path / "raw" / "ml-100k", ml100k_ratings(100))
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    folder = tmp_path / "qnn-data" / "raw" / "ml-100k"
+    folder.parent.mkdir(parents=True)
+    write_recbole(folder, ml100k_ratings(100))
+    whole = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    monkeypatch.setattr("qnn_models.data.reading.fetch.FILES", whole)
     assert load("ml-100k", progress=False).layout.num_fields == 8
+    (folder / "ml-100k.user").write_bytes(b"user_id:token")
+    with pytest.raises(ConnectionError, match="MovieLens-100K is fetched with pip"):
+        fetch_ml100k(folder)
+
+
+def test_without_pip_the_wheel_of_ensurepip_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ensurepip")
+    monkeypatch.setattr(
+        "qnn_models.data.reading.fetch.find_spec", lambda name: None if name == "pip" else find_spec(name)
+    )
+    command = pip_command()
+    assert command is not None
+    assert command[-1].endswith(".whl/pip")
+    ran = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith("pip ")
+
+
+@pytest.mark.parametrize(
+    ("there", "command"), [(("pip3", "uv"), ["/bin/pip3"]), (("uv",), ["/bin/uv", "tool", "run", "pip"]), ((), None)]
+)
+def test_without_any_wheel_another_pip_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: tuple[str, ...], command: list[str] | None
+) -> None:
+    module = "qnn_models.data.reading.fetch"
+    monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
+    monkeypatch.setattr(f"{module}.sysconfig.get_config_var", lambda name: str(tmp_path))
+    monkeypatch.setattr(f"{module}.shutil.which", lambda name: f"/bin/{name}" if name in there else None)
+    assert pip_command() == command
+    if command is None:
+        with pytest.raises(ConnectionError, match=r"neither pip nor uv; install one .*--source DIR"):
+            fetch_ml100k(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "twice"), [("ml-100k.user", "user_id"), ("ml-100k.item", "item_id")])
+def test_what_is_described_twice_is_named(tmp_path: Path, name: str, twice: str) -> None:
+    folder = write_recbole(tmp_path / "a", ml100k_ratings(100))
+    lines = (folder / name).read_text().splitlines()
+    (folder / name).write_text("\n".join([*lines, lines[1]]) + "\n")
+    with pytest.raises(ValueError, match=rf"each {twice} must be described once, however: '1'"):
+        prepare("ml-100k", source=folder, cache_dir=tmp_path, progress=False)
 
 
 @pytest.mark.network

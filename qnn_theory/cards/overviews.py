@@ -1,0 +1,83 @@
+"""Overviews over many formats or statements: all registered formats, the two directions of a relation, the paper's claims."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from qnn_theory.cards.formulas import class_cell, class_data, formula_cell
+from qnn_theory.cards.tables import Cell, Table
+from qnn_theory.costs import cost
+from qnn_theory.grammar.text import to_text
+from qnn_theory.paper_claims.claim import Claim
+from qnn_theory.registry import formats
+from qnn_theory.relations.certificates import heading
+from qnn_theory.relations.relation import Relation
+from qnn_theory.smoothness_classes.smoothness import smoothness
+
+
+def formats_table() -> Table:
+    """All registered formats: formula, cost and smoothness class of one layer."""
+    rows, data = [], []
+    for format in formats():
+        price, order = cost(format), smoothness(format).order
+        rows.append(
+            (
+                Cell(format.id),
+                Cell(to_text(format.expr), f"${format.latex}$"),
+                formula_cell(price.parameters),
+                formula_cell(price.flops),
+                class_cell(order),
+                Cell(format.note),
+            )
+        )
+        data.append(
+            {
+                "id": format.id,
+                "formula": to_text(format.expr),
+                "latex": format.latex,
+                "parameters": str(price.parameters),
+                "flops": str(price.flops),
+                "smoothness": class_data(order),
+                "source": format.source,
+                "note": format.note,
+            }
+        )
+    headers = ("id", "formula", "parameters", "FLOPs", "class", "note")
+    return Table(title="Neuron formats, one layer of width d", headers=headers, rows=tuple(rows), data=data)
+
+
+def relation_table(found: Relation) -> Table:
+    """How two formats relate, one row a direction: a parameter map with its proof, or a separation."""
+    directions = (found.certificate.forward, found.certificate.backward)
+    return Table(
+        title=found.text,
+        headers=("", ""),
+        rows=tuple((Cell(heading(direction)), Cell("\n".join(direction.lines))) for direction in directions),
+        data={
+            "first": found.first,
+            "second": found.second,
+            "kind": found.kind,
+            "statement": found.text,
+            "certificate": found.certificate.to_dict(),
+        },
+    )
+
+
+def claims_table(claims: Sequence[Claim]) -> Table:
+    """The paper's claims with verdict, evidence, and the computation behind it."""
+    fields = ("id", "verdict", "statement", "source", "evidence", "computed_by")
+    verdicts = Counter(claim.verdict for claim in claims)
+    return Table(
+        title="Claims of the paper: " + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()),
+        headers=("claim", "verdict", "statement and evidence"),
+        rows=tuple(
+            (
+                Cell(claim.id),
+                Cell(claim.verdict),
+                Cell(f"{claim.statement} [{claim.source}]\n{claim.evidence} (computed by {claim.computed_by})"),
+            )
+            for claim in claims
+        ),
+        data=[{name: getattr(claim, name) for name in fields} for claim in claims],
+    )

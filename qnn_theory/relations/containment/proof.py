@@ -1,0 +1,196 @@
+"""The proof that a parameter map makes two formats the same function.
+
+A map that was found is proved twice: with all parameters, inputs and indicators of activations as indeterminates over the
+rationals at two small d, and at random points modulo p at a larger d (tests/qnn_theory/relations checks every map a third way,
+in exact rational numbers, and on the torch modules).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import flint
+
+from qnn_theory.algebra.modular import PRIME, to_residue
+from qnn_theory.algebra.polynomials import to_flint
+from qnn_theory.grammar.evaluate import ParameterValues, evaluate
+from qnn_theory.grammar.expr import (
+    Activation,
+    Affine,
+    Bilinear,
+    Concat,
+    Constant,
+    Expr,
+    FirstInput,
+    HeadMajor,
+    Input,
+    Multiple,
+    Power,
+    Product,
+    RowSum,
+    Scale,
+    Slice,
+    Sum,
+    walk,
+)
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.stacking import fill_parameters
+from qnn_theory.grammar.widths import divisor, width
+from qnn_theory.relations.containment.parameter_map import ParameterMap
+from qnn_theory.relations.containment.sample import Sample, equal
+
+_POINTS = 256
+_SEED = 20250518
+
+
+@dataclass(frozen=True, slots=True)
+class MapProof:
+    """How a parameter map was proved.
+
+    Attributes:
+        symbolic_dims: the d at which the identity was expanded with every parameter and input as an indeterminate.
+        modular_dims: the d at which it was evaluated at random points modulo a prime.
+        error_bound: upper bound of the probability that a wrong identity passes the evaluation.
+    """
+
+    symbolic_dims: tuple[int, ...]
+    modular_dims: tuple[int, ...]
+    error_bound: float
+
+
+def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
+    """Prove that `target` at the mapped parameters is `source`, for all parameters and inputs.
+
+    Raises:
+        ValueError: it is not.
+    """
+    a, b = normal_form(source.expr), normal_form(target.expr)
+    step = math.lcm(divisor(a), divisor(b))
+    symbolic = (step, 2 * step) if step > 1 else (2, 3)
+    for dim in symbolic:
+        if not _identity_holds(a, b, map, dim):
+            raise ValueError(
+                f"A map must turn {target.id} into {source.id} for all parameters, however: they differ at d={dim} under "
+                f"{'; '.join(map.lines)}."
+            )
+    large = max(3 * step, step * -(-6 // step))
+    sample = Sample(a, large, points=_POINTS, seed=_SEED)
+    mapped = map.apply(sample.values, dim=large, constant=to_residue)
+    for left, right in zip(sample.outputs, sample.evaluate(b, mapped), strict=True):
+        if not equal(left, right):
+            raise ValueError(f"A map must turn {target.id} into {source.id}, however: they differ at d={large}.")
+    # The entries of a map are of degree 2 at most in the source's parameters.
+    degree = max(_degree(a), 2 * _degree(b))
+    # A polynomial of degree k in indicators is not zero on at least 2^-k of their values.
+    hit = (1 - degree / (PRIME - 1)) / 2 ** max(_gates(a), _gates(b))
+    return MapProof(symbolic_dims=symbolic, modular_dims=(large,), error_bound=(1 - hit) ** _POINTS)
+
+
+def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
+    """Whether b at the mapped parameters is a, with everything an indeterminate over the rationals."""
+    names = [f"x{i}" for i in range(dim)]
+    entries: dict[tuple[str, tuple[int, ...]], str] = {}
+
+    def name_of(name: str, index: tuple[int, ...]) -> str:
+        entries[name, index] = f"p{len(entries)}"
+        return entries[name, index]
+
+    fill_parameters(a, dim=dim, entry=name_of)
+    atoms = sum(int(width(node) * dim) for node in (*walk(a), *walk(b)) if isinstance(node, Activation))
+    gate_names = [f"g{i}" for i in range(atoms)]
+    ring = flint.fmpq_mpoly_ctx.get([*names, *entries.values(), *gate_names], "degrevlex")
+    generators = dict(zip(ring.names(), ring.gens(), strict=True))
+    values = fill_parameters(a, dim=dim, entry=lambda name, index: generators[entries[name, index]])
+    known: dict[tuple[str, Any], Any] = {}
+
+    def activate(node: Activation, value: Any, own: ParameterValues) -> Any:
+        value = value + 0 * generators["x0"]
+        if node.kind not in ("relu", "prelu"):
+            return known.setdefault((node.kind, _key(value)), generators[f"g{len(known)}"])
+        if value.is_constant():
+            gate: Any = int(not value.is_zero() and value.leading_coefficient() > 0)
+        else:
+            lead = value.leading_coefficient()
+            gate = known.setdefault(("relu", _key(value * (1 / lead))), generators[f"g{len(known)}"])
+            gate = gate if lead > 0 else 1 - gate
+        if node.kind == "relu":
+            return gate * value
+        slope = own[str(node.slope)]
+        return value * (slope + gate - slope * gate)
+
+    def run(expr: Expr, parameter_values: ParameterValues) -> list[Any]:
+        return evaluate(
+            expr,
+            [generators[name] for name in names],
+            parameter_values,
+            activation=activate,
+            constant=to_flint,
+        )
+
+    mapped = map.apply(values, dim=dim, constant=to_flint)
+    first_gate = len(names) + len(entries)
+    zero = 0 * generators["x0"]  # an output without an input or a parameter is a plain number
+    outputs = zip(run(a, values), run(b, mapped), strict=True)
+    return all(_vanishes(left - right + zero, first_gate) for left, right in outputs)
+
+
+def _vanishes(difference: Any, first_gate: int) -> bool:
+    """Whether a polynomial is zero once ``g² = g`` is used for the indicators."""
+    if difference == 0:
+        return True
+    reduced: dict[tuple[int, ...], Any] = {}
+    for monomial, coefficient in difference.to_dict().items():
+        key = (*monomial[:first_gate], *(min(e, 1) for e in monomial[first_gate:]))
+        reduced[key] = reduced.get(key, 0) + coefficient
+    return not any(reduced.values())
+
+
+def _key(value: Any) -> Any:
+    return frozenset((tuple(m), str(c)) for m, c in value.to_dict().items())
+
+
+def _gates(expr: Expr) -> int:
+    """An upper bound of the degree of an output in the indicators of the activations."""
+    match expr:
+        case Input() | FirstInput() | Constant():
+            return 0
+        case Activation(of=of):
+            return _gates(of) + 1
+        case Bilinear(left=left, right=right):
+            return _gates(left) + _gates(right)
+        case Sum(terms=parts) | Concat(parts=parts):
+            return max(map(_gates, parts))
+        case Product(factors=parts):
+            return sum(map(_gates, parts))
+        case Power(of=of, exponent=exponent):
+            return exponent * _gates(of)
+        case Affine(of=of) | Scale(of=of) | Multiple(of=of) | RowSum(of=of) | Slice(of=of) | HeadMajor(of=of):
+            return _gates(of)
+        case _:
+            assert_never(expr)
+
+
+def _degree(expr: Expr) -> int:
+    """An upper bound of the degree of an output in parameters and inputs together."""
+    match expr:
+        case Input() | FirstInput():
+            return 1
+        case Constant():
+            return 0
+        case Affine(of=of) | Scale(of=of) | Activation(of=of):
+            return _degree(of) + 1
+        case Bilinear(left=left, right=right):
+            return _degree(left) + _degree(right) + 1
+        case Sum(terms=parts) | Concat(parts=parts):
+            return max(map(_degree, parts))
+        case Product(factors=parts):
+            return sum(map(_degree, parts))
+        case Power(of=of, exponent=exponent):
+            return exponent * _degree(of)
+        case Multiple(of=of) | RowSum(of=of) | Slice(of=of) | HeadMajor(of=of):
+            return _degree(of)
+        case _:
+            assert_never(expr)
