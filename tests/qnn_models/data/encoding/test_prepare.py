@@ -167,7 +167,7 @@ def test_a_users_own_csv_and_parquet_agree(tmp_path: Path) -> None:
 
 
 def test_hdf5_ids_are_taken_as_tokens(tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install -e '.[hdf5]'")
     fields = get_schema("kkbox-h5").fields
     draw = np.random.default_rng(0)
     for split, rows in zip(SPLITS, (30, 10, 10), strict=True):
