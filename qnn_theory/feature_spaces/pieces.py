@@ -18,16 +18,12 @@ from typing import Any, TypeAlias
 
 import flint
 
-from qnn_theory.algebra.monomials import Monomial
+from qnn_theory.algebra.polynomials import PRIME, Polynomial, from_flint, rational_ring, residue, residue_ring, to_flint
+from qnn_theory.feature_spaces.support import PIECEWISE
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import Activation, Expr, walk
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import width
-
-PRIME = 2**61 - 1
-
-Polynomial: TypeAlias = dict[Monomial, Any]
-"""Monomial -> coefficient; a residue modulo `PRIME` or a rational number."""
 
 Gates: TypeAlias = Callable[[Activation, int, Any], Any]
 """What an activation node does to the polynomial of one coordinate: (node, coordinate, argument) -> polynomial."""
@@ -35,7 +31,7 @@ Gates: TypeAlias = Callable[[Activation, int, Any], Any]
 
 def is_piecewise_polynomial(expr: Expr) -> bool:
     """Whether every activation of the layer is polynomial on each side of its kinks."""
-    return all(node.kind in ("relu", "relu6", "prelu") for node in walk(expr) if isinstance(node, Activation))
+    return all(node.kind in PIECEWISE for node in walk(expr) if isinstance(node, Activation))
 
 
 def piece(
@@ -62,16 +58,16 @@ def piece(
         nonlocal on_kink
         if forced is not None and (node, index) in forced:
             return value if forced[node, index] else 0 * value
-        height = Fraction(*_parts(value(*map(_rational, point))))
+        height = from_flint(value(*map(to_flint, point)))
         on_kink = on_kink or (height == 0 and value != 0) or (node.kind == "relu6" and height == 6)
         if node.kind == "prelu":
-            return value if height > 0 else value * _rational(values[str(node.slope)])
+            return value if height > 0 else value * to_flint(values[str(node.slope)])
         if node.kind == "relu6" and height > 6:
             return 0 * value + 6
         return value if height > 0 else 0 * value
 
-    outputs = _expand(expr, ring, dim, _mapped(values, _rational), branch, _rational)
-    return None if on_kink else [{m: Fraction(*_parts(c)) for m, c in f.items()} for f in outputs]
+    outputs = _expand(expr, ring, dim, _mapped(values, to_flint), branch, to_flint)
+    return None if on_kink else [{m: from_flint(c) for m, c in f.items()} for f in outputs]
 
 
 def random_pieces(
@@ -107,21 +103,6 @@ def constant_piece(expr: Expr, *, dim: int) -> list[Polynomial]:
     return _expand(expr, residue_ring(dim), dim, zeros, lambda node, index, value: 0 * value, residue)
 
 
-def rational_ring(dim: int) -> Any:
-    """Polynomials in d inputs over the rationals."""
-    return flint.fmpq_mpoly_ctx.get([f"x_{i + 1}" for i in range(dim)], "degrevlex")
-
-
-def residue_ring(dim: int) -> Any:
-    """Polynomials in d inputs modulo `PRIME`."""
-    return flint.nmod_mpoly_ctx.get([f"x_{i + 1}" for i in range(dim)], modulus=PRIME, ordering="degrevlex")
-
-
-def residue(number: Fraction | int) -> int:
-    """A rational number modulo `PRIME`."""
-    return number.numerator * pow(number.denominator, -1, PRIME) % PRIME
-
-
 def indexed(expr: Expr, dim: int, gates: Gates) -> Callable[[Activation, Any, ParameterValues], Any]:
     """An activation rule for `evaluate` that knows which coordinate it is at (a node's coordinates come in order)."""
     seen: dict[Activation, int] = {}
@@ -155,14 +136,6 @@ def _expand(
         {tuple(map(int, m)): int(c) if isinstance(c, flint.nmod) else c for m, c in (f + zero).to_dict().items()}
         for f in outputs
     ]
-
-
-def _rational(number: Fraction | int) -> Any:
-    return flint.fmpq(number.numerator, number.denominator)
-
-
-def _parts(number: Any) -> tuple[int, int]:
-    return int(number.p), int(number.q)
 
 
 def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:

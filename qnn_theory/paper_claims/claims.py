@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from functools import cache
 
-from qnn_theory.paper_claims.about_formats import format_claims
-from qnn_theory.paper_claims.about_numbers import number_claims
+from qnn_theory.paper_claims import (
+    about_data_sets,
+    about_format_study,
+    about_formats,
+    about_loss,
+    about_printed_numbers,
+    about_qnn_alpha,
+)
 from qnn_theory.paper_claims.claim import Claim
+
+_GROUPS = (
+    about_qnn_alpha.CLAIMS,
+    about_formats.CLAIMS,
+    about_loss.CLAIMS,
+    about_format_study.CLAIMS,
+    about_printed_numbers.CLAIMS,
+    about_data_sets.CLAIMS,
+)
 
 
 @cache
 def claims() -> tuple[Claim, ...]:
-    """All claims: about formats first, then about the published numbers."""
-    return (*format_claims(), *number_claims())
+    """All claims: those that expressions decide first, then those about the published numbers."""
+    return tuple(claim for group in _GROUPS for claim in group.decided())

@@ -6,7 +6,7 @@ that both formats admit. Limits do not count: T10 is approached by T7, yet not c
 `Separation.closed` False). A separation is computed at the d it names; its witness, padded with zeros, and its rule carry over to
 every larger d, so ``F_a ⊄ F_b`` is a statement about all d from there on. At smaller d more formats can coincide.
 
-Checked in tests/qnn_theory/test_relations.py, every certificate also on the torch modules.
+Checked in tests/qnn_theory/relations, every certificate also on the torch modules.
 """
 
 from __future__ import annotations

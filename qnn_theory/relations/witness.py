@@ -11,6 +11,7 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import Activation, Expr, walk
 from qnn_theory.grammar.stacking import fill_parameters
@@ -128,11 +129,8 @@ def witness(expr: Expr, entries: Mapping[Entry, Fraction], *, dim: int, outputs:
         known[key] = text
         return generators[dim + int(key[1:])]
 
-    def rational(number: Fraction) -> Any:
-        return flint.fmpq(number.numerator, number.denominator)
-
-    values = fill_parameters(expr, dim=dim, entry=lambda name, index: rational(entries.get((name, index), Fraction(0))))
-    results = evaluate(expr, generators[:dim], values, activation=activate, constant=rational)
+    values = fill_parameters(expr, dim=dim, entry=lambda name, index: to_flint(entries.get((name, index), Fraction(0))))
+    results = evaluate(expr, generators[:dim], values, activation=activate, constant=to_flint)
     return Witness(
         dim=dim,
         entries=tuple(sorted((entry, value) for entry, value in entries.items() if value)),

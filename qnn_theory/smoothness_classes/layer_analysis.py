@@ -10,6 +10,7 @@ from typing import Literal, assert_never
 
 import sympy
 
+from qnn_theory.feature_spaces.support import PIECEWISE
 from qnn_theory.grammar.expr import (
     Activation,
     Affine,
@@ -43,7 +44,7 @@ from qnn_theory.smoothness_classes.near_kink import (
     times,
 )
 
-KINKED = frozenset({"relu", "relu6", "prelu"})
+KINKED = frozenset(PIECEWISE)  # what is polynomial in pieces has its kinks between them
 # Smooth activations that vanish with their argument, with the slope there: h(u) = h'(0) u + ....
 _SLOPE_AT_ZERO = {
     "gelu": sympy.Rational(1, 2),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from qnn_theory.algebra.polynomials import sum_text
 from qnn_theory.grammar.widths import Parameter
 
 Constant: TypeAlias = Callable[[Fraction], Any]
@@ -54,7 +55,7 @@ class Combination:
     @property
     def text(self) -> str:
         """The combination as printed, ``W_a + 1/2 I``."""
-        return _sum_text([(coefficient, formula.text) for coefficient, formula in self.terms])
+        return sum_text([(coefficient, formula.text) for coefficient, formula in self.terms], times=" ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,17 +183,7 @@ def _merged(column: Sequence[Combination]) -> str | None:
                 return None
             pattern.append((coefficient, formula.stem))
         patterns.append(pattern)
-    return _sum_text(patterns[0]) if all(pattern == patterns[0] for pattern in patterns) else None
-
-
-def _sum_text(terms: Sequence[tuple[Fraction, str]]) -> str:
-    text = ""
-    for coefficient, stem in terms:
-        size = abs(coefficient)
-        part = stem if size == 1 else str(size) if stem == "1" else f"{size} {stem}"
-        mark = "-" if coefficient < 0 else "+"
-        text = f"{text} {mark} {part}" if text else (f"-{part}" if coefficient < 0 else part)
-    return text or "0"
+    return sum_text(patterns[0], times=" ") if all(pattern == patterns[0] for pattern in patterns) else None
 
 
 def _rows_text(block: int, blocks: int) -> str:

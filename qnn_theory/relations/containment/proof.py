@@ -14,6 +14,7 @@ from typing import Any, assert_never
 import flint
 
 from qnn_theory.algebra.modular import PRIME, to_residue
+from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.feature_spaces.degrees import term_bound
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import (
@@ -144,10 +145,10 @@ def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
             [generators[name] for name in names],
             parameter_values,
             activation=activate,
-            constant=lambda number: flint.fmpq(number.numerator, number.denominator),
+            constant=to_flint,
         )
 
-    mapped = map.apply(values, dim=dim, constant=lambda number: flint.fmpq(number.numerator, number.denominator))
+    mapped = map.apply(values, dim=dim, constant=to_flint)
     first_gate = len(names) + len(entries)
     zero = 0 * generators["x0"]  # an output without an input or a parameter is a plain number
     outputs = zip(run(a, values), run(b, mapped), strict=True)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
-from qnn_theory.feature_spaces.pieces import PRIME, Gates, Polynomial, is_piecewise_polynomial, random_pieces
+from qnn_theory.algebra.polynomials import PRIME, Polynomial
+from qnn_theory.feature_spaces.pieces import Gates, is_piecewise_polynomial, random_pieces
 from qnn_theory.grammar.expr import Activation, Expr, uses_activation
 from qnn_theory.relations.invariants.kinks import has_affine_arguments, relus_of_outputs
+from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, of_every
-from qnn_theory.relations.linear_rules import LinearRules, Violation
 from qnn_theory.relations.witness import Entry, Witness
 
 _MONOMIALS = 1500

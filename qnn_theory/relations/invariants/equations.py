@@ -9,13 +9,13 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.polynomials import monomial_text, to_flint
 from qnn_theory.feature_spaces.degrees import term_bound
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation
-from qnn_theory.relations.linear_rules import monomial_text
 from qnn_theory.relations.witness import entry_text
 
 _TERMS = 100_000
@@ -109,7 +109,7 @@ def _equations(pair: Pair, entries: Entries, dim: int, outputs: Sequence[int]) -
         pair.b,
         mixed.gens()[:dim],
         {name: as_generators(value) for name, value in shorts.items()},
-        constant=lambda number: flint.fmpq(number.numerator, number.denominator),
+        constant=to_flint,
     )
     ring = flint.fmpz_mpoly_ctx.get(list(names), "degrevlex")
     found, labels = [], []

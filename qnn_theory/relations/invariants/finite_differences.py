@@ -9,6 +9,7 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.feature_spaces.pieces import random_pieces
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import Activation, ActivationKind, uses_activation, walk
@@ -61,7 +62,7 @@ def _activate(node: Activation, value: Any, values: ParameterValues) -> Any:
 
 
 def _ball(number: Fraction) -> Any:
-    return flint.arb(flint.fmpq(number.numerator, number.denominator))
+    return flint.arb(to_flint(number))
 
 
 def _balls(value: Any) -> Any:

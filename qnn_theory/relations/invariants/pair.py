@@ -9,8 +9,9 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TypeAlias
 
+from qnn_theory.algebra.polynomials import Polynomial
 from qnn_theory.feature_spaces.degrees import degree_bound
-from qnn_theory.feature_spaces.pieces import Polynomial, piece
+from qnn_theory.feature_spaces.pieces import piece
 from qnn_theory.grammar.expr import Expr, uses_activation
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form

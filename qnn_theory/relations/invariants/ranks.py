@@ -9,14 +9,8 @@ from typing import Any
 
 import flint
 
-from qnn_theory.feature_spaces.pieces import (
-    PRIME,
-    Polynomial,
-    constant_piece,
-    is_piecewise_polynomial,
-    random_pieces,
-    residue,
-)
+from qnn_theory.algebra.polynomials import PRIME, Polynomial, residue
+from qnn_theory.feature_spaces.pieces import constant_piece, is_piecewise_polynomial, random_pieces
 from qnn_theory.grammar.expr import Expr
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, of_every
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
-from qnn_theory.grammar.expr import Activation, Concat, Expr, Input, Sum, walk
+from qnn_theory.grammar.expr import Concat, Expr, Input, Sum
 from qnn_theory.grammar.intervals import Interval, interval
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
@@ -42,7 +43,7 @@ class _Bound:
 
 def by_sign(pair: Pair) -> Separation | None:
     """An output of the source on the far side of a bound that the target keeps, the simplest bound first."""
-    if not all(node.kind in ("relu", "relu6", "prelu") for node in walk(pair.a) if isinstance(node, Activation)):
+    if not is_piecewise_polynomial(pair.a):
         return None
     for bound in _bounds(pair.b):
         found = _crossed(pair, bound)
@@ -83,7 +84,8 @@ def _crossed_at(pair: Pair, bound: _Bound, entries: Entries, point: list[Fractio
         return Fraction(evaluate(pair.source.expr, point, values, activation=relu_of_numbers)[output])
 
     def crosses(some: Entries) -> bool:
-        distance = value(some) - bound.shift * point[output] - bound.limit
+        residual = point[output] if bound.shift else 0  # only an output that adds x_i has an x_i
+        distance = value(some) - residual - bound.limit
         return distance > 0 if bound.upper else distance < 0
 
     if not crosses(entries):

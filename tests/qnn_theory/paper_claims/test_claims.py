@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import polars as pl
 import pytest
@@ -56,6 +58,14 @@ def test_every_claim_has_its_verdict_and_a_computation() -> None:
         assert c.source.startswith("li2025qnn")
         assert c.evidence
         assert c.computed_by
+
+
+def test_what_a_claim_was_computed_by_exists() -> None:
+    for c in qt.claims():
+        for name in re.findall(r"qnn_theory[\w.]*", c.computed_by):
+            assert resolve_name(name) is not None
+        for file in re.findall(r"\w+\.csv", c.computed_by):
+            assert (PUBLISHED / file).is_file()
 
 
 def runs() -> pl.DataFrame:

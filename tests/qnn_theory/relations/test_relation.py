@@ -109,6 +109,21 @@ def test_relations_by_hand(a: str, b: str, kind: str) -> None:
     assert str(found.certificate)
 
 
+@pytest.mark.parametrize("format", qt.formats(), ids=lambda f: f.id)
+def test_every_format_is_equivalent_to_itself(format: Format) -> None:
+    assert qt.relation(format, format).kind == "equivalent"
+
+
+def test_outputs_wider_than_the_input_relate() -> None:
+    """Output d + i has no input of its own to be compared with."""
+    square, affine_, gate = affine("W_a") ** 2, affine("W_b"), relu(affine("W_b"))
+    wide = [user(first | second) for first in (square, square + x, gate) for second in (square, affine_, gate)]
+    for a, b in itertools.combinations_with_replacement(wide, 2):
+        kind = qt.relation(a, b).kind
+        assert (kind == "equivalent") == (a.expr == b.expr)
+        assert kind != "open"
+
+
 def test_the_map_of_t22_is_the_one_on_paper() -> None:
     forward = qt.relation("T22", "T9").certificate.forward
     assert isinstance(forward, Containment)

@@ -16,7 +16,7 @@ import flint
 
 from qnn_theory.algebra.modular import to_fraction
 from qnn_theory.algebra.monomials import Monomial
-from qnn_theory.feature_spaces.pieces import PRIME, Polynomial, residue
+from qnn_theory.algebra.polynomials import PRIME, Polynomial, monomial_text, residue, sum_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class LinearRules:
             total = _rational(value)
             if total is None or None in numbers.values() or not broken(polynomial, relation, value):
                 continue
-            left = _sum_text([(c, f"[{monomial_text(m)}]") for m, c in numbers.items() if c is not None])
+            left = sum_text([(c, f"[{monomial_text(m)}]") for m, c in numbers.items() if c is not None])
             has = sum((c * polynomial.get(m, Fraction(0)) for m, c in numbers.items() if c is not None), Fraction(0))
             found.append(
                 Violation(
@@ -148,29 +148,6 @@ class LinearRules:
 
 def _rational(value: int) -> Fraction | None:
     return to_fraction(value, prime=PRIME, bound=1 << 20)
-
-
-def polynomial_text(polynomial: Polynomial) -> str:
-    """A polynomial with rational coefficients, ``x_1*x_2 + 2*x_1``."""
-    terms = sorted(
-        ((m, c) for m, c in polynomial.items() if c), key=lambda term: (-sum(term[0]), [-e for e in term[0]])
-    )
-    return _sum_text([(c, monomial_text(m)) for m, c in terms])
-
-
-def monomial_text(monomial: Monomial) -> str:
-    """``x_1^2*x_3``; 1 for no factors."""
-    parts = [f"x_{i + 1}" + (f"^{e}" if e > 1 else "") for i, e in enumerate(monomial) if e]
-    return "*".join(parts) or "1"
-
-
-def _sum_text(terms: Sequence[tuple[Any, str]]) -> str:
-    text = ""
-    for coefficient, name in terms:
-        size = abs(coefficient)
-        part = name if size == 1 else str(size) if name == "1" else f"{size}*{name}"
-        text = f"{text} {'-' if coefficient < 0 else '+'} {part}" if text else f"{'-' if coefficient < 0 else ''}{part}"
-    return text or "0"
 
 
 def _simplest(monomials: Any) -> Monomial:
