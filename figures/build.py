@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from figures import pictures, tables
 from figures.shared.contract import FigureSpec, TableSpec
 from figures.shared.results import MissingResultsError, Results
 from figures.shared.style import paper_style, save
+from studies.running.record import write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,7 @@ def drawn(spec: FigureSpec, results: Results) -> Figure:
 def _make(spec: FigureSpec | TableSpec, results: Results, out: Path) -> tuple[Path, ...]:
     if isinstance(spec, TableSpec):
         path = out / f"{spec.name}.tex"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(spec.write(results), encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_whole(path, spec.write(results))
         return (path,)
     with paper_style():
         figure = drawn(spec, results)

@@ -6,7 +6,6 @@ It lives here and not in `studies.commands`, because it draws, and an import onl
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,22 +125,18 @@ def write(found: Contributions, ranked: tuple[Interaction, ...], *, folder: Path
 
     from figures.pictures import interaction_map
     from figures.shared.style import paper_style, save
+    from studies.running.record import write_whole
 
-    folder.mkdir(parents=True, exist_ok=True)
     table = folder / TABLE_FILE
-    temporary = table.with_name(f".{table.name}.{os.getpid()}.tmp")
-    try:
-        pl.DataFrame(
-            {
-                "fields": [" × ".join(interaction.names) for interaction in ranked],
-                "order": [len(interaction.fields) for interaction in ranked],
-                "strength": [interaction.strength for interaction in ranked],
-                "mean": [interaction.mean for interaction in ranked],
-            }
-        ).write_csv(temporary)
-        os.replace(temporary, table)
-    finally:
-        temporary.unlink(missing_ok=True)
+    listed = pl.DataFrame(
+        {
+            "fields": [" × ".join(interaction.names) for interaction in ranked],
+            "order": [len(interaction.fields) for interaction in ranked],
+            "strength": [interaction.strength for interaction in ranked],
+            "mean": [interaction.mean for interaction in ranked],
+        }
+    )
+    write_whole(table, listed.write_csv())
     if found.order == 1:
         return [table]
     with paper_style():
