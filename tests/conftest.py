@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `ci` is the default and deterministic, `dev` explores, `deep` looks long. And skips that must be expected."""
+"""Hypothesis profiles: `ci` is the default and deterministic, `dev` explores, `deep` looks long. Which skips are expected."""
 
 from __future__ import annotations
 
