@@ -14,22 +14,16 @@ Conventions, used by all interpreters:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Rational
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
+
+from qnn_theory.grammar.numbers import Number, exact, is_number
 
 ActivationKind: TypeAlias = Literal["relu", "relu6", "prelu", "gelu", "silu", "mish", "sigmoid", "tanh"]
 ACTIVATION_KINDS: tuple[ActivationKind, ...] = get_args(ActivationKind)
 
-Number: TypeAlias = int | float | Fraction
-
-LARGEST_NUMBER = 10**9
-"""A fixed number of a format is a fraction of two integers up to this: below every prime that the theory computes modulo."""
-
-_LARGEST_DENOMINATOR_OF_A_FLOAT = 1024
 _FULL = Fraction(1)
 
 
@@ -61,17 +55,17 @@ class _Operators:
         return _as_expr(self)
 
     def __mul__(self, other: Expr | Number) -> Expr:
-        if _is_number(other):
-            return _multiple(_exact(other), _as_expr(self))
+        if is_number(other):
+            return _multiple(exact(other), _as_expr(self))
         return Product(factors=(*_parts(self, Product), *_parts(other, Product)))
 
     def __rmul__(self, factor: Number) -> Expr:
-        return _multiple(_exact(factor), _as_expr(self))
+        return _multiple(exact(factor), _as_expr(self))
 
     def __truediv__(self, divisor: Number) -> Expr:
         if isinstance(divisor, NODE_TYPES):
             raise TypeError("A format divides by numbers only, not by an expression; it would have poles.")
-        number = _exact(divisor)
+        number = exact(divisor)
         if not number:
             raise ValueError("A format is divided by a number other than 0, however: 0.")
         return _multiple(1 / number, _as_expr(self))
@@ -243,7 +237,7 @@ x0 = FirstInput()
 
 def constant(value: Number, *, width: Fraction = _FULL) -> Constant:
     """A fixed number in every coordinate, where no expression beside it tells the width: ``relu(constant(1))``."""
-    return Constant(value=_exact(value), width=Fraction(width))
+    return Constant(value=exact(value), width=Fraction(width))
 
 
 def affine(name: str, of: Expr = x, *, width: Fraction = _FULL, bias: bool = True) -> Affine:
@@ -312,54 +306,13 @@ def bias_name(name: str) -> str:
 
 
 def _as_expr(value: object) -> Expr:
-    if _is_number(value):
+    if is_number(value):
         raise TypeError(
             f"A number has the width of what it is added to, however: {value!r} stands alone; write constant({value!r})."
         )
     if not isinstance(value, NODE_TYPES):
         raise TypeError(f"An expression is built from the nodes of qnn_theory.grammar.expr, however: {value!r}.")
     return value  # type: ignore[return-value]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float | Rational) and not isinstance(value, bool)
-
-
-def _exact(value: Any) -> Fraction:
-    """A number as a fraction; a float only where it is one that a reader would write (0.5, not 0.1)."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"A number in a format is finite, however: {value!r}.")
-    if not _is_number(value):
-        raise TypeError(f"A number in a format is an int, a Fraction or a float, however: {value!r}.")
-    # Other libraries' rationals (NumPy's integers) keep integers of their own kind inside.
-    number = Fraction(value) if isinstance(value, float) else Fraction(int(value.numerator), int(value.denominator))
-    if isinstance(value, float) and number.denominator > _LARGEST_DENOMINATOR_OF_A_FLOAT:
-        near = Fraction(value).limit_denominator(1000)
-        raise ValueError(
-            f"A number in a format is exact, however: {value!r} is rounded; write Fraction({near.numerator}, {near.denominator})."
-        )
-    check_number(number)
-    return number
-
-
-def check_number(number: Fraction) -> None:
-    """Reject a fixed number that cannot be computed with everywhere.
-
-    Raises:
-        ValueError: it is no fraction of two integers up to `LARGEST_NUMBER`.
-    """
-    if not isinstance(number, int | Fraction) or isinstance(number, bool):
-        raise ValueError(f"A number in a format is a Fraction, however: {number!r}.")
-    if max(abs(number.numerator), number.denominator) > LARGEST_NUMBER:
-        raise ValueError(
-            f"A number in a format is a fraction of integers up to {LARGEST_NUMBER}, however: {_shortened(number)}."
-        )
-
-
-def _shortened(number: int | Fraction) -> str:
-    """The number as text; integers of thousands of digits are not written out (Python refuses to)."""
-    sizes = number.numerator.bit_length(), number.denominator.bit_length()
-    return str(number) if max(sizes) < 200 else f"integers of {sizes[0]} and {sizes[1]} bits"
 
 
 def _added(left: Expr, right: object) -> Expr:
@@ -373,16 +326,16 @@ def _added(left: Expr, right: object) -> Expr:
 
 def _beside(expr: Expr, value: object) -> Expr:
     """What is added to an expression: a number gets its width."""
-    return Constant(value=_exact(value), width=_width_of(expr)) if _is_number(value) else _as_expr(value)
+    return Constant(value=exact(value), width=_width_of(expr)) if is_number(value) else _as_expr(value)
 
 
 def _multiple(factor: Fraction, of: Expr) -> Expr:
     """A number times an expression; a number in front of that is multiplied out."""
     match of:
         case Constant(value=value):
-            return Constant(value=_exact(factor * value), width=of.width)
+            return Constant(value=exact(factor * value), width=of.width)
         case Multiple(factor=inner, of=part):
-            return _multiple(_exact(factor * inner), part)
+            return _multiple(exact(factor * inner), part)
         case _:
             return of if factor == 1 else Multiple(factor=factor, of=of)
 

@@ -29,9 +29,9 @@ from qnn_theory.grammar.expr import (
     Slice,
     Sum,
     bias_name,
-    check_number,
     walk,
 )
+from qnn_theory.grammar.numbers import check_number
 
 EXPONENT_LIMIT = 100
 ROW_LIMIT = 10_000

@@ -9,7 +9,6 @@ from fractions import Fraction
 
 from qnn_theory.algebra.modular import solve
 from qnn_theory.grammar.expr import (
-    LARGEST_NUMBER,
     Activation,
     Affine,
     Bilinear,
@@ -25,6 +24,7 @@ from qnn_theory.grammar.expr import (
     bias_name,
     walk,
 )
+from qnn_theory.grammar.numbers import LARGEST_NUMBER
 from qnn_theory.grammar.widths import parameters, width
 from qnn_theory.relations.containment.building_blocks import dot
 from qnn_theory.relations.containment.free_parameters import map_of_each
