@@ -157,7 +157,8 @@ def test_a_model_that_cannot_be_built_is_named(
 
 
 def test_a_study_of_time_is_done_one_run_at_a_time(tmp_path: Path) -> None:
-    text = 'name = "tiny"\ntitle = "Tiny"\ntask = "scaling"\ndatasets = ["random"]\n[[arms]]\nmodel = "quadratic"\nlabel = "layers"\n'
+    text = 'name = "tiny"\ntitle = "Tiny"\ntask = "scaling"\ndatasets = ["random"]\n'
+    text += '[[arms]]\nmodel = "quadratic"\nlabel = "layers"\n'
     with pytest.raises(ValueError, match="one_at_a_time: a scaling study measures time, so it must be true"):
         load_config(written(tmp_path, text))
 
