@@ -1,7 +1,7 @@
 """Cost of a format as formulas: parameters, floating-point operations, memory kept for the backward pass.
 
 Claim: `Cost.parameters` is the number of scalars of the torch module and `Cost.flops` what torch's ``FlopCounterMode``
-counts in one forward pass for one sample, both at every admissible d (tests/qnn_theory/test_cost.py).
+counts in one forward pass for one sample, both at every admissible d (tests/qnn_theory/test_costs.py).
 
 Semantics: a value that occurs twice is computed once, and what does not depend on the row leaves a row sum, as in the
 torch lowering. Work on parameters alone (folding a bilinear form to its triangle) does not grow with the batch and is

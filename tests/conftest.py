@@ -1,4 +1,4 @@
-"""Hypothesis profiles: `ci` is the default and deterministic, `dev` explores, `deep` looks long. Which skips are expected."""
+"""Hypothesis profiles: `ci` is the default and deterministic, `dev` explores, `deep` looks long. Skips must be expected."""
 
 from __future__ import annotations
 

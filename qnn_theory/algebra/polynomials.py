@@ -41,6 +41,11 @@ def from_flint(number: Any) -> Fraction:
     return Fraction(int(number.p), int(number.q))
 
 
+def to_ring(ring: Any, polynomial: Polynomial) -> Any:
+    """A polynomial with rational coefficients as an element of a `rational_ring`."""
+    return ring.from_dict({m: to_flint(c) for m, c in polynomial.items() if c})
+
+
 def polynomial_text(polynomial: Polynomial) -> str:
     """A polynomial with rational coefficients, ``x_1*x_2 + 2*x_1``."""
     terms = sorted(

@@ -23,10 +23,10 @@ SMALLEST_GAP = 1e3
 """A float64 rank whose gap is below this is refused."""
 
 PARAMETER_LIMIT = 10_000
-"""The largest number of parameters whose Jacobian is computed: about half a minute for one layer of maps of x."""
+"""The largest number of parameters whose Jacobian is computed: within a minute for one or two layers of maps of x."""
 
 COUPLED_LIMIT = 2_000
-"""The same where a parameter acts on many outputs (more layers, a map of a map), so that one large matrix is eliminated."""
+"""The same for a format with a map of a map, where one large matrix is eliminated."""
 
 _SPARE_POINTS = 8
 _RETRIES = 6
@@ -127,13 +127,14 @@ def _effective_dimension(format: Format, dim: int, depth: int, seed: int) -> Eff
 
 def _check_size(format: Format, widths: Sequence[int]) -> None:
     maps = (node for node in walk(format.expr) if isinstance(node, Affine | Bilinear))
-    coupled = len(widths) > 2 or any(has_parameters(child) for node in maps for child in children(node))
+    coupled = any(has_parameters(child) for node in maps for child in children(node))
     limit, count = COUPLED_LIMIT if coupled else PARAMETER_LIMIT, parameter_count(format.expr, widths)
     if count > limit:
-        where = "stacks and maps of maps" if coupled else "one layer"
+        what = "maps of maps" if coupled else "maps of x"
         raise ValueError(
-            f"The effective dimension of {where} is computed up to {limit} parameters, however: {format.id} at d={widths[0]}, "
-            f"depth={len(widths) - 1} has {number_text(count)}; take a smaller size, or effective_dimension_closed_form."
+            f"The effective dimension of {what} is computed up to {limit} parameters, however: {format.id} at d={widths[0]}, "
+            f"depth={len(widths) - 1} has {number_text(count)}; use a smaller size, or effective_dimension_closed_form for one "
+            "layer."
         )
 
 

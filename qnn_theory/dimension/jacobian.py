@@ -1,7 +1,7 @@
 """Derivatives of a stack's outputs with respect to its parameters and inputs, at many points at once.
 
 Reverse mode, written over `qnn_theory.algebra.linear_algebra.Scalars`: exact over GF(p) for polynomial formats, float64 where an
-activation occurs. It shares no code with `evaluate`; tests/qnn_theory/test_dimension.py compares the two.
+activation occurs. It shares no code with `evaluate`; tests/qnn_theory/dimension compares the two.
 """
 
 from __future__ import annotations

@@ -33,6 +33,25 @@ def total_degree(format: str | Format, *, dim: int, depth: int = 1) -> int:
     return degree_in(get_format(format), dim=dim, depth=depth, input_degree=1, parameter_degree=1)
 
 
+def term_bound(expr: Expr, *, dim: int, parameter_terms: int = 1) -> int:
+    """At most how many terms an output has when it is multiplied out in the inputs and the parameters of one layer.
+
+    Args:
+        expr: the layer.
+        dim: its input width d.
+        parameter_terms: how many terms stand for one parameter.
+    """
+    outputs = evaluate(
+        expr,
+        [_Terms(1)] * dim,
+        fill_parameters(expr, dim=dim, entry=lambda name, index: _Terms(parameter_terms)),
+        activation=lambda node, value, values: value,
+        constant=lambda number: _Terms(1),
+    )
+    counts: list[int] = [output.count for output in outputs]
+    return max(counts)
+
+
 def degree_in(format: Format, *, dim: int, depth: int, input_degree: int, parameter_degree: int) -> int:
     """The largest degree of an output where an input and a parameter count with the given degrees."""
     widths = layer_widths(format, dim=dim, depth=depth)
@@ -75,6 +94,21 @@ def identity_on_pieces(node: Activation, value: Scalar, parameters: ParameterVal
             f"polynomial on no region; use with_mid_activation or drop the activation."
         )
     return value
+
+
+class _Terms:
+    """A number of terms as a scalar."""
+
+    __slots__ = ("count",)
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __add__(self, other: _Terms) -> _Terms:
+        return _Terms(self.count + other.count)
+
+    def __mul__(self, other: _Terms) -> _Terms:
+        return _Terms(self.count * other.count)
 
 
 class _MaxPlus:

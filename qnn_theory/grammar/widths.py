@@ -33,6 +33,10 @@ from qnn_theory.grammar.expr import (
 )
 from qnn_theory.grammar.numbers import check_number
 
+EXPONENT_LIMIT = 100
+ROW_LIMIT = 10_000
+WIDTH_LIMIT = 1_000
+
 Role: TypeAlias = Literal["affine", "bilinear", "bias", "bilinear_bias", "scale", "slope"]
 
 
@@ -77,6 +81,8 @@ def width(expr: Expr) -> Fraction:
         case Affine(name=name, width=out) | Bilinear(name=name, width=out):
             if out <= 0:
                 raise ValueError(f"The output width of {name} must be a positive multiple of d, however: {out}.")
+            if out > WIDTH_LIMIT:
+                raise ValueError(f"The output width of {name} is at most {WIDTH_LIMIT} d, however: {out}.")
             if isinstance(expr, Affine):
                 width(expr.of)
             else:
@@ -98,10 +104,14 @@ def width(expr: Expr) -> Fraction:
         case Power(of=of, exponent=exponent):
             if isinstance(exponent, bool) or not isinstance(exponent, int) or exponent < 1:
                 raise ValueError(f"A power has an integer exponent of at least 1, however: {exponent}.")
+            if exponent > EXPONENT_LIMIT:
+                raise ValueError(f"A power has an exponent of at most {EXPONENT_LIMIT}, however: {exponent}.")
             return width(of)
         case RowSum(rows=rows, of=of):
             if rows < 1:
                 raise ValueError(f"A row sum has at least 1 row, however: rows={rows}.")
+            if rows > ROW_LIMIT:
+                raise ValueError(f"A row sum has at most {ROW_LIMIT} rows, however: rows={rows}.")
             if any(isinstance(node, RowSum) for node in walk(of)):
                 raise ValueError("A row sum inside a row sum is not supported; multiply the numbers of rows instead.")
             return width(of)

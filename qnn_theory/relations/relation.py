@@ -6,7 +6,7 @@ that both formats admit. Limits do not count: T10 is approached by T7, yet not c
 `Separation.closed` False). A separation is computed at the d it names; its witness, padded with zeros, and its rule carry over to
 every larger d, so ``F_a ⊄ F_b`` is a statement about all d from there on. At smaller d more formats can coincide.
 
-Checked in tests/qnn_theory/test_relations.py, every certificate also on the torch modules.
+Checked in tests/qnn_theory/relations, every certificate also on the torch modules.
 """
 
 from __future__ import annotations
@@ -16,14 +16,31 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, TypeAlias
 
+from qnn_theory.feature_spaces.degrees import degree_bound
+from qnn_theory.feature_spaces.feature_space import number_text
+from qnn_theory.grammar.expr import RowSum, walk
 from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.stacking import parameter_count
+from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import formats, get_format
 from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided
-from qnn_theory.relations.containment.proof import prove_map
+from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.separation import find_separation
 
 Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
+
+PARAMETER_LIMIT = 20_000
+"""The largest number of parameters, of one layer at the smallest d from 10 on, that relations are computed for."""
+
+STEP_LIMIT = 64
+"""The largest number that d must be a multiple of."""
+
+ROW_LIMIT = 500
+"""The largest number of rows of a row sum, which is written out."""
+
+DEGREE_LIMIT = 32
+"""The largest degree of a layer in its input."""
 
 _QUICK_TRIES = 256
 
@@ -85,8 +102,11 @@ def relation(first: str | Format, second: str | Format) -> Relation:
 
     Raises:
         KeyError: unknown id; names the nearest one.
+        ValueError: a format beyond `STEP_LIMIT`, `PARAMETER_LIMIT`, `ROW_LIMIT` or `DEGREE_LIMIT`.
     """
     a, b = get_format(first), get_format(second)
+    for format in (a, b):
+        _check_size(format)
     forward, backward = decide(a, b), decide(b, a)
     return Relation(
         first=a.id,
@@ -94,6 +114,26 @@ def relation(first: str | Format, second: str | Format) -> Relation:
         kind=_kind(forward, backward),
         certificate=Certificate(forward=forward, backward=backward),
     )
+
+
+def _check_size(format: Format) -> None:
+    step = divisor(format.expr)
+    dim = step * -(-10 // step)
+    rows = max((node.rows for node in walk(format.expr) if isinstance(node, RowSum)), default=1)
+    _refuse_above(STEP_LIMIT, step, "a smallest d of", format)
+    _refuse_above(
+        PARAMETER_LIMIT, parameter_count(format.expr, (dim, dim)), f"a number of parameters (d = {dim}) of", format
+    )
+    _refuse_above(ROW_LIMIT, rows, "a number of rows of", format)
+    _refuse_above(DEGREE_LIMIT, degree_bound(format.expr, depth=1), "a degree of", format)
+
+
+def _refuse_above(limit: int, size: int, what: str, format: Format) -> None:
+    if size > limit:
+        raise ValueError(
+            f"Relations are computed up to {what} {limit}, however: {format.id} has {number_text(size)}; "
+            "use a smaller format of the same kind."
+        )
 
 
 @cache
@@ -111,7 +151,7 @@ def decide(source: Format, target: Format, *, minimal: bool = True) -> Direction
         if separation is not None:
             return separation
         found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
-        if found is not None:
+        if found is not None and can_prove(source, target):
             return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
     return Undecided(source=source.id, target=target.id)
 

@@ -15,6 +15,7 @@ import flint
 
 from qnn_theory.algebra.modular import PRIME, to_residue
 from qnn_theory.algebra.polynomials import to_flint
+from qnn_theory.feature_spaces.degrees import term_bound
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import (
     Activation,
@@ -61,6 +62,23 @@ class MapProof:
     error_bound: float
 
 
+TERM_LIMIT = 2_000_000
+"""The largest number of terms of an output that is multiplied out with every parameter as an indeterminate."""
+
+
+def can_prove(source: Format, target: Format) -> bool:
+    """Whether a map between two formats is small enough to be multiplied out."""
+    a, b = normal_form(source.expr), normal_form(target.expr)
+    dim = symbolic_dims(a, b)[-1]
+    return term_bound(a, dim=dim) <= TERM_LIMIT and term_bound(b, dim=dim, parameter_terms=2) <= TERM_LIMIT
+
+
+def symbolic_dims(a: Expr, b: Expr) -> tuple[int, int]:
+    """The two small d at which an identity is multiplied out."""
+    step = math.lcm(divisor(a), divisor(b))
+    return (step, 2 * step) if step > 1 else (2, 3)
+
+
 def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
     """Prove that `target` at the mapped parameters is `source`, for all parameters and inputs.
 
@@ -69,7 +87,7 @@ def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
     """
     a, b = normal_form(source.expr), normal_form(target.expr)
     step = math.lcm(divisor(a), divisor(b))
-    symbolic = (step, 2 * step) if step > 1 else (2, 3)
+    symbolic = symbolic_dims(a, b)
     for dim in symbolic:
         if not _identity_holds(a, b, map, dim):
             raise ValueError(

@@ -15,12 +15,16 @@ from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, of_every
 from qnn_theory.relations.witness import Entry, Witness
 
+_MONOMIALS = 1500
+
 
 def by_coefficients(pair: Pair) -> Separation | None:
     """Degree, divisibility, a missing monomial, a fixed coefficient, a relation between coefficients."""
     if not (is_piecewise_polynomial(pair.a) and is_piecewise_polynomial(pair.b)):
         return None
     dims = pair.dims(4, 6)
+    if not pair.is_small(dims[1], _MONOMIALS):  # a rule is read off as many members as there are monomials
+        return None
     first = _broken_rule(pair, dims[0])
     if first is None or _broken_rule(pair, dims[1]) is None:
         return None
@@ -83,6 +87,8 @@ def by_polynomial_members(pair: Pair) -> Separation | None:
     if uses_activation(pair.a) or not uses_activation(pair.b) or not has_affine_arguments(pair.b):
         return None
     dims = pair.dims(4, 6)
+    if not pair.is_small(dims[1], _MONOMIALS):
+        return None
     found = [_polynomial_member(pair, dim) for dim in dims]
     return found[0] if all(f is not None for f in found) else None
 

@@ -10,6 +10,7 @@ from typing import Any
 import flint
 
 from qnn_theory.algebra.polynomials import monomial_text, to_flint
+from qnn_theory.feature_spaces.degrees import term_bound
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.grammar.stacking import fill_parameters
@@ -17,6 +18,7 @@ from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation
 from qnn_theory.relations.witness import entry_text
 
+_TERMS = 100_000
 _BASIS_LIMITS = (150, 150, 2048)  # length of the basis, length of a polynomial, bits of a coefficient
 
 
@@ -25,6 +27,8 @@ def by_equations(pair: Pair) -> Separation | None:
     if uses_activation(pair.a) or uses_activation(pair.b):
         return None
     (dim,) = pair.dims(4)
+    if term_bound(pair.b, dim=dim) > _TERMS:
+        return None
     count = int(width(pair.b) * dim)
     for outputs in ((0,), (1,), (0, count // 2)):
         entries = pair.draw(dim, 0)

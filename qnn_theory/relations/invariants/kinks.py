@@ -10,10 +10,10 @@ from typing import Any
 
 import flint
 
-from qnn_theory.algebra.polynomials import PRIME, Polynomial, polynomial_text, rational_ring, residue, to_flint
+from qnn_theory.algebra.polynomials import PRIME, Polynomial, polynomial_text, rational_ring, residue, to_ring
 from qnn_theory.feature_spaces.pieces import Gates, piece, random_pieces
 from qnn_theory.grammar.expr import Activation, Bilinear, Expr, Power, Product, uses_activation, walk
-from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.normal_form import normal_form, unrolled_values
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, generic_point
 from qnn_theory.relations.witness import Entry, Witness, nested
@@ -281,14 +281,7 @@ def _on_hyperplane(normal: Polynomial, axis: int, dim: int, generator: random.Ra
 
 
 def _plain_values(expr: Expr, entries: Entries, dim: int) -> dict[str, Any]:
-    from qnn_theory.grammar.normal_form import unrolled_values
-
     return unrolled_values(expr, nested(expr, entries, dim=dim))
-
-
-def to_ring(ring: Any, polynomial: Polynomial) -> Any:
-    """A polynomial with rational coefficients as an element of a ring of `pieces.rational_ring`."""
-    return ring.from_dict({m: to_flint(c) for m, c in polynomial.items() if c})
 
 
 def _monic(ring: Any, polynomial: Polynomial) -> Any:

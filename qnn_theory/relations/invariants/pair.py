@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from qnn_theory.algebra.polynomials import Polynomial
+from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.pieces import piece
 from qnn_theory.grammar.expr import Expr, uses_activation
 from qnn_theory.grammar.format import Format
@@ -75,6 +76,11 @@ class Pair:
             dim = self.step * -(-bound // self.step)
             found.append(dim if not found or dim > found[-1] else found[-1] + self.step)
         return tuple(found)
+
+    def is_small(self, dim: int, monomials: int) -> bool:
+        """Whether polynomials of both formats have at most this many monomials in d inputs."""
+        degree = max(degree_bound(self.a, depth=1), degree_bound(self.b, depth=1))
+        return math.comb(dim + degree, dim) <= monomials
 
     def separation(
         self,

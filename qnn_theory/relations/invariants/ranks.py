@@ -14,6 +14,8 @@ from qnn_theory.feature_spaces.pieces import constant_piece, is_piecewise_polyno
 from qnn_theory.grammar.expr import Expr
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, of_every
 
+_MONOMIALS = 50_000
+
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
@@ -29,7 +31,7 @@ def by_rank(pair: Pair) -> Separation | None:
     """A matrix of coefficients whose rank is bounded over the target."""
     if not (is_piecewise_polynomial(pair.a) and is_piecewise_polynomial(pair.b)):
         return None
-    if _larger_rank(pair, pair.dims(8)[0]) is None:
+    if not pair.is_small(pair.dims(4, 6, 8, 10)[-1], _MONOMIALS) or _larger_rank(pair, pair.dims(8)[0]) is None:
         return None
     found: list[tuple[int, _Shape, int, int]] = []
     for dim in pair.dims(4, 6, 8, 10):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from qnn_theory.algebra.polynomials import Polynomial, polynomial_text, rational_ring
+from qnn_theory.algebra.polynomials import Polynomial, polynomial_text, rational_ring, to_ring
 from qnn_theory.grammar.expr import uses_activation
-from qnn_theory.relations.invariants.kinks import has_affine_arguments, kinks, to_ring
+from qnn_theory.relations.invariants.kinks import has_affine_arguments, kinks
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
 from qnn_theory.relations.witness import Entry, shrink, witness
 from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
