@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from qnn_theory.checking.document import seal
 from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, piece
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.formula_text import to_formula
@@ -37,7 +38,7 @@ def certificate_data(first: str | Format, second: str | Format) -> dict[str, Any
     """
     a, b = get_format(first), get_format(second)
     found = relation(a, b)
-    return {
+    document = {
         "certificate": NAME,
         "version": VERSION,
         "first": {"name": a.id, "formula": to_formula(a.expr)},
@@ -46,6 +47,7 @@ def certificate_data(first: str | Format, second: str | Format) -> dict[str, Any
         "forward": direction_data(found.certificate.forward, a),
         "backward": direction_data(found.certificate.backward, b),
     }
+    return document | {"seal": seal(document)}
 
 
 def direction_data(direction: Direction, source: Format) -> dict[str, Any]:

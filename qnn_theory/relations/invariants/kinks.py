@@ -54,7 +54,12 @@ def _kinks_in_one_output(pair: Pair, dim: int) -> Separation | None:
         else:
             rule += f", so it has kinks on at most {limit} hyperplane{'s' * (limit != 1)}"
         finding = f"the witness has {len(now)} kinks: " + ", ".join(f"{polynomial_text(s)} = 0" for s, _ in now)
-        data = {"output": output, "limit": limit, "hyperplanes": [_plain(surface, dim) for surface, _ in now]}
+        idle_now = _idle_relus(pair, dim, output, now, relus) if len(now) <= len(relus) else ()
+        data = {
+            "output": output,
+            "limit": len(relus) - len(idle_now),  # of the witness, which is smaller than what was drawn
+            "hyperplanes": [_plain(surface, dim) for surface, _ in now],
+        }
         return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), data=data)
     return None
 
