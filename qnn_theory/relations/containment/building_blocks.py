@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import Any
 
 from qnn_theory.grammar.widths import Parameter, Role
-from qnn_theory.relations.containment.parameter_map import Compute, Formula
+from qnn_theory.relations.containment.parameter_map import Formula
+from qnn_theory.relations.containment.terms import Term, parameter
+from qnn_theory.relations.containment.terms import dot as dot
 
 
 class BuildingBlocks:
@@ -38,11 +39,8 @@ class BuildingBlocks:
             case "bilinear":
                 found = list(self._bilinears(axes[1], axes[2]))
             case "slope":
-                found = [
-                    Formula(p.name, lambda values, dim, name=p.name: values[name])  # type: ignore[misc]
-                    for p in self._parameters
-                    if p.role == "slope"
-                ] + [Formula("1", lambda values, dim: 1)]
+                found = [Formula(p.name, parameter(p.name)) for p in self._parameters if p.role == "slope"]
+                found.append(Formula("1", Term("one")))
         return sorted(found, key=lambda formula: formula.block not in (None, row_block))
 
     # Whole parameters: (stem, compute, number of row blocks). Columns of joined inputs are offered one part at a time.
@@ -50,18 +48,19 @@ class BuildingBlocks:
     def _whole_vectors(self) -> Iterator[tuple[Fraction, Formula]]:
         for p in self._parameters:
             if p.role in ("bias", "bilinear_bias", "scale"):
-                yield p.axes[0], Formula(p.name, _parameter(p.name))
+                yield p.axes[0], Formula(p.name, parameter(p.name))
 
     def _whole_matrices(self) -> Iterator[tuple[Fraction, Fraction, Formula]]:
-        yield Fraction(1), Fraction(1), Formula("I", lambda values, dim: _identity(dim))
+        yield Fraction(1), Fraction(1), Formula("I", Term("identity", (1,)))
         for p in self._parameters:
             if p.role != "affine":
                 continue
             out, inner = p.axes
-            yield out, inner, Formula(p.name, _parameter(p.name))
+            yield out, inner, Formula(p.name, parameter(p.name))
             if inner > 1 and inner.denominator == 1:
                 for c in range(int(inner)):
-                    yield out, Fraction(1), Formula(f"{p.name}[:, {_columns_text(c, int(inner))}]", _columns(p.name, c))
+                    columns = Term("columns", (parameter(p.name), c))
+                    yield out, Fraction(1), Formula(f"{p.name}[:, {_columns_text(c, int(inner))}]", columns)
 
     def _cut(self, rows: Fraction, whole: Formula) -> Iterator[Formula]:
         blocks = rows * self._parts
@@ -69,10 +68,10 @@ class BuildingBlocks:
             yield whole
         elif blocks.denominator == 1:
             for j in range(int(blocks)):
-                yield Formula(whole.stem, _row_block(whole.compute, j, self._parts), block=j, blocks=int(blocks))
+                yield Formula(whole.stem, Term("rows", (_term(whole), j, self._parts)), block=j, blocks=int(blocks))
 
     def _vectors(self) -> Iterator[Formula]:
-        ones = Formula("1", lambda values, dim: [1] * (dim // self._parts))
+        ones = Formula("1", Term("ones", (self._parts,)))
         simple = [formula for rows, whole in self._whole_vectors() for formula in self._cut(rows, whole)]
         yield ones
         yield from simple
@@ -80,19 +79,19 @@ class BuildingBlocks:
             return
         for i, left in enumerate(simple):
             for right in simple[i:]:
-                yield _composed(left, right, "{0}⊙{1}", lambda v, w: [a * b for a, b in zip(v, w, strict=True)])
+                yield _composed(left, right, "{0}⊙{1}", "hadamard")
         for rows, columns, whole in self._whole_matrices():
             for matrix in self._cut(rows, whole) if whole.stem != "I" else ():
                 for length, vector in self._whole_vectors():
                     if length == columns:
-                        yield _composed(matrix, vector, "{0} {1}", _matrix_times_vector, whole_right=True)
+                        yield _composed(matrix, vector, "{0} {1}", "apply", whole_right=True)
 
     def _simple_matrices(self, columns: Fraction) -> Iterator[Formula]:
         for rows, inner, whole in self._whole_matrices():
             if inner == columns:
                 yield from self._cut(rows, whole)
         if columns != 1 and columns * self._parts == 1:
-            yield Formula("I", lambda values, dim: _identity(dim // self._parts))
+            yield Formula("I", Term("identity", (self._parts,)))
 
     def _matrices(self, columns: Fraction) -> Iterator[Formula]:
         simple = list(self._simple_matrices(columns))
@@ -103,22 +102,22 @@ class BuildingBlocks:
         for matrix in simple:
             for vector in vectors:
                 stem = "diag({0})" if matrix.stem == "I" else "diag({0}) {1}"
-                yield _composed(vector, matrix, stem, _diagonal_times_matrix)
+                yield _composed(vector, matrix, stem, "scale_rows")
             for length, vector in self._whole_vectors():
                 if length == columns and matrix.stem != "I":
-                    yield _composed(matrix, vector, "{0} diag({1})", _matrix_times_diagonal, whole_right=True)
+                    yield _composed(matrix, vector, "{0} diag({1})", "scale_columns", whole_right=True)
         for rows, inner, whole in self._whole_matrices():
             for middle, right_columns, right in self._whole_matrices():
                 if middle == inner and right_columns == columns and "I" not in (whole.stem, right.stem):
                     for left in self._cut(rows, whole):
-                        yield _composed(left, right, "{0} {1}", _matrix_times_matrix, whole_right=True)
+                        yield _composed(left, right, "{0} {1}", "compose", whole_right=True)
 
     def _bilinears(self, left: Fraction, right: Fraction) -> Iterator[Formula]:
         own = [
             formula
             for p in self._parameters
             if p.role == "bilinear" and p.axes[1:] == (left, right)
-            for formula in self._cut(p.axes[0], Formula(p.name, _parameter(p.name)))
+            for formula in self._cut(p.axes[0], Formula(p.name, parameter(p.name)))
         ]
         yield from (Formula(f"{f.stem}[k]", f.compute, f.block, f.blocks) for f in own)
         if not self._products:
@@ -129,88 +128,29 @@ class BuildingBlocks:
                 if inner == square == left and columns == right and whole.stem != "I":
                     stem = "diag({0}[k])" if matrix.stem == "I" else "diag({0}[k]) {1}"
                     for block in self._cut(rows, whole):
-                        yield _composed(block, matrix, stem, _diagonal_of_rows_times_matrix, whole_right=True)
+                        yield _composed(block, matrix, stem, "diagonals", whole_right=True)
         for one in lefts:
             for other in rights:
-                yield _composed(one, other, "{0}[k]ᵀ {1}[k]", _outer_of_rows)
+                yield _composed(one, other, "{0}[k]ᵀ {1}[k]", "outer")
         vectors = [formula for rows, whole in self._whole_vectors() for formula in self._cut(rows, whole)]
         for vector in vectors:
             for form in own:
-                yield _composed(vector, form, "{0}[k] {1}[k]", _scaled_forms)
+                yield _composed(vector, form, "{0}[k] {1}[k]", "scale_forms")
 
 
-def _composed(
-    left: Formula,
-    right: Formula,
-    stem: str,
-    operation: Callable[[Any, Any], Any],
-    *,
-    whole_right: bool = False,
-) -> Formula:
-    def compute(values: Mapping[str, Any], dim: int) -> Any:
-        return operation(left.compute(values, dim), right.compute(values, dim))
-
-    if whole_right:
-        return Formula(stem.format(left.stem, right.stem), compute, left.block, left.blocks)
-    if (left.block, left.blocks) == (right.block, right.blocks):
-        return Formula(stem.format(left.stem, right.stem), compute, left.block, left.blocks)
-    return Formula(stem.format(left.text, right.text), compute)
+def _composed(left: Formula, right: Formula, stem: str, operation: str, *, whole_right: bool = False) -> Formula:
+    term = Term(operation, (_term(left), _term(right)))
+    if whole_right or (left.block, left.blocks) == (right.block, right.blocks):
+        return Formula(stem.format(left.stem, right.stem), term, left.block, left.blocks)
+    return Formula(stem.format(left.text, right.text), term)
 
 
-def _parameter(name: str) -> Compute:
-    return lambda values, dim: values[name]
-
-
-def _columns(name: str, block: int) -> Compute:
-    return lambda values, dim: [row[block * dim : (block + 1) * dim] for row in values[name]]
-
-
-def _row_block(compute: Compute, block: int, parts: int) -> Compute:
-    def value(values: Mapping[str, Any], dim: int) -> Any:
-        size = dim // parts
-        return compute(values, dim)[block * size : (block + 1) * size]
-
-    return value
-
-
-def _identity(dim: int) -> list[list[int]]:
-    return [[int(i == j) for j in range(dim)] for i in range(dim)]
-
-
-def dot(a: Sequence[Any], b: Sequence[Any]) -> Any:
-    """Σ a_i b_i over any ring."""
-    total: Any = 0
-    for left, right in zip(a, b, strict=True):
-        total = left * right + total
-    return total
-
-
-def _matrix_times_vector(matrix: Any, vector: Any) -> Any:
-    return [dot(row, vector) for row in matrix]
-
-
-def _matrix_times_matrix(left: Any, right: Any) -> Any:
-    return [[dot(row, column) for column in zip(*right, strict=True)] for row in left]
-
-
-def _diagonal_times_matrix(vector: Any, matrix: Any) -> Any:
-    return [[factor * entry for entry in row] for factor, row in zip(vector, matrix, strict=True)]
-
-
-def _matrix_times_diagonal(matrix: Any, vector: Any) -> Any:
-    return [[entry * factor for entry, factor in zip(row, vector, strict=True)] for row in matrix]
-
-
-def _outer_of_rows(left: Any, right: Any) -> Any:
-    return [[[a * b for b in second] for a in first] for first, second in zip(left, right, strict=True)]
-
-
-def _diagonal_of_rows_times_matrix(rows: Any, matrix: Any) -> Any:
-    return [_diagonal_times_matrix(row, matrix) for row in rows]
-
-
-def _scaled_forms(vector: Any, forms: Any) -> Any:
-    return [[[factor * entry for entry in row] for row in form] for factor, form in zip(vector, forms, strict=True)]
+def _term(formula: Formula) -> Term:
+    if not isinstance(formula.compute, Term):
+        raise TypeError(
+            f"A building block of building blocks is a term, however: {formula.stem} is {formula.compute!r}."
+        )
+    return formula.compute
 
 
 def _columns_text(block: int, blocks: int) -> str:

@@ -30,6 +30,7 @@ from qnn_theory.relations.containment.building_blocks import dot
 from qnn_theory.relations.containment.free_parameters import map_of_each
 from qnn_theory.relations.containment.parameter_map import Combination, Formula, constants_last
 from qnn_theory.relations.containment.problem import Choice, Problem, Slot
+from qnn_theory.relations.containment.terms import Term
 
 
 class Guesses:
@@ -129,7 +130,7 @@ class Guesses:
         slot = Slot(self.problem.parameters[name], row, 0)
         one: Choice = {}
         if bias_name(name) in self.problem.parameters:
-            ones = Formula("1", lambda values, dim: [1] * (dim // self.problem.parts))
+            ones = Formula("1", Term("ones", (self.problem.parts,)))
             one = {Slot(self.problem.parameters[bias_name(name)], row, 0): Combination(((Fraction(1), ones),))}
         identity = [f for f in self.problem.candidates(slot) if f.stem == "I"][:1]
         result = []

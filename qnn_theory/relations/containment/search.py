@@ -29,6 +29,7 @@ from qnn_theory.relations.containment.parameter_map import (
 )
 from qnn_theory.relations.containment.problem import SEED, Choice, Problem, Slot
 from qnn_theory.relations.containment.sample import equal, minus
+from qnn_theory.relations.containment.terms import parameter
 
 
 def find_map(source: Format, target: Format, *, tries: int = 2000) -> ParameterMap | None:
@@ -60,7 +61,7 @@ def find_map(source: Format, target: Format, *, tries: int = 2000) -> ParameterM
 
 
 def _same_slope(target: str, source: str) -> Assignment:
-    own = Formula(source, lambda values, dim: values[source])
+    own = Formula(source, parameter(source))
     return Assignment(Parameter(name=target, role="slope", axes=()), ((Combination(((Fraction(1), own),)),),))
 
 

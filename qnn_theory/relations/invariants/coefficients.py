@@ -37,7 +37,8 @@ def by_coefficients(pair: Pair) -> Separation | None:
     shown = pair.shown(entries, holds, dims[0], [output])
     rule = f"{of_every(pair.b)} of {pair.target.id}, y_{output + 1} {broken.rule}"
     finding = finding_of(pair, shown, output, _rules(pair.b, dims[0])[output], broken)
-    return pair.separation(broken.kind, rule, f"the witness {finding}", shown, dims)
+    data = {"output": output, **broken.data}
+    return pair.separation(broken.kind, rule, f"the witness {finding}", shown, dims, data=data)
 
 
 def finding_of(pair: Pair, shown: Witness, output: int, rules: LinearRules, broken: Violation) -> str:
@@ -115,7 +116,8 @@ def _polynomial_member(pair: Pair, dim: int) -> Separation | None:
             f"so if y_{output + 1} is a polynomial, it is one with a constant in place of relu(u): it {broken.rule}"
         )
         finding = finding_of(pair, shown, output, _constant_relu_rules(pair.b, dim)[output], broken)
-        return pair.separation("polynomial members", rule, f"the witness {finding}", shown, pair.dims(4, 6))
+        data = {"output": output, "rule": broken.kind, **broken.data}
+        return pair.separation("polynomial members", rule, f"the witness {finding}", shown, pair.dims(4, 6), data=data)
     return None
 
 

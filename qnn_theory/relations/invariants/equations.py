@@ -48,15 +48,23 @@ def by_equations(pair: Pair) -> Separation | None:
         lines = ", ".join(f"{equations.text(k)} (at {equations.labels[k]})" for k in needed)
         rule = f"parameters of {pair.target.id} with this function would have to satisfy {lines}"
         finding = "these equations have no solution, not even in complex numbers: the ideal they generate contains 1"
-        return pair.separation("equations", rule, finding, shown, [dim], closed=False)
+        data = {"equations": [[output, list(monomial)] for output, monomial in (equations.places[k] for k in needed)]}
+        return pair.separation("equations", rule, finding, shown, [dim], closed=False, data=data)
     return None
 
 
 class _Equations:
     """Polynomial equations ``p_k = 0`` in a format's parameters, with the coefficient that each is about."""
 
-    def __init__(self, ring: Any, names: Mapping[str, str], polynomials: Sequence[Any], labels: Sequence[str]) -> None:
-        self.ring, self.names, self.polynomials, self.labels = ring, names, polynomials, labels
+    def __init__(
+        self,
+        ring: Any,
+        names: Mapping[str, str],
+        polynomials: Sequence[Any],
+        places: Sequence[tuple[int, tuple[int, ...]]],
+    ) -> None:
+        self.ring, self.names, self.polynomials, self.places = ring, names, polynomials, places
+        self.labels = [_label(*place) for place in places]
         self.all = list(range(len(polynomials)))
 
     def contradictory(self, some: Sequence[int]) -> bool:
@@ -112,7 +120,7 @@ def _equations(pair: Pair, entries: Entries, dim: int, outputs: Sequence[int]) -
         constant=to_flint,
     )
     ring = flint.fmpz_mpoly_ctx.get(list(names), "degrevlex")
-    found, labels = [], []
+    found, places = [], []
     for output in outputs:
         by_monomial: dict[tuple[int, ...], dict[tuple[int, ...], Fraction]] = {}
         for exponents, coefficient in (results[output] + 0 * mixed.gens()[0]).to_dict().items():
@@ -124,6 +132,10 @@ def _equations(pair: Pair, entries: Entries, dim: int, outputs: Sequence[int]) -
             terms[constant] = terms.get(constant, Fraction(0)) - polynomials[output].get(monomial, Fraction(0))
             scale = math.lcm(*(c.denominator for c in terms.values()))
             found.append(ring.from_dict({m: int(c * scale) for m, c in terms.items() if c}))
-            labels.append(f"{monomial_text(monomial)} in y_{output + 1}")
-    order = sorted(range(len(found)), key=lambda k: labels[k])
-    return _Equations(ring, names, [found[k] for k in order], [labels[k] for k in order])
+            places.append((output, monomial))
+    order = sorted(range(len(found)), key=lambda k: _label(*places[k]))
+    return _Equations(ring, names, [found[k] for k in order], [places[k] for k in order])
+
+
+def _label(output: int, monomial: tuple[int, ...]) -> str:
+    return f"{monomial_text(monomial)} in y_{output + 1}"

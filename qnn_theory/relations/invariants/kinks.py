@@ -54,7 +54,13 @@ def _kinks_in_one_output(pair: Pair, dim: int) -> Separation | None:
         else:
             rule += f", so it has kinks on at most {limit} hyperplane{'s' * (limit != 1)}"
         finding = f"the witness has {len(now)} kinks: " + ", ".join(f"{polynomial_text(s)} = 0" for s, _ in now)
-        return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6))
+        idle_now = _idle_relus(pair, dim, output, now, relus) if len(now) <= len(relus) else ()
+        data = {
+            "output": output,
+            "limit": len(relus) - len(idle_now),  # of the witness, which is smaller than what was drawn
+            "hyperplanes": [_plain(surface, dim) for surface, _ in now],
+        }
+        return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), data=data)
     return None
 
 
@@ -96,12 +102,20 @@ def _kinks_in_all(pair: Pair, dim: int) -> Separation | None:
         return len(kinks(pair.source.expr, some, dim)) > limit
 
     shown = pair.shown(entries, holds, dim, range(int(width(pair.a) * dim)))
-    surfaces = [polynomial_text(s) for s, _ in kinks(pair.source.expr, dict(shown.entries), dim)]
+    planes = [surface for surface, _ in kinks(pair.source.expr, dict(shown.entries), dim)]
+    surfaces = [polynomial_text(plane) for plane in planes]
     rule = (
         f"a function of {pair.target.id} has {limit} relus of affine forms in all (d = {dim}), so at most {limit} kinks"
     )
     finding = f"the witness has {len(surfaces)}: " + ", ".join(f"{s} = 0" for s in surfaces)
-    return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6))
+    data = {"output": None, "limit": limit, "hyperplanes": [_plain(plane, dim) for plane in planes]}
+    return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), data=data)
+
+
+def _plain(surface: Polynomial, dim: int) -> list[str]:
+    """The coefficients of 1, x_1, ..., x_d."""
+    units = [tuple(int(j == axis) for j in range(dim)) for axis in range(-1, dim)]
+    return [str(surface.get(unit, Fraction(0))) for unit in units]
 
 
 def kinks(
@@ -139,7 +153,7 @@ def _kinks(
             if axis is None or (only is not None and (node, index) not in only):
                 continue
             key = str(_monic(ring, normal))
-            point = _on_hyperplane(normal, axis, dim, generator)
+            point = on_hyperplane(normal, axis, dim, generator)
             sides = [
                 piece(plain, dim=dim, values=values, point=point, forced={(node, index): on}) for on in (True, False)
             ]
@@ -272,7 +286,8 @@ def has_affine_arguments(expr: Expr) -> bool:
     )
 
 
-def _on_hyperplane(normal: Polynomial, axis: int, dim: int, generator: random.Random) -> list[Fraction]:
+def on_hyperplane(normal: Polynomial, axis: int, dim: int, generator: random.Random) -> list[Fraction]:
+    """A random point of a hyperplane whose normal has this coordinate."""
     point = [Fraction(generator.randint(-60, 60), generator.randint(1, 7)) for _ in range(dim)]
     unit = tuple(int(j == axis) for j in range(dim))
     rest = sum((c * (point[m.index(1)] if sum(m) else 1) for m, c in normal.items() if m != unit), Fraction(0))

@@ -6,7 +6,7 @@ random members, so a rule that does not hold for all members survives only with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -28,8 +28,8 @@ class Violation:
         severity: the easier a rule is to grasp, the smaller.
         rule: the rule in words, a predicate of "y_i": ``has degree at most 2``.
         finding: what the polynomial has instead: ``has degree 3 (x_1^3)``.
-        monomials: the monomials that the rule speaks of.
         test: whether another polynomial breaks the rule too.
+        data: the rule's numbers as plain values.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Violation:
     rule: str
     finding: str
     test: Callable[[Polynomial], bool]
+    data: Mapping[str, Any]
 
 
 class LinearRules:
@@ -88,6 +89,7 @@ class LinearRules:
                 f"has degree at most {top}",
                 f"has degree {degree} ({monomial_text(worst)})",
                 lambda f: any(c and sum(m) > top for m, c in f.items()),
+                {"bound": top},
             )
         if own is not None and self.support and all(m[own] for m in self.support):
             rest = [m for m, c in polynomial.items() if c and not m[own]]
@@ -98,6 +100,7 @@ class LinearRules:
                     f"is divisible by x_{own + 1}: it vanishes where x_{own + 1} = 0",
                     f"has the term {monomial_text(_simplest(rest))}",
                     lambda f: any(c and not m[own] for m, c in f.items()),
+                    {"input": own},
                 )
         known = set(self.support)
         outside = [m for m, c in polynomial.items() if c and m not in known]
@@ -109,6 +112,7 @@ class LinearRules:
                 f"has no term {monomial_text(m)}",
                 f"has it with coefficient {polynomial[m]}",
                 lambda f: bool(f.get(m, 0)),
+                {"monomial": list(m)},
             )
         for m, value in self.fixed.items():
             number = _rational(value)
@@ -119,6 +123,7 @@ class LinearRules:
                     f"has the coefficient {number} at {monomial_text(m)}",
                     f"has the coefficient {polynomial.get(m, Fraction(0))}",
                     lambda f, m=m, number=number: f.get(m, Fraction(0)) != number,  # type: ignore[misc]
+                    {"monomial": list(m), "value": str(number)},
                 )
         return self._broken_relation(polynomial)
 
@@ -141,6 +146,7 @@ class LinearRules:
                     f"has coefficients with {left} = {total}",
                     f"has {left} = {has}",
                     lambda f, relation=relation, value=value: broken(f, relation, value),  # type: ignore[misc]
+                    {"terms": [[list(m), str(c)] for m, c in numbers.items()], "value": str(total)},
                 )
             )
         return min(found, key=lambda v: v.severity, default=None)

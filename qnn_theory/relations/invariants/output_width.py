@@ -15,7 +15,9 @@ def by_width(pair: Pair) -> Separation | None:
         return None
     rule = f"functions of {pair.target.id} have {_times(theirs)} outputs"
     finding = f"those of {pair.source.id} have {_times(ours)}"
-    return pair.separation("output width", rule, finding, None, pair.dims(1))
+    return pair.separation(
+        "output width", rule, finding, None, pair.dims(1), data={"source": str(ours), "target": str(theirs)}
+    )
 
 
 def _times(factor: Fraction) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from qnn_theory.algebra.polynomials import Polynomial
 from qnn_theory.feature_spaces.degrees import degree_bound
@@ -37,6 +37,7 @@ class Separation:
         witness: the function; None where the output widths differ.
         dims: the d at which the rule was computed and the witness broke it.
         closed: whether the rule survives limits, so that the target does not even approach the witness.
+        data: the rule's numbers as plain values, from which `qnn_theory.checking` recomputes it; None where there are none.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Separation:
     witness: Witness | None
     dims: tuple[int, ...]
     closed: bool = True
+    data: Mapping[str, Any] | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -91,6 +93,7 @@ class Pair:
         dims: Sequence[int],
         *,
         closed: bool = True,
+        data: Mapping[str, Any] | None = None,
     ) -> Separation:
         """A separation of this pair."""
         return Separation(
@@ -102,6 +105,7 @@ class Pair:
             witness=shown,
             dims=tuple(dims),
             closed=closed,
+            data=data,
         )
 
     def draw(self, dim: int, attempt: int, *, signed: bool = False) -> dict[Entry, Fraction]:

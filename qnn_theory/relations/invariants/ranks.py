@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,6 +25,7 @@ class _Shape:
     name: str
     outputs: tuple[int, ...]
     build: Callable[[Sequence[Polynomial]], list[list[Any]]]
+    data: Mapping[str, Any]
 
 
 def by_rank(pair: Pair) -> Separation | None:
@@ -58,7 +59,8 @@ def by_rank(pair: Pair) -> Separation | None:
     fixed = ", after its fixed part is subtracted from the outputs," if any(offset[i] for i in shape.outputs) else ""
     bounds = ", ".join(f"{r} at d = {d}" for d, _, _, r in found)
     rule = f"{of_every(pair.b)} of {pair.target.id}{fixed or ','} {shape.name} has rank at most {theirs} (largest rank: {bounds})"
-    return pair.separation("rank", rule, f"the witness has rank {ours}", shown, [d for d, *_ in found])
+    data = {"matrix": dict(shape.data), "bound": theirs, "rank": ours}
+    return pair.separation("rank", rule, f"the witness has rank {ours}", shown, [d for d, *_ in found], data=data)
 
 
 def _larger_rank(pair: Pair, dim: int) -> tuple[_Shape, int, int] | None:
@@ -132,6 +134,7 @@ def _shapes(dim: int, outputs: int) -> tuple[_Shape, ...]:
                 "the matrix with the coefficient of x_i*x_j in y_i at (i, j)",
                 tuple(range(dim)),
                 lambda f: [[f[i].get(_monomial(dim, i, j), 0) for j in range(dim)] for i in range(dim)],
+                {"kind": "gates"},
             )
         )
     if outputs > 1:
@@ -168,7 +171,8 @@ def _shape(
 
         return [[entry(j, k) for k in columns] for j in rows]
 
-    return _Shape(kind, name, (output,), build)
+    data = {"kind": "form", "output": output, "rows": list(rows), "columns": list(columns), "factor": factor}
+    return _Shape(kind, name, (output,), build, data)
 
 
 def _off_diagonal(
@@ -192,6 +196,7 @@ def _shared(outputs: Sequence[int], monomials: Sequence[tuple[int, ...]], names:
         f"the matrix of the coefficients of {names} in y_{outputs[0] + 1}, ..., y_{outputs[-1] + 1}",
         tuple(outputs),
         lambda f: [[f[i].get(m, 0) for m in monomials] for i in outputs],
+        {"kind": "shared forms", "outputs": list(outputs), "monomials": [list(m) for m in monomials]},
     )
 
 
@@ -208,7 +213,8 @@ def _multiples(dim: int, output: int, by: int) -> _Shape:
         return [[row.get(m, 0) for m in monomials] for row in rows]
 
     y, z = f"y_{output + 1}", f"y_{by + 1}"
-    return _Shape("multiple", f"the matrix with the rows {z}, x_1*{z}, ..., x_{dim}*{z}, {y}", (output, by), build)
+    name = f"the matrix with the rows {z}, x_1*{z}, ..., x_{dim}*{z}, {y}"
+    return _Shape("multiple", name, (output, by), build, {"kind": "multiple", "output": output, "by": by})
 
 
 def _monomial(dim: int, *indices: int) -> tuple[int, ...]:

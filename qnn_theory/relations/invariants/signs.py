@@ -93,7 +93,16 @@ def _crossed_at(pair: Pair, bound: _Bound, entries: Entries, point: list[Fractio
     shown = pair.shown(entries, crosses, dim, [output])
     rule = f"in every function of {pair.target.id}, {bound.rule(output)}"
     finding = f"the witness has y_{output + 1} = {value(dict(shown.entries))} at x = ({', '.join(map(str, point))})"
-    return pair.separation("sign", rule, finding, shown, [dim])
+    data = {
+        "output": output,
+        "side": bound.side,
+        "shift": bound.shift,
+        "limit": str(bound.limit),
+        "upper": bound.upper,
+        "point": [str(number) for number in point],
+        "value": str(value(dict(shown.entries))),
+    }
+    return pair.separation("sign", rule, finding, shown, [dim], data=data)
 
 
 def _without_residual(expr: Expr) -> Expr | None:

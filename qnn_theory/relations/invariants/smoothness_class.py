@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from qnn_theory.algebra.polynomials import Polynomial, polynomial_text, rational_ring, to_ring
+import flint
+
+from qnn_theory.algebra.polynomials import Polynomial, from_flint, polynomial_text, rational_ring, to_flint, to_ring
 from qnn_theory.grammar.expr import uses_activation
-from qnn_theory.relations.invariants.kinks import has_affine_arguments, kinks
+from qnn_theory.relations.invariants.kinks import has_affine_arguments, kinks, on_hyperplane
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
 from qnn_theory.relations.witness import Entry, shrink, witness
 from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
@@ -48,8 +52,9 @@ def by_smoothness(pair: Pair) -> Separation | None:
             f"y_{output + 1} is C^{order} and no more: it gains {polynomial_text(jump)} across "
             f"{polynomial_text(surface)} = 0, which vanishes there to order {order + 1} only"
         )
+        data = {"output": output, **_along(surface, jump, dim, order)}
         return pair.separation(
-            "smoothness", rule, finding, witness(pair.source.expr, kept, dim=dim, outputs=[output]), [dim]
+            "smoothness", rule, finding, witness(pair.source.expr, kept, dim=dim, outputs=[output]), [dim], data=data
         )
     shown = ours.witness
     if shown is None:
@@ -62,9 +67,48 @@ def by_smoothness(pair: Pair) -> Separation | None:
     where = f"along ({direction}) at x = ({point})"
     finding = f"derivative {shown.derivative} of y_{output + 1} {where} jumps by {shown.jump[output]}"
     exact = {entry: Fraction(value) for entry, value in entries.items()}
+    numbers = [*shown.point, *shown.direction, shown.jump[output]]
+    data = {
+        "output": output,
+        "point": [str(number) for number in shown.point],
+        "direction": [str(number) for number in shown.direction],
+        "derivative": shown.derivative,
+        "jump": str(shown.jump[output]),
+    }
     return pair.separation(
-        "smoothness", rule, finding, witness(pair.source.expr, exact, dim=dim, outputs=[output]), [dim]
+        "smoothness",
+        rule,
+        finding,
+        witness(pair.source.expr, exact, dim=dim, outputs=[output]),
+        [dim],
+        data=data if all(isinstance(number, int | Fraction) for number in numbers) else None,
     )
+
+
+def _along(surface: Polynomial, jump: Polynomial, dim: int, order: int) -> dict[str, Any]:
+    """By how much the derivative of order + 1 along an input jumps, at a point on the hyperplane."""
+    axis = next(m.index(1) for m, c in surface.items() if c and sum(m))
+    rising = surface[tuple(int(j == axis) for j in range(dim))] > 0
+    line = flint.fmpq_poly([0, 1])
+    generator = random.Random("smoothness")
+    size = Fraction(0)
+    while not size:  # only on a lower-dimensional part of the hyperplane does it not jump
+        point = on_hyperplane(surface, axis, dim, generator)
+        inputs = [to_flint(value) + line * int(j == axis) for j, value in enumerate(point)]
+        along = sum(
+            (
+                to_flint(c) * math.prod((x**e for x, e in zip(inputs, m, strict=True)), start=line**0)
+                for m, c in jump.items()
+            ),
+            start=0 * line,
+        )
+        size = from_flint(along[order + 1]) * math.factorial(order + 1) * (1 if rising else -1)
+    return {
+        "point": [str(value) for value in point],
+        "direction": [int(j == axis) for j in range(dim)],
+        "derivative": order + 1,
+        "jump": str(size),
+    }
 
 
 def _kink_of_order(pair: Pair, entries: Entries, dim: int, order: int) -> tuple[int, Polynomial, Polynomial] | None:
