@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from qnn_theory.relations.containment.parameter_map import ParameterMap
+from qnn_theory.relations.containment.parameter_map import AnyMap
 from qnn_theory.relations.containment.proof import MapProof
 from qnn_theory.relations.invariants.pair import Separation
 
@@ -26,7 +26,7 @@ class Containment:
 
     source: str
     target: str
-    map: ParameterMap
+    map: AnyMap
     proof: MapProof
 
     @property

@@ -26,6 +26,7 @@ from qnn_theory.registry import formats, get_format
 from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
+from qnn_theory.relations.function_classes.proved import find_class_map
 from qnn_theory.relations.separation import find_separation
 
 Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
@@ -153,6 +154,10 @@ def decide(source: Format, target: Format, *, minimal: bool = True) -> Direction
         found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
         if found is not None and can_prove(source, target):
             return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
+        if tries is not None:
+            realised = find_class_map(source, target)
+            if realised is not None:
+                return realised
     return Undecided(source=source.id, target=target.id)
 
 

@@ -40,7 +40,7 @@ from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor, width
-from qnn_theory.relations.containment.parameter_map import ParameterMap
+from qnn_theory.relations.containment.parameter_map import AnyMap
 from qnn_theory.relations.containment.sample import Sample, equal
 
 _POINTS = 256
@@ -79,7 +79,7 @@ def symbolic_dims(a: Expr, b: Expr) -> tuple[int, int]:
     return (step, 2 * step) if step > 1 else (2, 3)
 
 
-def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
+def prove_map(source: Format, target: Format, map: AnyMap) -> MapProof:
     """Prove that `target` at the mapped parameters is `source`, for all parameters and inputs.
 
     Raises:
@@ -100,14 +100,13 @@ def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
     for left, right in zip(sample.outputs, sample.evaluate(b, mapped), strict=True):
         if not equal(left, right):
             raise ValueError(f"A map must turn {target.id} into {source.id}, however: they differ at d={large}.")
-    # The entries of a map are of degree 2 at most in the source's parameters.
-    degree = max(_degree(a), 2 * _degree(b))
+    degree = max(polynomial_degree(a), max(map.entry_degree, 1) * polynomial_degree(b))
     # A polynomial of degree k in indicators is not zero on at least 2^-k of their values.
     hit = (1 - degree / (PRIME - 1)) / 2 ** max(_gates(a), _gates(b))
     return MapProof(symbolic_dims=symbolic, modular_dims=(large,), error_bound=(1 - hit) ** _POINTS)
 
 
-def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
+def _identity_holds(a: Expr, b: Expr, map: AnyMap, dim: int) -> bool:
     """Whether b at the mapped parameters is a, with everything an indeterminate over the rationals."""
     names = [f"x{i}" for i in range(dim)]
     entries: dict[tuple[str, tuple[int, ...]], str] = {}
@@ -191,7 +190,7 @@ def _gates(expr: Expr) -> int:
             assert_never(expr)
 
 
-def _degree(expr: Expr) -> int:
+def polynomial_degree(expr: Expr) -> int:
     """An upper bound of the degree of an output in parameters and inputs together."""
     match expr:
         case Input() | FirstInput():
@@ -199,16 +198,16 @@ def _degree(expr: Expr) -> int:
         case Constant():
             return 0
         case Affine(of=of) | Scale(of=of) | Activation(of=of):
-            return _degree(of) + 1
+            return polynomial_degree(of) + 1
         case Bilinear(left=left, right=right):
-            return _degree(left) + _degree(right) + 1
+            return polynomial_degree(left) + polynomial_degree(right) + 1
         case Sum(terms=parts) | Concat(parts=parts):
-            return max(map(_degree, parts))
+            return max(map(polynomial_degree, parts))
         case Product(factors=parts):
-            return sum(map(_degree, parts))
+            return sum(map(polynomial_degree, parts))
         case Power(of=of, exponent=exponent):
-            return exponent * _degree(of)
+            return exponent * polynomial_degree(of)
         case Multiple(of=of) | RowSum(of=of) | Slice(of=of) | HeadMajor(of=of):
-            return _degree(of)
+            return polynomial_degree(of)
         case _:
             assert_never(expr)
