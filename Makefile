@@ -11,6 +11,7 @@ QNN    := $(BIN)/qnn
 EXTRAS ?= dev
 STAMP  := $(VENV)/.installed-$(EXTRAS)
 LOWEST ?= .venv-lowest
+TORCH  ?= 2.13.0
 QUICK  ?=
 ALL    ?=
 # What may be skipped, as parts of reasons: EXPECTED_SKIPS=CUDA,pdflatex; any other skip fails. Unset: every skip is only shown.
@@ -27,12 +28,11 @@ test: $(STAMP) lint
 	$(BIN)/python -m pytest $(TESTS) -n 2 --ignore=tests/bench
 	$(BIN)/python -m pytest $(TESTS) tests/bench -p no:xdist
 
-# pip knows no lowest versions, so uv chooses them. pip brings torch, whose lowest version is given twice: uv keeps what is there.
+# pip knows no lowest versions, so uv chooses them. pip brings torch: the CPU build here; TORCH=2.8.0 tries the lowest, several GB from PyPI.
 test-lowest:
 	$(PYTHON) -m venv --clear $(LOWEST)
-	torch=$$(sed -n 's/.*"torch>=\([0-9.]*\)".*/torch==\1/p' pyproject.toml) && \
-	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv "$$torch" && \
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[dev]' "$$torch"
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv "torch==$(TORCH)"
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e '.[dev]' "torch==$(TORCH)"
 	$(LOWEST)/bin/python -m pytest $(TESTS) -n 2 --ignore=tests/bench
 
 lint: $(STAMP)

@@ -138,7 +138,7 @@ def _check_linear(
 
 
 def _check_polynomial_members(shown: Witness, target: Expr, data: Data, known: Mapping[int, Polynomial]) -> str:
-    """y is P(x, relu(u)); if it is a polynomial, it is P(x, c): u is constant, or relu(u) = 0 on a half-space."""
+    """Y is P(x, relu(u)); if it is a polynomial, it is P(x, c): u is constant, or relu(u) = 0 on a half-space."""
     output = _output(data, known)
     if uses_activation(shown.source) or not affine_relus(target) or str(data["rule"]) not in _LINEAR:
         raise Rejected("the source is no polynomial, the target has an activation of another kind, or the rule is none")

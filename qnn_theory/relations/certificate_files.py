@@ -54,7 +54,7 @@ def direction_data(direction: Direction, source: Format) -> dict[str, Any]:
     """One direction: whether the source is contained in the other format."""
     match direction:
         case Containment(map=map):
-            return {"verdict": "contained", "map": map_data(map)}
+            return {"verdict": "contained", "map": map_data(map) if isinstance(map, ParameterMap) else None}
         case Separation(invariant=invariant, data=data):
             return {
                 "verdict": "not contained",
