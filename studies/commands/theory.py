@@ -61,16 +61,24 @@ def show(format: str, dim: int | None, depth: int, relations: bool, rendering: R
 @click.command()
 @click.argument("first")
 @click.argument("second")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds for the pair.",
+)
 @_rendering_options
-def relate(first: str, second: str, rendering: Rendering | None) -> None:
+def relate(first: str, second: str, budget: float, rendering: Rendering | None) -> None:
     """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate.
 
     Each is an id or a formula: qnn relate 'x * affine("V", affine("U", width=1/2)) + x' T9
+    A direction that is not decided within the budget is open and says so.
     """
     from qnn_theory.cards.overviews import relation_table
     from qnn_theory.relations.relation import relation
 
-    _print(relation_table(relation(first, second)), rendering)
+    _print(relation_table(relation(first, second, budget=budget)), rendering)
 
 
 @click.command()

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 import flint
 
+from qnn_theory.algebra.deadline import check, limit
 from qnn_theory.algebra.modular import PRIME, to_residue
 from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.feature_spaces.degrees import term_bound
@@ -65,12 +66,15 @@ class MapProof:
 TERM_LIMIT = 2_000_000
 """The largest number of terms of an output that is multiplied out with every parameter as an indeterminate."""
 
+_TERMS_PER_SECOND = 50_000
+
 
 def can_prove(source: Format, target: Format) -> bool:
     """Whether a map between two formats is small enough to be multiplied out."""
     a, b = normal_form(source.expr), normal_form(target.expr)
     dim = symbolic_dims(a, b)[-1]
-    return term_bound(a, dim=dim) <= TERM_LIMIT and term_bound(b, dim=dim, parameter_terms=2) <= TERM_LIMIT
+    most = limit(TERM_LIMIT, per_second=_TERMS_PER_SECOND)
+    return term_bound(a, dim=dim) <= most and term_bound(b, dim=dim, parameter_terms=2) <= most
 
 
 def symbolic_dims(a: Expr, b: Expr) -> tuple[int, int]:
@@ -89,11 +93,13 @@ def prove_map(source: Format, target: Format, map: AnyMap) -> MapProof:
     step = math.lcm(divisor(a), divisor(b))
     symbolic = symbolic_dims(a, b)
     for dim in symbolic:
+        check()
         if not _identity_holds(a, b, map, dim):
             raise ValueError(
                 f"A map must turn {target.id} into {source.id} for all parameters, however: they differ at d={dim} under "
                 f"{'; '.join(map.lines)}."
             )
+    check()
     large = max(3 * step, step * -(-6 // step))
     sample = Sample(a, large, points=_POINTS, seed=_SEED)
     mapped = map.apply(sample.values, dim=large, constant=to_residue)

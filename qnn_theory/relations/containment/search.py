@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.modular import PRIME, solve
 from qnn_theory.grammar.expr import Activation
 from qnn_theory.grammar.format import Format
@@ -124,6 +125,7 @@ class _Search:
             fixed = [slot for slot in slots if slot.parameter.name not in free]
             columns = [(slot, formula) for slot in unknown for formula in self.problem.candidates(slot)]
             for choice in self.guesses.of(fixed):
+                check()
                 tries += 1
                 if tries > self.tries:
                     return None
@@ -149,6 +151,7 @@ class _Search:
         missing = self.problem.stacked([minus(target[k], base[i]) for k, i in enumerate(rows)])
         effects = []
         for slot, formula in columns:
+            check()
             one = {slot: Combination(((Fraction(1), formula),))}
             name = slot.parameter.name
             value = self.problem.value(slot.parameter, one)

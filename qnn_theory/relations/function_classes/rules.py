@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.grammar.expr import Affine, Concat, Constant, Expr, Sum, x
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form
@@ -49,6 +50,7 @@ def class_maps(source: Format, target: Format) -> Iterator[CoefficientMap]:
         return
     # Names that the rewriting removed are zero in the source, whatever they are there.
     for special, fixed in itertools.islice(special_cases(b), _SPECIAL_CASES):
+        check()
         parts = parts_of(special)
         if parts is None or not any(part.linear or part.products for part in parts):
             continue
