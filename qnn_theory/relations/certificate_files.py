@@ -6,6 +6,7 @@ with exact rationals, and the rule's numbers. Prose is left out: the checker wri
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -48,6 +49,11 @@ def certificate_data(first: str | Format, second: str | Format) -> dict[str, Any
         "backward": direction_data(found.certificate.backward, b),
     }
     return document | {"seal": seal(document)}
+
+
+def certificate_text(first: str | Format, second: str | Format) -> str:
+    """`certificate_data` as the content of a file."""
+    return json.dumps(certificate_data(first, second), indent=1, ensure_ascii=False) + "\n"
 
 
 def direction_data(direction: Direction, source: Format) -> dict[str, Any]:
@@ -103,9 +109,7 @@ def _witness_data(separation: Separation, source: Format) -> dict[str, Any] | No
         "entries": [[name, list(index), str(value)] for (name, index), value in shown.entries],
     }
     if is_piecewise_polynomial(source.expr):
-        point = generic_point(shown.dim)
-        result["point"] = [str(number) for number in point]
-        result["function"] = _function_data(separation, source, point)
+        result["function"] = _function_data(separation, source, generic_point(shown.dim))
     return result
 
 
