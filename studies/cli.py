@@ -64,6 +64,7 @@ COMMANDS: dict[str, LazyCommand] = {
         formats="List the registered formats.",
         show="Show everything known of one format: its card.",
         relate="Compare two formats and print the certificate.",
+        check="Accept or reject a certificate in a file.",
         claims="Check the paper's claims.",
     ),
     **_commands("data", "Models", data="List and prepare data sets."),

@@ -9,7 +9,7 @@ from typing import Any
 
 import flint
 
-from qnn_theory.checking.evaluation import NotChecked, Rejected, activations, bounds, outputs
+from qnn_theory.checking.evaluation import NotCheckedError, RejectedError, activations, bounds, outputs
 from qnn_theory.checking.functions import Family, Witness, piecewise
 from qnn_theory.checking.reading import listed, rational, whole
 from qnn_theory.grammar.expr import (
@@ -32,7 +32,7 @@ from qnn_theory.grammar.widths import width
 def check_sign(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
     """``y_i - shift x_i`` is at least (at most) a limit on an orthant for the target; the witness has a point beyond."""
     if not piecewise(shown.source):
-        raise NotChecked("the sign of a function with a smooth activation")
+        raise NotCheckedError("the sign of a function with a smooth activation")
     output = whole(data["output"], 0, shown.count - 1, "an output")
     side, shift = whole(data["side"], -1, 1, "a side"), whole(data["shift"], 0, 1, "a shift")
     point, value, limit = shown.point(data["point"]), rational(data["value"]), rational(data["limit"])
@@ -41,7 +41,7 @@ def check_sign(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
         terms = list(target.terms) if isinstance(target, Sum) else []
         own = next((k for k, term in enumerate(terms) if isinstance(term, Input | FirstInput)), None)
         if own is None or len(terms) < 2:
-            raise Rejected("the target adds no x that could be subtracted")
+            raise RejectedError("the target adds no x that could be subtracted")
         del terms[own]
         rest = terms[0] if len(terms) == 1 else Sum(terms=tuple(terms))
     first, part = Fraction(0), rest
@@ -50,21 +50,21 @@ def check_sign(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
             break
         first += width(part)
     if type(data["upper"]) is not bool or bounds(part, side)[data["upper"]] != limit:
-        raise Rejected("the target does not keep to this bound, as far as its formula shows")
+        raise RejectedError("the target does not keep to this bound, as far as its formula shows")
     if any(number * side < 0 for number in point):
-        raise Rejected("the point is not in the orthant")
+        raise RejectedError("the point is not in the orthant")
     if shown.at(point)[output] != value:
-        raise Rejected(f"the witness has y_{output + 1} = {str(shown.at(point)[output])[:60]} at the point")
+        raise RejectedError(f"the witness has y_{output + 1} = {str(shown.at(point)[output])[:60]} at the point")
     distance = value - shift * (point[output] if output < shown.dim else 0) - limit
     if distance == 0 or (distance > 0) != data["upper"]:
-        raise Rejected("the witness keeps to the bound")
+        raise RejectedError("the witness keeps to the bound")
     return ", exact"
 
 
 def check_smoothness(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
     """A derivative of the witness along a line jumps, of an order up to which the target's are continuous."""
     if not piecewise(shown.source):
-        raise NotChecked("a kink of a function with a smooth activation")
+        raise NotCheckedError("a kink of a function with a smooth activation")
     output = whole(data["output"], 0, shown.count - 1, "an output")
     order = whole(data["derivative"], 1, 1000, "an order")
     point, step, jump = shown.point(data["point"]), _direction(data["direction"], shown.dim), rational(data["jump"])
@@ -72,10 +72,10 @@ def check_smoothness(shown: Witness, target: Expr, data: Mapping[str, Any]) -> s
     difference = (after - before).coeffs()
     first = next((k for k, c in enumerate(difference) if c != 0), None)
     if first != order or difference[first] * math.factorial(first) != flint.fmpq(jump.numerator, jump.denominator):
-        raise Rejected(f"the witness's derivative of order {order} does not jump so there, or not as the first")
+        raise RejectedError(f"the witness's derivative of order {order} does not jump so there, or not as the first")
     smooth = smoothness_bound(target)
     if smooth is not None and smooth < order:
-        raise NotChecked(
+        raise NotCheckedError(
             f"that functions of the target are smoother than C^{smooth}, which is all that its formula shows"
         )
     return ", exact"
@@ -129,12 +129,12 @@ _SMOOTH: dict[str, Any] = {
 
 def check_difference(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
     """Along a line from 0 the target's outputs have some degree; the witness's difference of the next order is not 0."""
-    if uses_activation(target):
-        raise Rejected("the target has an activation, so its outputs are no polynomials")
+    if activations(target):
+        raise RejectedError("the target has an activation, so its outputs are no polynomials")
     family = Family(target, shown.dim)
     degree = whole(data["degree"], 0, 300, "a degree")
     if degree != max((sum(m) for _ in range(3) for f in family.member() for m in f), default=0):
-        raise Rejected("the target's outputs are of another degree")
+        raise RejectedError("the target's outputs are of another degree")
     step = _direction(data["direction"], shown.dim)
 
     def ball(number: Fraction) -> Any:
@@ -143,7 +143,7 @@ def check_difference(shown: Witness, target: Expr, data: Mapping[str, Any]) -> s
     def activate(atom: Any, u: Any, values: Mapping[str, Any]) -> Any:
         kind = atom[0].kind
         if kind not in _SMOOTH:
-            raise NotChecked(f"a finite difference of {kind}")
+            raise NotCheckedError(f"a finite difference of {kind}")
         return _SMOOTH[kind](u)
 
     with flint.ctx.workprec(400):
@@ -156,5 +156,5 @@ def check_difference(shown: Witness, target: Expr, data: Mapping[str, Any]) -> s
         except ValueError:
             stated = None
         if stated is None or total.contains(0) or not abs(total - stated) <= abs(total) * ball(Fraction(1, 10**11)):
-            raise Rejected(f"the witness's difference of order {degree + 1} is {float(total.mid()):.12g}")
+            raise RejectedError(f"the witness's difference of order {degree + 1} is {float(total.mid()):.12g}")
     return f"; error below {1e-30:.0e}"

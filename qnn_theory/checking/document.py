@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from qnn_theory.checking.evaluation import NotChecked, Rejected
+from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
 from qnn_theory.checking.maps import check_map
 from qnn_theory.checking.reading import exact_keys
 from qnn_theory.checking.separations import check_separation
@@ -54,72 +54,72 @@ def seal(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_text(text: str | bytes, *, formulas: Mapping[str, str] | None = None) -> Finding:
+def check_text(text: str | bytes, *, formula_of: Callable[[str], str | None] | None = None) -> Finding:
     """Check a certificate that is given as JSON.
 
     Args:
         text: the file's content.
-        formulas: names of formats with their formulas; a name in the certificate must be one of them or its formula itself.
+        formula_of: the formula of a name, or None; a format's name in the certificate must be one of these, or its formula.
     """
     try:
         if len(text) > _MAX_BYTES:
-            raise Rejected(f"a certificate has at most {_MAX_BYTES} bytes, however: {len(text)}")
+            raise RejectedError(f"a certificate has at most {_MAX_BYTES} bytes, however: {len(text)}")
         read = text if isinstance(text, str) else text.decode()
         document = json.loads(read, object_pairs_hook=_distinct, parse_constant=_no_number, parse_float=_no_number)
-    except Rejected as error:
+    except RejectedError as error:
         return Finding("rejected", (f"rejected: {error}",))
     except (ValueError, RecursionError) as error:
         return Finding("rejected", (f"rejected: the file is no JSON text: {str(error)[:120]}",))
-    return check(document, formulas=formulas)
+    return check(document, formula_of=formula_of)
 
 
-def check(document: Any, *, formulas: Mapping[str, str] | None = None) -> Finding:
+def check(document: Any, *, formula_of: Callable[[str], str | None] | None = None) -> Finding:
     """Check a certificate that was read."""
     lines: list[str] = []
     open_lines: list[str] = []
     try:
-        names, exprs = _header(document, formulas or {})
+        names, exprs = _header(document, formula_of or (lambda name: None))
         for key, order in (("forward", (0, 1)), ("backward", (1, 0))):
             source, target = (names[i] for i in order)
             contained = document[key]["verdict"] == "contained"
             what = f"{source} {'⊆' if contained else '⊄'} {target}"
             try:
                 lines.append(f"accepted: {what} ({_check_direction(document[key], *(exprs[i] for i in order))})")
-            except NotChecked as reason:
+            except NotCheckedError as reason:
                 if document[key]["verdict"] == "open":
                     what = f"{source} ⊆ {target}?"
                 open_lines.append(f"not checked: {what}: {reason}")
-            except Rejected as error:
-                raise Rejected(f"{what}: {error}") from None
-    except Rejected as error:
+            except RejectedError as error:
+                raise RejectedError(f"{what}: {error}") from None
+    except RejectedError as error:
         return Finding("rejected", (f"rejected: {error}",))
     except RecursionError:
         return Finding("rejected", ("rejected: the file is nested too deeply",))
     return Finding("not checked" if open_lines else "accepted", (*lines, *open_lines))
 
 
-def _header(document: Any, formulas: Mapping[str, str]) -> tuple[list[str], list[Expr]]:
+def _header(document: Any, formula_of: Callable[[str], str | None]) -> tuple[list[str], list[Expr]]:
     exact_keys(document, _KEYS, "a certificate has exactly its keys")
     if document["certificate"] != "relation of two formats" or type(document["version"]) is not int:
-        raise Rejected("this is no certificate of a relation of two formats")
+        raise RejectedError("this is no certificate of a relation of two formats")
     if document["version"] != 1:
-        raise Rejected(f"certificates of version 1 are read, however: {str(document['version'])[:20]}")
+        raise RejectedError(f"certificates of version 1 are read, however: {str(document['version'])[:20]}")
     names, exprs = [], []
     for key in ("first", "second"):
         entry = exact_keys(document[key], {"name", "formula"}, f"the {key} format has a name and a formula")
         name, formula = entry["name"], entry["formula"]
         if not isinstance(name, str) or not isinstance(formula, str):
-            raise Rejected(f"the name and the formula of the {key} format are texts")
-        if formulas.get(name, name) != formula:
-            known = formulas.get(name, "no format that is known here; give it with --formats")
-            raise Rejected(f"{name[:60]!r} is not {formula[:200]}: it is {known[:200]}")
+            raise RejectedError(f"the name and the formula of the {key} format are texts")
+        if name != formula and (known := formula_of(name)) != formula:
+            meant = known or "no format that is known here; give it with --formats"
+            raise RejectedError(f"{name[:60]!r} is not {formula[:200]}: it is {meant[:200]}")
         try:
             expr = parse(formula)
             check_expr(expr)
         except (ValueError, RecursionError) as error:
-            raise Rejected(f"the {key} formula cannot be read: {error}") from None
+            raise RejectedError(f"the {key} formula cannot be read: {error}") from None
         if divisor(expr) > _STEP:
-            raise Rejected(
+            raise RejectedError(
                 f"the {key} formula needs d to be a multiple of {divisor(expr)}, and up to {_STEP} is checked"
             )
         names.append(name)
@@ -129,16 +129,18 @@ def _header(document: Any, formulas: Mapping[str, str]) -> tuple[list[str], list
         entry = document[key]
         verdict = entry.get("verdict") if isinstance(entry, dict) else None
         if not isinstance(verdict, str) or verdict not in _DIRECTION_KEYS:
-            raise Rejected(f"the {key} verdict is one of {', '.join(_DIRECTION_KEYS)}, however: {str(verdict)[:40]!r}")
+            raise RejectedError(
+                f"the {key} verdict is one of {', '.join(_DIRECTION_KEYS)}, however: {str(verdict)[:40]!r}"
+            )
         exact_keys(entry, _DIRECTION_KEYS[verdict], f"the {key} direction has exactly its keys")
         verdicts.append(verdict)
     kind = _KINDS.get((verdicts[0], verdicts[1]), "open")
     if document["kind"] != kind:
-        raise Rejected(
+        raise RejectedError(
             f"the two directions give {kind!r}, however: the certificate says {str(document['kind'])[:40]!r}"
         )
     if document["seal"] != seal(document):
-        raise Rejected("the file was changed after it was sealed: its seal is of another content")
+        raise RejectedError("the file was changed after it was sealed: its seal is of another content")
     return names, exprs
 
 
@@ -149,15 +151,15 @@ def _check_direction(entry: Mapping[str, Any], source: Expr, target: Expr) -> st
         case "not contained":
             return check_separation(source, target, entry["rule"], entry["data"], entry["witness"])
         case _:
-            raise NotChecked("it is open")
+            raise NotCheckedError("it is open")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise Rejected("a key stands twice in one mapping")
+        raise RejectedError("a key stands twice in one mapping")
     return result
 
 
 def _no_number(text: str) -> Any:
-    raise Rejected(f"numbers are whole, or fractions as text, however: {text[:40]}")
+    raise RejectedError(f"numbers are whole, or fractions as text, however: {text[:40]}")

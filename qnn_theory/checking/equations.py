@@ -9,11 +9,19 @@ from typing import Any
 
 import flint
 
-from qnn_theory.checking.evaluation import NotChecked, Rejected, entries_of, filled, outputs, size
+from qnn_theory.checking.evaluation import (
+    NotCheckedError,
+    RejectedError,
+    activations,
+    entries_of,
+    filled,
+    outputs,
+    size,
+)
 from qnn_theory.checking.functions import Polynomial, Witness, q, rank, residue
 from qnn_theory.checking.maps import PRIME, RANDOM
 from qnn_theory.checking.reading import listed, monomial, whole
-from qnn_theory.grammar.expr import Expr, uses_activation
+from qnn_theory.grammar.expr import Expr
 from qnn_theory.grammar.widths import divisor
 
 _TERMS = 200_000
@@ -23,14 +31,14 @@ _LIMITS = (150, 150, 2048)
 def check_equations(shown: Witness, target: Expr, data: Mapping[str, Any], known: Mapping[int, Polynomial]) -> str:
     """Coefficients that the target's parameters would have to give: the ideal of these equations contains 1."""
     dim = shown.dim
-    if uses_activation(target) or uses_activation(shown.source):
-        raise Rejected("equations are about polynomials, and a format has an activation")
+    if activations(target) or activations(shown.source):
+        raise RejectedError("equations are about polynomials, and a format has an activation")
     if size(target, dim).terms > _TERMS:
-        raise NotChecked("equations of a target with so many terms")
+        raise NotCheckedError("equations of a target with so many terms")
     places = [listed(place, 2, "an equation [output, monomial]") for place in data["equations"] or []]
     wanted = [(whole(i, 0, shown.count - 1, "an output"), monomial(m, dim)) for i, m in places]
     if len({*wanted}) != len(wanted) or not wanted or not {i for i, _ in wanted} <= known.keys():
-        raise Rejected("the equations are about different coefficients of the witness's stated outputs")
+        raise RejectedError("the equations are about different coefficients of the witness's stated outputs")
     shapes = entries_of(target, dim)
     count = sum(map(math.prod, shapes.values()))
     ring = flint.fmpq_mpoly_ctx.get([*(f"x{i}" for i in range(dim)), *(f"p{i}" for i in range(count))], "degrevlex")
@@ -49,9 +57,9 @@ def check_equations(shown: Witness, target: Expr, data: Mapping[str, Any], known
         scale = math.lcm(*(int(c.q) for c in terms.values()))
         polynomials.append(small.from_dict({e: int((c * scale).p) for e, c in terms.items() if c != 0}))
     if not _contradict(polynomials, small):
-        raise Rejected("the equations do not contradict each other")
+        raise RejectedError("the equations do not contradict each other")
     if any(_contradict([p for k, p in enumerate(polynomials) if k != left], small) for left in range(len(polynomials))):
-        raise Rejected("an equation can be left out")
+        raise RejectedError("an equation can be left out")
     return ", exact"
 
 
@@ -63,19 +71,19 @@ def _contradict(polynomials: list[Any], ring: Any) -> bool:
     basis, finished = flint.fmpz_mpoly_vec(chosen, ring).buchberger_naive(limits=_LIMITS)
     found = any(basis[k].is_constant() and basis[k] != 0 for k in range(len(basis)))
     if not found and not finished:
-        raise NotChecked("equations whose Gröbner basis is too long to compute")
+        raise NotCheckedError("equations whose Gröbner basis is too long to compute")
     return found
 
 
 def check_dimension(source: Expr, target: Expr, data: Mapping[str, Any]) -> str:
     """The rank of the derivative of all outputs, at random points, with respect to all parameters; recomputed for both."""
     dim = whole(data["dim"], 1, 16, "d")
-    if dim % math.lcm(divisor(source), divisor(target)) or uses_activation(source) or uses_activation(target):
-        raise Rejected("a dimension is one of polynomials, at a d that both formats have")
+    if dim % math.lcm(divisor(source), divisor(target)) or activations(source) or activations(target):
+        raise RejectedError("a dimension is one of polynomials, at a d that both formats have")
     ours, theirs = _dimension(source, dim), _dimension(target, dim)
     stated = whole(data["source"], 0, 20_000, "a dimension"), whole(data["target"], 0, 20_000, "a dimension")
     if stated != (ours, theirs) or ours <= theirs:
-        raise Rejected(f"the dimensions are {ours} and {theirs}")
+        raise RejectedError(f"the dimensions are {ours} and {theirs}")
     degree = size(target, dim).degree
     return f"dimension at d = {dim}; error below {min(1.0, (theirs + 1) * degree / PRIME):.0e}"
 
@@ -96,7 +104,7 @@ def _dimension(expr: Expr, dim: int) -> int:
 
     values = {name: marked(value) for name, value in values.items()}
     if count > 600:
-        raise NotChecked(f"the dimension of a format with {count} parameters at d = {dim}")
+        raise NotCheckedError(f"the dimension of a format with {count} parameters at d = {dim}")
     rows: list[list[int]] = []
     while len(rows) < count + 8:
         x = [_Dual(RANDOM.randrange(PRIME), {}) for _ in range(dim)]

@@ -20,11 +20,11 @@ Atom: TypeAlias = tuple[g.Activation, str, int]
 Gate: TypeAlias = Callable[[Atom, Any, Mapping[str, Any]], Any]
 
 
-class Rejected(ValueError):
+class RejectedError(ValueError):
     """The certificate proves nothing; the message says why."""
 
 
-class NotChecked(Exception):
+class NotCheckedError(Exception):
     """The checker has no way, or no time, to decide; the message says about what."""
 
 
@@ -127,7 +127,7 @@ def entries_of(expr: g.Expr, dim: int) -> dict[str, tuple[int, ...]]:
     """The shapes, once it is known that there are not too many entries to compute with."""
     found = shapes(expr, dim)
     if sum(map(prod, found.values())) > 20_000 or int(width(expr) * dim) > 1000:
-        raise NotChecked(f"a layer with so many parameters at d = {dim}")
+        raise NotCheckedError(f"a layer with so many parameters at d = {dim}")
     return found
 
 

@@ -9,7 +9,16 @@ from typing import Any, TypeAlias
 
 import flint
 
-from qnn_theory.checking.evaluation import Atom, NotChecked, Rejected, activations, entries_of, filled, outputs, size
+from qnn_theory.checking.evaluation import (
+    Atom,
+    NotCheckedError,
+    RejectedError,
+    activations,
+    entries_of,
+    filled,
+    outputs,
+    size,
+)
 from qnn_theory.checking.maps import PRIME, RANDOM
 from qnn_theory.checking.reading import listed, rational, whole
 from qnn_theory.grammar.expr import Activation, Bilinear, Expr, Power, Product, children, walk
@@ -41,7 +50,7 @@ class Witness:
 
     Args:
         source: its format.
-        data: the certificate's ``witness``: d, entries that are not zero, and the outputs around a point.
+        data: the certificate's ``witness``: d, entries that are not zero, and outputs.
         target: the other format, whose d it must share.
     """
 
@@ -49,26 +58,26 @@ class Witness:
         self.source = source
         self.dim = whole(data["dim"], 1, _DIM, "the witness's d")
         if self.dim % math.lcm(divisor(source), divisor(target)):
-            raise Rejected(f"the two formats do not both exist at d = {self.dim}")
+            raise RejectedError(f"the two formats do not both exist at d = {self.dim}")
         self.count = int(width(source) * self.dim)
         small(source, self.dim)
         own = entries_of(source, self.dim)
         copied = {p.name for p in parameters(source) if p.rows is not None}
         known: dict[tuple[str, tuple[int, ...]], Fraction] = {}
         if not isinstance(data["entries"], list):
-            raise Rejected("the witness's entries are a list")
+            raise RejectedError("the witness's entries are a list")
         for entry in data["entries"]:
             name, at, value = listed(entry, 3, "an entry of the witness: [name, index, number]")
             if not isinstance(name, str) or not isinstance(at, list) or (name in copied and not at):
-                raise Rejected(f"an entry of the witness is [name, index, number], however: {str(entry)[:60]}")
+                raise RejectedError(f"an entry of the witness is [name, index, number], however: {str(entry)[:60]}")
             index = tuple(whole(i, 0, 10_000, "an index") for i in at)
             if name in copied:
                 name, index = f"{name}[{index[0] + 1}]", index[1:]
             shape = own.get(name)
             if shape is None or len(shape) != len(index) or any(i >= n for i, n in zip(index, shape, strict=True)):
-                raise Rejected(f"the source has no parameter entry {name[:40]} {list(index)} at d = {self.dim}")
+                raise RejectedError(f"the source has no parameter entry {name[:40]} {list(index)} at d = {self.dim}")
             if (name, index) in known or not rational(value):
-                raise Rejected(f"the entry {name} {list(index)} is given twice, or as zero")
+                raise RejectedError(f"the entry {name} {list(index)} is given twice, or as zero")
             known[name, index] = rational(value)
         self.values = {
             name: filled(shape, lambda i, name=name: known.get((name, i), Fraction(0)))  # type: ignore[misc]
@@ -104,7 +113,7 @@ class Witness:
         """The polynomials that the outputs are around a point, or from a point on into a direction.
 
         Raises:
-            Rejected: the point is on a kink; with `step`, on one other than the hyperplane that `on` is zero on.
+            RejectedError: the point is on a kink; with `step`, on one other than the hyperplane that `on` is zero on.
         """
         ring = flint.fmpq_mpoly_ctx.get([f"x_{i + 1}" for i in range(self.dim)], "degrevlex")
         zero = 0 * ring.gens()[0]
@@ -115,7 +124,7 @@ class Witness:
             height = u(*map(q, point))
             if (height == 0 and u != 0) or (atom[0].kind == "relu6" and height == 6):
                 if step is None or surface is None or divmod(u, surface)[1] != 0:
-                    raise Rejected(f"x = ({', '.join(map(str, point))[:200]}) is on a kink")
+                    raise RejectedError(f"x = ({', '.join(map(str, point))[:200]}) is on a kink")
                 height = sum((q(s) * u.derivative(i)(*map(q, point)) for i, s in enumerate(step)), start=q(Fraction(0)))
             if height > 0:
                 return zero + 6 if atom[0].kind == "relu6" and height > 6 else u
@@ -152,7 +161,7 @@ class Family:
 
     def __init__(self, expr: Expr, dim: int) -> None:
         if not piecewise(expr):
-            raise NotChecked("a rule about polynomial pieces where the target has a smooth activation")
+            raise NotCheckedError("a rule about polynomial pieces where the target has a smooth activation")
         small(expr, dim)
         self.expr, self.dim = expr, dim
         self.ring = flint.nmod_mpoly_ctx.get([f"x_{i + 1}" for i in range(dim)], modulus=PRIME, ordering="degrevlex")
@@ -212,10 +221,10 @@ def residue(number: Fraction | int) -> int:
 
 
 def small(expr: Expr, dim: int) -> None:
-    """Raise `NotChecked` where polynomials in d inputs could have too many terms."""
+    """Raise `NotCheckedError` where polynomials in d inputs could have too many terms."""
     degree = sum_degree(expr)
     if math.comb(dim + min(degree, 200), dim) > _MONOMIALS:
-        raise NotChecked(f"a rule about polynomials of degree {degree} in d = {dim} inputs")
+        raise NotCheckedError(f"a rule about polynomials of degree {degree} in d = {dim} inputs")
 
 
 def sum_degree(expr: Expr) -> int:

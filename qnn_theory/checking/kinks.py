@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from qnn_theory.checking.evaluation import Atom, Rejected
+from qnn_theory.checking.evaluation import Atom, RejectedError
 from qnn_theory.checking.functions import Family, Polynomial, Witness, affine_relus, rank, residue
 from qnn_theory.checking.maps import PRIME, RANDOM
 from qnn_theory.checking.reading import listed, rational, whole
@@ -16,14 +16,14 @@ from qnn_theory.grammar.expr import Expr
 def check_kinks(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
     """The witness (one output, or all) has kinks on more hyperplanes than the target has relus that can make them."""
     if not affine_relus(shown.source) or not affine_relus(target):
-        raise Rejected("kinks are counted where every activation is a relu of an affine form")
+        raise RejectedError("kinks are counted where every activation is a relu of an affine form")
     output = None if data["output"] is None else whole(data["output"], 0, shown.count - 1, "an output")
     if not isinstance(data["hyperplanes"], list):
-        raise Rejected("hyperplanes are a list")
+        raise RejectedError("hyperplanes are a list")
     planes = [_plane(plane, shown.dim) for plane in data["hyperplanes"]]
     for k, one in enumerate(planes):
         if any(rank([_vector(one, shown.dim), _vector(other, shown.dim)]) < 2 for other in planes[:k]):
-            raise Rejected("two hyperplanes are the same")
+            raise RejectedError("two hyperplanes are the same")
     jumps = [_jump(shown, plane, output) for plane in planes]
     family = Family(target, shown.dim)
     if output is None:
@@ -38,7 +38,7 @@ def check_kinks(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
             idle = []
         limit = len(relus) - len(idle)
     if whole(data["limit"], 0, 10_000, "a limit") != limit or len(planes) <= limit:
-        raise Rejected(f"the target can make {limit} kinks, the witness has {len(planes)}")
+        raise RejectedError(f"the target can make {limit} kinks, the witness has {len(planes)}")
     return f"; error below {family.degree * 1e3 / PRIME:.0e}"
 
 
@@ -46,7 +46,7 @@ def _plane(data: Any, dim: int) -> Polynomial:
     """``c_0 + c_1 x_1 + ... + c_d x_d``, not constant."""
     numbers = [rational(c) for c in listed(data, dim + 1, "a hyperplane")]
     if not any(numbers[1:]):
-        raise Rejected("a hyperplane has a normal other than 0")
+        raise RejectedError("a hyperplane has a normal other than 0")
     units = [tuple(int(j == axis) for j in range(dim)) for axis in range(-1, dim)]
     return {unit: c for unit, c in zip(units, numbers, strict=True) if c}
 
@@ -72,7 +72,7 @@ def _jump(shown: Witness, plane: Polynomial, output: int | None) -> Polynomial:
         }
         if any(jump.values()):
             return {m: c for m, c in jump.items() if c}
-    raise Rejected("the witness has no kink on one of the hyperplanes")
+    raise RejectedError("the witness has no kink on one of the hyperplanes")
 
 
 def _can(family: Family, relus: Sequence[Atom], output: int, plane: Polynomial, jump: Polynomial) -> bool:

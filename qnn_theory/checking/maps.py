@@ -15,7 +15,16 @@ from typing import Any
 
 import flint
 
-from qnn_theory.checking.evaluation import NotChecked, Rejected, Size, activations, entries_of, filled, outputs, size
+from qnn_theory.checking.evaluation import (
+    NotCheckedError,
+    RejectedError,
+    Size,
+    activations,
+    entries_of,
+    filled,
+    outputs,
+    size,
+)
 from qnn_theory.checking.reading import exact_keys, rational
 from qnn_theory.grammar.expr import Expr, RowSum, walk
 from qnn_theory.grammar.widths import divisor, width
@@ -30,13 +39,13 @@ def check_map(source: Expr, target: Expr, data: Any) -> str:
     """Reject a map under which the target is not the source; else say how it was proved.
 
     Raises:
-        Rejected: it is not, or the map is malformed.
-        NotChecked: the expressions are too large to be multiplied out.
+        RejectedError: it is not, or the map is malformed.
+        NotCheckedError: the expressions are too large to be multiplied out.
     """
     if data is None:
-        raise NotChecked("a map without its data")
+        raise NotCheckedError("a map without its data")
     if width(source) != width(target):
-        raise Rejected("the two formats have different numbers of outputs")
+        raise RejectedError("the two formats have different numbers of outputs")
     step = math.lcm(divisor(source), divisor(target))
     small = (step, 2 * step) if step > 1 else (2, 3)
     large = max(3 * step, step * -(-6 // step))
@@ -59,7 +68,7 @@ def _compare(source: Expr, target: Expr, data: Any, dim: int, *, lines: bool) ->
     mapped_sizes = mapped(target, data, sizes, shapes, dim, lambda f: Size(1, 0))
     bound = size(source, dim) + size(target, dim, mapped_sizes)
     if bound.terms > _TERMS and not lines:
-        raise NotChecked(f"a map between formats with up to {bound.terms} terms at d = {dim}")
+        raise NotCheckedError(f"a map between formats with up to {bound.terms} terms at d = {dim}")
     ring: Any
     if lines:
         ring = flint.nmod_mpoly_ctx.get(["t", *gates], modulus=PRIME, ordering="degrevlex")
@@ -85,7 +94,7 @@ def _compare(source: Expr, target: Expr, data: Any, dim: int, *, lines: bool) ->
     right = outputs(target, numbers[:dim], mapped(target, data, values, shapes, dim, number), rule, number)
     for k, (one, other) in enumerate(zip(left, right, strict=True)):
         if not _vanishes(one - other, first_gate):
-            raise Rejected(f"under the map, y_{k + 1} of the two formats differ at d = {dim}")
+            raise RejectedError(f"under the map, y_{k + 1} of the two formats differ at d = {dim}")
     return bound.degree
 
 
@@ -124,7 +133,7 @@ def _sign(number: Any, relative_to: Any) -> int:
     while new > 1 << 29:
         old, new, old_factor, factor = new, old % new, factor, old_factor - old // new * factor
     if abs(factor) > 1 << 29:
-        raise NotChecked("a map with arguments of relu that differ by an intricate factor")
+        raise NotCheckedError("a map with arguments of relu that differ by an intricate factor")
     return 0 if new == 0 else 1 if factor > 0 else -1
 
 
@@ -163,7 +172,7 @@ def mapped(
         for row in blocks:
             inner = _list(row, "a row of blocks")
             if shape and (shape[0] % len(blocks) or (len(inner) > 1 and (len(shape) < 2 or shape[1] % len(inner)))):
-                raise Rejected(f"{name} cannot be cut into {len(blocks)} x {len(inner)} blocks at d = {dim}")
+                raise RejectedError(f"{name} cannot be cut into {len(blocks)} x {len(inner)} blocks at d = {dim}")
             size_ = (
                 (shape[0] // len(blocks), *((shape[1] // len(inner), *shape[2:]) if shape[1:] else ())) if shape else ()
             )
@@ -172,15 +181,15 @@ def mapped(
                 total = filled(size_, lambda at: number(Fraction(0)))
                 for pair in _list(block, "a block", empty=True):
                     if not isinstance(pair, list) or len(pair) != 2:
-                        raise Rejected("a block is a list of [coefficient, term]")
+                        raise RejectedError("a block is a list of [coefficient, term]")
                     value = _term(pair[1], values, shapes, dim, number)
                     if _shape(value) != size_:
-                        raise Rejected(f"a term for {name} has shape {_shape(value)}, not {size_}, at d = {dim}")
+                        raise RejectedError(f"a term for {name} has shape {_shape(value)}, not {size_}, at d = {dim}")
                     total = _plus(total, value, number(rational(pair[0])))
                 parts.append(total)
             if not shape:
                 if len(blocks) != 1 or len(inner) != 1:
-                    raise Rejected(f"{name} is one number, so it has one block")
+                    raise RejectedError(f"{name} is one number, so it has one block")
                 rows = parts[0]
             elif len(parts) > 1:
                 rows += [[entry for part in parts for entry in part[k]] for k in range(size_[0])]
@@ -192,7 +201,7 @@ def mapped(
 
 def _list(value: Any, what: str, *, empty: bool = False) -> list[Any]:
     if not isinstance(value, list) or not (value or empty) or len(value) > 1000:
-        raise Rejected(f"{what} must be a list, however: {str(value)[:60]}")
+        raise RejectedError(f"{what} must be a list, however: {str(value)[:60]}")
     return value
 
 
@@ -235,25 +244,25 @@ def _term(
 ) -> Any:
     """The value of a term; the language is described in `relations.containment.terms`."""
     if not isinstance(data, list) or not data or not isinstance(data[0], str):
-        raise Rejected(f"a term is a list that starts with its operation, however: {str(data)[:60]}")
+        raise RejectedError(f"a term is a list that starts with its operation, however: {str(data)[:60]}")
     name, *rest = data
     if name == "parameter":
         if len(rest) != 1 or not isinstance(rest[0], str) or rest[0] not in values:
-            raise Rejected(f"the source has no parameter {str(rest)[1:-1][:60]}")
+            raise RejectedError(f"the source has no parameter {str(rest)[1:-1][:60]}")
         return values[rest[0]]
     signature = _SIGNATURES.get(name)
     if signature is None or len(signature) != len(rest):
-        raise Rejected(f"there is no operation {name[:40]!r} with {len(rest)} arguments")
+        raise RejectedError(f"there is no operation {name[:40]!r} with {len(rest)} arguments")
     found: list[Any] = []
     for axes, argument in zip(signature, rest, strict=True):
         if axes == (0,):
             if type(argument) is not int or not 0 <= argument <= 1000:
-                raise Rejected(f"{name} takes a small whole number, however: {str(argument)[:40]}")
+                raise RejectedError(f"{name} takes a small whole number, however: {str(argument)[:40]}")
             found.append(argument)
         else:
             value = _term(argument, values, shapes, dim, number)
             if len(_shape(value)) not in axes:
-                raise Rejected(f"{name} cannot be applied to a value of shape {_shape(value)}")
+                raise RejectedError(f"{name} cannot be applied to a value of shape {_shape(value)}")
             found.append(value)
     zero, one = number(Fraction(0)), number(Fraction(1))
     try:
@@ -287,8 +296,8 @@ def _term(
             case "scale_forms", [v, forms]:
                 return [[[f * e for e in line] for line in form] for f, form in zip(v, forms, strict=True)]
     except (ValueError, IndexError) as error:
-        raise Rejected(f"{name} cannot be applied at d = {dim}: {error}") from None
-    raise Rejected(f"there is no operation {name!r}")
+        raise RejectedError(f"{name} cannot be applied at d = {dim}: {error}") from None
+    raise RejectedError(f"there is no operation {name!r}")
 
 
 def _share(dim: int, parts: int) -> int:

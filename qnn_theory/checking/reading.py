@@ -7,7 +7,7 @@ from collections.abc import Set
 from fractions import Fraction
 from typing import Any
 
-from qnn_theory.checking.evaluation import Rejected
+from qnn_theory.checking.evaluation import RejectedError
 
 _RATIONAL = re.compile(r"-?\d{1,80}(/[1-9]\d{0,79})?", re.ASCII)
 
@@ -15,31 +15,31 @@ _RATIONAL = re.compile(r"-?\d{1,80}(/[1-9]\d{0,79})?", re.ASCII)
 def exact_keys(value: Any, keys: Set[str], what: str) -> dict[str, Any]:
     """A mapping with exactly these keys."""
     if not isinstance(value, dict):
-        raise Rejected(f"{what}, however: {str(value)[:60]} is no mapping")
+        raise RejectedError(f"{what}, however: {str(value)[:60]} is no mapping")
     if value.keys() != keys:
         missing, extra = sorted(keys - value.keys()), sorted(map(str, value.keys() - keys))
-        raise Rejected(f"{what}, however: missing {missing or 'none'}, not known {extra or 'none'}"[:300])
+        raise RejectedError(f"{what}, however: missing {missing or 'none'}, not known {extra or 'none'}"[:300])
     return value
 
 
 def rational(value: Any) -> Fraction:
     """A rational number in lowest terms, written as text: ``-3/2``."""
     if not isinstance(value, str) or not _RATIONAL.fullmatch(value) or str(Fraction(value)) != value:
-        raise Rejected(f"a number is written as a fraction in lowest terms, -3/2, however: {str(value)[:60]!r}")
+        raise RejectedError(f"a number is written as a fraction in lowest terms, -3/2, however: {str(value)[:60]!r}")
     return Fraction(value)
 
 
 def whole(value: Any, low: int, high: int, what: str) -> int:
     """A whole number in a range."""
     if type(value) is not int or not low <= value <= high:
-        raise Rejected(f"{what} is a whole number from {low} to {high}, however: {str(value)[:60]}")
+        raise RejectedError(f"{what} is a whole number from {low} to {high}, however: {str(value)[:60]}")
     return value
 
 
 def listed(value: Any, length: int, what: str) -> list[Any]:
     """A list of this length."""
     if not isinstance(value, list) or len(value) != length:
-        raise Rejected(f"{what} is a list of {length}, however: {str(value)[:60]}")
+        raise RejectedError(f"{what} is a list of {length}, however: {str(value)[:60]}")
     return value
 
 

@@ -13,15 +13,16 @@ from typing import Any, TypeAlias
 
 from qnn_theory.checking.analytic import check_difference, check_sign, check_smoothness
 from qnn_theory.checking.equations import check_dimension, check_equations
-from qnn_theory.checking.evaluation import NotChecked, Rejected
+from qnn_theory.checking.evaluation import NotCheckedError, RejectedError, activations
 from qnn_theory.checking.functions import Family, Polynomial, Witness, affine_relus, piecewise, rank, residue
 from qnn_theory.checking.kinks import check_kinks
 from qnn_theory.checking.maps import PRIME
 from qnn_theory.checking.reading import exact_keys, listed, monomial, rational, whole
-from qnn_theory.grammar.expr import Expr, uses_activation
+from qnn_theory.grammar.expr import Expr
 from qnn_theory.grammar.widths import width
 
 _MEMBERS = 3
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 Data: TypeAlias = Mapping[str, Any]
 
 
@@ -29,29 +30,29 @@ def check_separation(source: Expr, target: Expr, rule: Any, data: Any, witness: 
     """Reject a separation that proves nothing; else say how it was checked.
 
     Raises:
-        Rejected: the rule does not hold for the target, or the witness keeps it.
-        NotChecked: the checker does not know the rule, or has no numbers for it.
+        RejectedError: the rule does not hold for the target, or the witness keeps it.
+        NotCheckedError: the checker does not know the rule, or has no numbers for it.
     """
     keys = _KEYS.get(rule) if isinstance(rule, str) else None
     if keys is None or data is None:
-        raise NotChecked(f"the rule {str(rule)[:60]!r}" + ("" if keys is None else ", which came without numbers"))
+        raise NotCheckedError(f"the rule {str(rule)[:60]!r}" + ("" if keys is None else ", which came without numbers"))
     if rule == "polynomial members":
         inner = data.get("rule") if isinstance(data, dict) else None
         keys = keys | _KEYS[inner] if isinstance(inner, str) and inner in _LINEAR else keys
     exact_keys(data, keys, f"the numbers of the rule {rule!r}")
     if rule in ("output width", "dimension"):
         if witness is not None:
-            raise Rejected(f"a separation by {rule} has no witness")
+            raise RejectedError(f"a separation by {rule} has no witness")
         return _check_width(source, target, data) if rule == "output width" else check_dimension(source, target, data)
     if width(source) != width(target):
-        raise Rejected("the two formats have different numbers of outputs, which is rule enough")
+        raise RejectedError("the two formats have different numbers of outputs, which is rule enough")
     own = piecewise(source)
-    exact_keys(witness, {"dim", "entries"} | ({"point", "function"} if own else set()), "a witness")
+    exact_keys(witness, {"dim", "entries"} | ({"function"} if own else set()), "a witness")
     shown = Witness(source, target, witness)
     known = _stated_function(shown, witness) if own else {}
     if rule in _WITH_FUNCTION:
         if not own:
-            raise Rejected(
+            raise RejectedError(
                 f"the rule {rule!r} is about pieces that are polynomials, and the source has a smooth activation"
             )
         return f"{rule} at d = {shown.dim}{_WITH_FUNCTION[rule](shown, target, data, known)}"
@@ -59,21 +60,21 @@ def check_separation(source: Expr, target: Expr, rule: Any, data: Any, witness: 
 
 
 def _stated_function(shown: Witness, witness: Data) -> dict[int, Polynomial]:
-    """The witness's outputs near its point, which must be those that its parameters give."""
-    pieces = shown.piece(shown.point(witness["point"]))
+    """The witness's outputs around x = (2, 3, 5, 7, ...), which must be those that its parameters give."""
+    pieces = shown.piece([Fraction(_PRIMES[i % len(_PRIMES)] + i // len(_PRIMES)) for i in range(shown.dim)])
     if not isinstance(witness["function"], dict) or not witness["function"]:
-        raise Rejected("the witness's function is a mapping from outputs to terms")
+        raise RejectedError("the witness's function is a mapping from outputs to terms")
     found: dict[int, Polynomial] = {}
     for key, terms in witness["function"].items():
         output = whole(
             int(key) if key.isascii() and key.isdigit() and len(key) < 6 else key, 0, shown.count - 1, "an output"
         )
         if not isinstance(terms, list):
-            raise Rejected("the witness's function is a list of [exponents, coefficient]")
+            raise RejectedError("the witness's function is a list of [exponents, coefficient]")
         pairs = [listed(term, 2, "a term [exponents, coefficient]") for term in terms]
         stated = {monomial(m, shown.dim): rational(c) for m, c in pairs}
         if len(stated) != len(terms) or stated != pieces[output]:
-            raise Rejected(f"y_{output + 1} of the witness is not the function that is stated")
+            raise RejectedError(f"y_{output + 1} of the witness is not the function that is stated")
         found[output] = stated
     return found
 
@@ -81,14 +82,16 @@ def _stated_function(shown: Witness, witness: Data) -> dict[int, Polynomial]:
 def _output(data: Data, known: Mapping[int, Any]) -> int:
     output = data["output"]
     if type(output) is not int or output not in known:
-        raise Rejected(f"the rule is about an output of the witness's stated function, however: {str(output)[:40]}")
+        raise RejectedError(
+            f"the rule is about an output of the witness's stated function, however: {str(output)[:40]}"
+        )
     return output
 
 
 def _check_width(source: Expr, target: Expr, data: Data) -> str:
     stated = rational(data["source"]), rational(data["target"])
     if stated != (width(source), width(target)) or stated[0] == stated[1]:
-        raise Rejected(f"the formats have {width(source)}·d and {width(target)}·d outputs")
+        raise RejectedError(f"the formats have {width(source)}·d and {width(target)}·d outputs")
     return "output width"
 
 
@@ -110,41 +113,43 @@ def _check_linear(
     if rule == "degree":
         bound = max(map(sum, support), default=0)
         if whole(data["bound"], 0, 10_000, "a degree") != bound or max(map(sum, function), default=0) <= bound:
-            raise Rejected(f"the target's degree is {bound}, the witness's {max(map(sum, function), default=0)}")
+            raise RejectedError(f"the target's degree is {bound}, the witness's {max(map(sum, function), default=0)}")
     elif rule == "divisibility":
         j = whole(data["input"], 0, dim - 1, "an input")
         if j != output or not all(m[j] for m in support) or all(m[j] for m in function):
-            raise Rejected(
+            raise RejectedError(
                 f"x_{j + 1} does not divide the target's y_{output + 1}, or divides the witness's, or is not its own"
             )
     elif rule == "monomial":
         m = monomial(data["monomial"], dim)
         if m in support or m not in function or sum(m) > max(map(sum, support), default=0):
-            raise Rejected("the target's output has the monomial, or the witness's has not")
+            raise RejectedError("the target's output has the monomial, or the witness's has not")
     elif rule == "fixed coefficient":
         m, value = monomial(data["monomial"], dim), rational(data["value"])
         if m not in support or any(f.get(m, 0) != residue(value) for f in members) or function.get(m, 0) == value:
-            raise Rejected("the target's coefficient is not fixed so, or the witness has it")
+            raise RejectedError("the target's coefficient is not fixed so, or the witness has it")
     else:
         terms = {monomial(m, dim): rational(c) for m, c in (listed(t, 2, "a term") for t in data["terms"])}
         value = rational(data["value"])
         if len(terms) != len(data["terms"]) or not all(terms.values()) or not terms.keys() <= support:
-            raise Rejected("the terms are about different monomials of the target")
+            raise RejectedError("the terms are about different monomials of the target")
         for f in members:
             if sum(residue(c) * f.get(m, 0) for m, c in terms.items()) % PRIME != residue(value):
-                raise Rejected("the target's coefficients are not related so")
+                raise RejectedError("the target's coefficients are not related so")
         if sum(c * function.get(m, Fraction(0)) for m, c in terms.items()) == value:
-            raise Rejected("the witness's coefficients are related so, too")
+            raise RejectedError("the witness's coefficients are related so, too")
 
 
 def _check_polynomial_members(shown: Witness, target: Expr, data: Data, known: Mapping[int, Polynomial]) -> str:
-    """Y is P(x, relu(u)); if it is a polynomial, it is P(x, c): u is constant, or relu(u) = 0 on a half-space."""
+    """An output P(x, relu(u)): if it is a polynomial, it is P(x, c): u is constant, or relu(u) = 0 on a half-space."""
     output = _output(data, known)
-    if uses_activation(shown.source) or not affine_relus(target) or str(data["rule"]) not in _LINEAR:
-        raise Rejected("the source is no polynomial, the target has an activation of another kind, or the rule is none")
+    if activations(shown.source) or not affine_relus(target) or str(data["rule"]) not in _LINEAR:
+        raise RejectedError(
+            "the source is no polynomial, the target has an activation of another kind, or the rule is none"
+        )
     family = Family(target, shown.dim)
     if len(family.relus_of(output)) != 1:
-        raise Rejected(f"the target's y_{output + 1} does not depend on exactly one relu")
+        raise RejectedError(f"the target's y_{output + 1} does not depend on exactly one relu")
     members = []
     for _ in range(_MEMBERS):
         constants = family.gates()
@@ -158,7 +163,7 @@ def _check_rank(shown: Witness, target: Expr, data: Data, known: Mapping[int, Po
     fixed = family.fixed_part()
     build, used = _matrix(data["matrix"], shown.dim, shown.count)
     if not used <= known.keys():
-        raise Rejected("the matrix is about outputs that the witness does not state")
+        raise RejectedError("the matrix is about outputs that the witness does not state")
 
     def shifted(outputs: Mapping[int, Polynomial]) -> dict[int, Polynomial]:
         return {
@@ -169,7 +174,7 @@ def _check_rank(shown: Witness, target: Expr, data: Data, known: Mapping[int, Po
     ours = rank(build(shifted(known)))
     stated = whole(data["bound"], 0, 10_000, "a rank"), whole(data["rank"], 0, 10_000, "a rank")
     if stated != (bound, ours) or ours <= bound:
-        raise Rejected(f"the target's matrix has rank at most {bound}, the witness's {ours}")
+        raise RejectedError(f"the target's matrix has rank at most {bound}, the witness's {ours}")
     return _error(family, factor=shown.dim + 2)
 
 
@@ -197,7 +202,7 @@ def _matrix(data: Any, dim: int, count: int) -> tuple[Callable[[Mapping[int, Pol
         outputs = [whole(i, 0, count - 1, "an output") for i in data["outputs"]]
         monomials = [monomial(m, dim) for m in data["monomials"]]
         if len({*outputs}) != len(outputs) or len({*monomials}) != len(monomials):
-            raise Rejected("an output or a monomial of the matrix is given twice")
+            raise RejectedError("an output or a monomial of the matrix is given twice")
         return lambda f: [[f[i].get(m, 0) for m in monomials] for i in outputs], set(outputs)
     if kind == "multiple":
         exact_keys(data, {"kind", "output", "by"}, "a matrix of multiples")
@@ -213,12 +218,12 @@ def _matrix(data: Any, dim: int, count: int) -> tuple[Callable[[Mapping[int, Pol
             return [[row.get(m, 0) for m in monomials] for row in rows]
 
         return multiples, {output, by}
-    raise NotChecked(f"a matrix of the kind {str(kind)[:40]!r}")
+    raise NotCheckedError(f"a matrix of the kind {str(kind)[:40]!r}")
 
 
 def _indices(value: Any, dim: int) -> list[int | None]:
     if not isinstance(value, list) or not value or len({str(j) for j in value}) != len(value):
-        raise Rejected("the rows and columns of a matrix are lists without repetition")
+        raise RejectedError("the rows and columns of a matrix are lists without repetition")
     return [None if j is None else whole(j, 0, dim - 1, "an index") for j in value]
 
 

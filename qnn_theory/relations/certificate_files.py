@@ -6,6 +6,7 @@ with exact rationals, and the rule's numbers. Prose is left out: the checker wri
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
@@ -19,25 +20,26 @@ from qnn_theory.relations.certificates import Containment, Direction
 from qnn_theory.relations.containment.parameter_map import Assignment, ParameterMap
 from qnn_theory.relations.containment.terms import Term
 from qnn_theory.relations.invariants.pair import Separation, generic_point
-from qnn_theory.relations.relation import relation
+from qnn_theory.relations.relation import Relation, relation
 
 NAME = "relation of two formats"
 VERSION = 1
 
 
-def certificate_data(first: str | Format, second: str | Format) -> dict[str, Any]:
+def certificate_data(first: str | Format, second: str | Format, found: Relation | None = None) -> dict[str, Any]:
     """The relation of two formats and its certificate, as plain values for JSON.
 
     Args:
         first: an id, a formula or a `Format`.
         second: the other one.
+        found: their relation, where it is known already.
 
     Raises:
         KeyError: unknown id.
         ValueError: a formula that cannot be read, or a format that is too large for `relation`.
     """
     a, b = get_format(first), get_format(second)
-    found = relation(a, b)
+    found = relation(a, b) if found is None else found
     document = {
         "certificate": NAME,
         "version": VERSION,
@@ -48,6 +50,11 @@ def certificate_data(first: str | Format, second: str | Format) -> dict[str, Any
         "backward": direction_data(found.certificate.backward, b),
     }
     return document | {"seal": seal(document)}
+
+
+def certificate_text(first: str | Format, second: str | Format, found: Relation | None = None) -> str:
+    """`certificate_data` as the content of a file."""
+    return json.dumps(certificate_data(first, second, found), indent=1, ensure_ascii=False) + "\n"
 
 
 def direction_data(direction: Direction, source: Format) -> dict[str, Any]:
@@ -103,9 +110,7 @@ def _witness_data(separation: Separation, source: Format) -> dict[str, Any] | No
         "entries": [[name, list(index), str(value)] for (name, index), value in shown.entries],
     }
     if is_piecewise_polynomial(source.expr):
-        point = generic_point(shown.dim)
-        result["point"] = [str(number) for number in point]
-        result["function"] = _function_data(separation, source, point)
+        result["function"] = _function_data(separation, source, generic_point(shown.dim))
     return result
 
 

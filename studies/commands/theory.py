@@ -1,8 +1,9 @@
-"""`qnn formats | show | relate | claims`: the theory on the terminal. Starts without torch."""
+"""`qnn formats | show | relate | check | claims`: the theory on the terminal. Starts without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -68,8 +69,14 @@ def show(format: str, dim: int | None, depth: int, relations: bool, rendering: R
     show_default=True,
     help="Seconds for the pair.",
 )
+@click.option(
+    "--certificate",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the certificate as JSON, for `qnn check`.",
+)
 @_rendering_options
-def relate(first: str, second: str, budget: float, rendering: Rendering | None) -> None:
+def relate(first: str, second: str, budget: float, file: Path | None, rendering: Rendering | None) -> None:
     """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate.
 
     Each is an id or a formula: qnn relate 'x * affine("V", affine("U", width=1/2)) + x' T9
@@ -78,7 +85,37 @@ def relate(first: str, second: str, budget: float, rendering: Rendering | None) 
     from qnn_theory.cards.overviews import relation_table
     from qnn_theory.relations.relation import relation
 
-    _print(relation_table(relation(first, second, budget=budget)), rendering)
+    found = relation(first, second, budget=budget)
+    _print(relation_table(found), rendering)
+    if file is not None:
+        from qnn_theory.relations.certificate_files import certificate_text
+        from studies.running.record import write_whole
+
+        write_whole(file, certificate_text(first, second, found))
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def check(file: Path) -> None:
+    """Accept or reject the certificate in FILE, which `qnn relate A B --certificate FILE` wrote.
+
+    The checker is a program of its own, which shares no code with the search for certificates. Exit code 0: accepted;
+    1: rejected; 3: nothing is wrong, but a direction is open or of a kind that cannot be checked.
+    """
+    from qnn_theory.checking.document import check_text
+    from qnn_theory.grammar.formula_text import to_formula
+    from qnn_theory.registry import get_format
+
+    def formula_of(name: str) -> str | None:
+        try:
+            return to_formula(get_format(name).expr)
+        except (KeyError, ValueError):
+            return None
+
+    found = check_text(file.read_bytes(), formula_of=formula_of)
+    for line in found.lines:
+        click.echo(line)
+    click.get_current_context().exit({"accepted": 0, "rejected": 1, "not checked": 3}[found.status])
 
 
 @click.command()
