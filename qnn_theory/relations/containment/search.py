@@ -16,7 +16,7 @@ from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.modular import PRIME, solve
 from qnn_theory.grammar.expr import Activation
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.normal_form import normal_form, unrolled_parameters
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import Parameter, parameters, width
 from qnn_theory.relations.containment.free_parameters import free_sets
@@ -27,6 +27,7 @@ from qnn_theory.relations.containment.parameter_map import (
     Formula,
     ParameterMap,
     constants_last,
+    zero,
 )
 from qnn_theory.relations.containment.problem import SEED, Choice, Problem, Slot
 from qnn_theory.relations.containment.sample import equal, minus
@@ -57,8 +58,15 @@ def find_map(source: Format, target: Format, *, tries: int = 2000) -> ParameterM
     for products in (False, True):
         found = _Search(Problem(a, b, products=products), tries=tries).run()
         if found is not None:
-            return ParameterMap((*found.assignments, *(_same_slope(*names) for names in slopes)))
+            assigned = (*found.assignments, *(_same_slope(*names) for names in slopes))
+            return ParameterMap((*assigned, *_cancelled(target, assigned)))
     return None
+
+
+def _cancelled(target: Format, assigned: Sequence[Assignment]) -> list[Assignment]:
+    """Zero for the parameters that cancel in the target's normal form: they do not matter."""
+    names = {assignment.parameter.name for assignment in assigned}
+    return [zero(p, row_blocks=1, column_blocks=1) for p in unrolled_parameters(target.expr) if p.name not in names]
 
 
 def _same_slope(target: str, source: str) -> Assignment:
