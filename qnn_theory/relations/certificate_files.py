@@ -60,8 +60,11 @@ def certificate_text(first: str | Format, second: str | Format, found: Relation 
 def direction_data(direction: Direction, source: Format) -> dict[str, Any]:
     """One direction: whether the source is contained in the other format."""
     match direction:
-        case Containment(map=map):
-            return {"verdict": "contained", "map": map_data(map) if isinstance(map, ParameterMap) else None}
+        case Containment(map=map, gates=gates):
+            return {
+                "verdict": "contained",
+                "map": map_data(map) if isinstance(map, ParameterMap) and not gates else None,
+            }
         case Separation(invariant=invariant, data=data):
             return {
                 "verdict": "not contained",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from qnn_theory.relations.constant_gates import ConstantGate
 from qnn_theory.relations.containment.parameter_map import AnyMap
 from qnn_theory.relations.containment.proof import MapProof
 from qnn_theory.relations.invariants.pair import Separation
@@ -21,7 +22,8 @@ class Containment:
         source: id of the format that is contained.
         target: id of the format that contains it.
         map: the target's parameters as formulas in the source's.
-        proof: how the identity was proved.
+        proof: how the identity was proved; with constant gates, for the target with the constants in their place.
+        gates: smooth gates of the target that the map makes constants.
         links: where the map is one map after another, the containments source ⊆ ... ⊆ target that it is composed of.
     """
 
@@ -29,6 +31,7 @@ class Containment:
     target: str
     map: AnyMap
     proof: MapProof
+    gates: tuple[ConstantGate, ...] = ()
     links: tuple[Containment, ...] = ()
 
     @property
@@ -40,6 +43,7 @@ class Containment:
         modular = ", ".join(map(str, self.proof.modular_dims))
         return (
             f"put into {self.target}: {'; '.join(self.map.lines)}",
+            *dict.fromkeys(gate.text for gate in self.gates),
             f"then {self.target} is {self.source} for all parameters and inputs: multiplied out with all of them as "
             f"indeterminates at d = {symbolic}, and evaluated at random points at d = {modular} (chance of an error below "
             f"{max(self.proof.error_bound, 1e-99):.0e}); every formula reads the same at every d",

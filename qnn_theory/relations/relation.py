@@ -28,6 +28,7 @@ from qnn_theory.grammar.stacking import parameter_count
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import formats, get_format, is_registered
 from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided
+from qnn_theory.relations.constant_gates import contained_by_constant_gates
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.function_classes.proved import find_class_map
@@ -211,6 +212,9 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
     if found is not None and can_prove(source, target):
         return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
+    gated = contained_by_constant_gates(source, target, tries=_QUICK_TRIES)
+    if gated is not None:
+        return Containment(source=source.id, target=target.id, map=gated[0], proof=gated[1], gates=gated[2])
     return Undecided(source=source.id, target=target.id)
 
 

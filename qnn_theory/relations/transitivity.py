@@ -67,6 +67,7 @@ def chain(*links: Containment) -> Containment:
             modular_dims=proofs[-1].modular_dims,
             error_bound=sum(proof.error_bound for proof in proofs),
         ),
+        gates=tuple(dict.fromkeys(gate for link in flat for gate in link.gates)),
         links=tuple(flat),
     )
 
@@ -146,9 +147,9 @@ def carry(
 
 
 def _moved(source: Format, lower: Format, shown: Witness, below: Containment) -> Witness | None:
-    """The function of a smaller format as one of the source, with the source's parameters."""
+    """The function of a smaller format as one of the source, with the source's parameters; they must be rational numbers."""
     dim = shown.dim
-    if dim % divisor(source.expr):
+    if dim % divisor(source.expr) or below.gates:
         return None
     values = shown.values(lower.expr)
     mapped = below.map.apply(unrolled_values(lower.expr, values), dim=dim)

@@ -82,7 +82,11 @@ class Guesses:
             likely = [_scaled(form, scale) for scale in self.scales for form in options[place]] + [{}]
             likely += self._simple_forms(*place)
             others = [form for form in self._forms(*place, _affine_parts(self.problem.a)) if form not in likely]
-            every.append(likely + others + [_scaled(form, Fraction(-1)) for form in (*options[place], *others)])
+            every.append(
+                likely
+                + others
+                + [_scaled(form, -scale) for scale in self.scales for form in (*options[place], *others)]
+            )
         for parts in itertools.product(*every):
             yield {slot: combination for part in parts for slot, combination in part.items()}
 
@@ -231,6 +235,9 @@ def _scales(a: Expr, b: Expr) -> list[Fraction]:
     """Factors to try on arguments of activations and powers: 1 and what the formats' own factors suggest."""
     factors = {node.factor for node in (*walk(a), *walk(b)) if isinstance(node, Multiple) and node.factor > 0}
     found = {Fraction(1)}
+    kinds = {node.kind for node in (*walk(a), *walk(b)) if isinstance(node, Activation)}
+    if "tanh" in kinds and kinds & {"sigmoid", "silu"}:  # tanh(u) = 2 sigmoid(2u) - 1
+        factors |= {Fraction(2)}
     for f in factors:
         found |= {f, 1 / f}
         root = Fraction(math.isqrt(f.numerator), math.isqrt(f.denominator))

@@ -43,6 +43,7 @@ from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor, width
 from qnn_theory.relations.containment.parameter_map import AnyMap
 from qnn_theory.relations.containment.sample import Sample, equal
+from qnn_theory.relations.containment.smooth_steps import Step, by_step
 
 _POINTS = 256
 _SEED = 20250518
@@ -129,15 +130,24 @@ def _identity_holds(a: Expr, b: Expr, map: AnyMap, dim: int) -> bool:
     values = fill_parameters(a, dim=dim, entry=lambda name, index: generators[entries[name, index]])
     known: dict[tuple[str, Any], Any] = {}
 
+    def unknown(kind: str, value: Any) -> Any:
+        return known.setdefault((kind, _key(value)), generators[f"g{len(known)}"])
+
+    def step(kind: Step, value: Any) -> Any:
+        if value.is_zero():
+            return flint.fmpq(1, 2)
+        return unknown(kind, value) if value.leading_coefficient() > 0 else 1 - unknown(kind, -value)
+
     def activate(node: Activation, value: Any, own: ParameterValues) -> Any:
         value = value + 0 * generators["x0"]
         if node.kind not in ("relu", "prelu"):
-            return known.setdefault((node.kind, _key(value)), generators[f"g{len(known)}"])
+            smooth = by_step(node.kind, value, step, minus_one=-1)
+            return unknown(node.kind, value) if smooth is None else smooth
         if value.is_constant():
             gate: Any = int(not value.is_zero() and value.leading_coefficient() > 0)
         else:
             lead = value.leading_coefficient()
-            gate = known.setdefault(("relu", _key(value * (1 / lead))), generators[f"g{len(known)}"])
+            gate = unknown("relu", value * (1 / lead))
             gate = gate if lead > 0 else 1 - gate
         if node.kind == "relu":
             return gate * value
@@ -156,17 +166,18 @@ def _identity_holds(a: Expr, b: Expr, map: AnyMap, dim: int) -> bool:
     mapped = map.apply(values, dim=dim, constant=to_flint)
     first_gate = len(names) + len(entries)
     zero = 0 * generators["x0"]  # an output without an input or a parameter is a plain number
-    outputs = zip(run(a, values), run(b, mapped), strict=True)
-    return all(_vanishes(left - right + zero, first_gate) for left, right in outputs)
+    outputs = list(zip(run(a, values), run(b, mapped), strict=True))
+    indicators = {first_gate + i for i, (kind, _) in enumerate(known) if kind == "relu"}
+    return all(_vanishes(left - right + zero, indicators) for left, right in outputs)
 
 
-def _vanishes(difference: Any, first_gate: int) -> bool:
-    """Whether a polynomial is zero once ``g² = g`` is used for the indicators."""
+def _vanishes(difference: Any, indicators: set[int]) -> bool:
+    """Whether a polynomial is zero once ``g² = g`` is used for the indicators (not for the values of smooth activations)."""
     if difference == 0:
         return True
     reduced: dict[tuple[int, ...], Any] = {}
     for monomial, coefficient in difference.to_dict().items():
-        key = (*monomial[:first_gate], *(min(e, 1) for e in monomial[first_gate:]))
+        key = tuple(min(e, 1) if i in indicators else e for i, e in enumerate(monomial))
         reduced[key] = reduced.get(key, 0) + coefficient
     return not any(reduced.values())
 
