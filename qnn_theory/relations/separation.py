@@ -14,6 +14,7 @@ from qnn_theory.grammar.format import Format
 from qnn_theory.relations.invariants.coefficients import by_coefficients, by_polynomial_members
 from qnn_theory.relations.invariants.dimensions import by_dimension
 from qnn_theory.relations.invariants.equations import by_equations
+from qnn_theory.relations.invariants.factors import by_factors
 from qnn_theory.relations.invariants.finite_differences import by_finite_differences
 from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.output_width import by_width
@@ -32,6 +33,7 @@ _QUICK: tuple[Callable[[Pair], Separation | None], ...] = (
     by_rank,
 )
 _THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
+    by_factors,
     by_kinks,
     by_finite_differences,
     by_polynomial_members,

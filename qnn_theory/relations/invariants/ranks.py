@@ -143,6 +143,8 @@ def _shapes(dim: int, outputs: int) -> tuple[_Shape, ...]:
         product = _monomial(dim, 0, 1)
         found.append(_shared(block, [_monomial(dim, 0, 0), product, _monomial(dim, 1, 1)], "x_1^2, x_1*x_2 and x_2^2"))
         found.append(_shared(block, [_monomial(dim, 0), product, _monomial(dim, 1)], "x_1, x_1*x_2 and x_2"))
+    if outputs > 1:
+        found.append(_all_but_constants(outputs))
     return tuple(found)
 
 
@@ -197,6 +199,21 @@ def _shared(outputs: Sequence[int], monomials: Sequence[tuple[int, ...]], names:
         tuple(outputs),
         lambda f: [[f[i].get(m, 0) for m in monomials] for i in outputs],
         {"kind": "shared forms", "outputs": list(outputs), "monomials": [list(m) for m in monomials]},
+    )
+
+
+def _all_but_constants(outputs: int) -> _Shape:
+    """How many outputs are independent up to constants: at most as many as the narrowest map that they all pass through."""
+
+    def build(polynomials: Sequence[Polynomial]) -> list[list[Any]]:
+        monomials = sorted({m for f in polynomials for m in f if any(m)}) or [()]
+        return [[f.get(m, 0) for m in monomials] for f in polynomials]
+
+    return _Shape(
+        "independent outputs",
+        f"the matrix of the coefficients of all monomials but 1 in y_1, ..., y_{outputs}",
+        tuple(range(outputs)),
+        build,
     )
 
 
