@@ -112,10 +112,7 @@ def _factors(expr: Expr) -> list[Expr]:
 
 
 def _direction(value: Any, dim: int) -> list[Fraction]:
-    return [
-        Fraction(whole(s, -1000, 1000, "a step")) if type(s) is int else rational(s)
-        for s in listed(value, dim, "a line")
-    ]
+    return [rational(step) for step in listed(value, dim, "a direction")]
 
 
 _SMOOTH: dict[str, Any] = {

@@ -53,7 +53,7 @@ def by_finite_differences(pair: Pair) -> Separation | None:
         line = ", ".join(str(i + 1) for i in range(dim))
         rule = f"outputs of {pair.target.id} are polynomials of degree at most {degree}"
         finding = f"the difference of order {degree + 1} of y_1 at 0, 1, ..., {degree + 1} times ({line}) is {size:.6g}, not 0"
-        data = {"degree": degree, "direction": list(range(1, dim + 1)), "value": f"{size:.12g}"}
+        data = {"degree": degree, "direction": [str(i + 1) for i in range(dim)], "value": f"{size:.12g}"}
         return pair.separation("finite difference", rule, finding, shown, [dim], data=data)
     return None
 
