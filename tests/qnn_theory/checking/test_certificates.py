@@ -330,6 +330,12 @@ def test_hostile_formulas_are_not_accepted(formula: str) -> None:
     assert checked(changed).status != "accepted"
 
 
+def test_time_that_is_over_accepts_nothing() -> None:
+    found = check(certificate("T9", "T5"), formula_of=formula_of, seconds=0)
+    assert found.status == "not checked"
+    assert all("longer than the time" in line for line in found.lines)
+
+
 def test_names_stand_for_their_formulas() -> None:
     document = certificate("T9", "T5")
     for name in ("T8", "T99", "", "x"):
