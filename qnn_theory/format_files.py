@@ -47,9 +47,9 @@ def load_formats(path: str | Path) -> tuple[Format, ...]:
 
 def _from_toml(path: Path) -> tuple[Format, ...]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path}: not TOML: {error}.") from None
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # also no UTF-8, and integers of thousands of digits
+        raise ValueError(f"{path}: not TOML: {str(error).rstrip('.')}.") from None
     table = content.get("formats")
     if not isinstance(table, Mapping) or set(content) != {"formats"}:
         raise ValueError(

@@ -174,6 +174,11 @@ def formats() -> tuple[Format, ...]:
     return (*_REGISTRY, *_own.values())
 
 
+def is_registered(format: Format) -> bool:
+    """Whether it is one of the registry's own formats, not one of `add_formats` or of a formula."""
+    return _BY_ID.get(format.id) == format
+
+
 def add_formats(added: Iterable[Format]) -> None:
     """Give formats of your own a name for the rest of this process: every list, study pattern and command knows them then.
 

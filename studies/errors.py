@@ -55,8 +55,6 @@ class OutcomeError(click.ClickException):
 def user_error(error: Exception) -> click.ClickException | None:
     """The message for what a user can mend; None for a bug."""
     text = _text(error)
-    if _is_message(error):
-        return InputError(text) if isinstance(error, ValueError | KeyError | OSError) else OutcomeError(text)
     match error:
         case ModuleNotFoundError(name=str(name)) if name.partition(".")[0] not in OWN_PACKAGES:
             return OutcomeError(_install(name.partition(".")[0]))
@@ -64,9 +62,11 @@ def user_error(error: Exception) -> click.ClickException | None:
             where = "The disk" if error.filename is None else str(error.filename)
             remedy = _REMEDIES.get(error.errno or 0, "name another one")
             return InputError(f"{where} cannot be used: {error.strerror or text}; {remedy}.")
-        case MemoryError():
+        case MemoryError() if not _is_message(error):
             said = f" ({text})" if text else ""
             return OutcomeError(f"The machine has too little memory for this{said}; ask for less at a time.")
+    if _is_message(error):
+        return InputError(text) if isinstance(error, ValueError | KeyError | OSError) else OutcomeError(text)
     return None
 
 

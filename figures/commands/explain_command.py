@@ -129,7 +129,6 @@ def write(found: Contributions, ranked: tuple[Interaction, ...], *, folder: Path
     from figures.shared.style import paper_style, save
     from studies.running.record import write_whole
 
-    folder.mkdir(parents=True, exist_ok=True)
     table = folder / TABLE_FILE
     rows = {
         "fields": [" × ".join(interaction.names) for interaction in ranked],

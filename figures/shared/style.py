@@ -7,7 +7,7 @@ stays distinct for colour-blind readers; no figure says anything by colour alone
 
 from __future__ import annotations
 
-import os
+import io
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from qnn_models.runtime.whole_file import appearing
 
 TWO_COLUMNS_IN = 7.0
 PNG_DPI = 300
@@ -118,10 +120,8 @@ def save(figure: Figure, path: Path) -> None:
     kind = path.suffix.removeprefix(".")
     if kind not in _METADATA:
         raise ValueError(f"A figure is saved as .pdf or .png, however: {path.name}.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with paper_style():
-            figure.savefig(temporary, format=kind, metadata=_METADATA[kind])
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    drawn = io.BytesIO()  # matplotlib hides a disk that is full behind errors of its own
+    with paper_style():
+        figure.savefig(drawn, format=kind, metadata=_METADATA[kind])
+    with appearing(path) as temporary:
+        temporary.write_bytes(drawn.getvalue())

@@ -9,6 +9,8 @@ from torch.overrides import has_torch_function
 
 __all__ = ["loops_serve", "loops_serve_ids", "observed"]
 
+_OLDER_VMAP = torch._C._dispatch_key_parse("VmapMode")  # of ``torch.autograd``'s ``vectorize`` and ``is_grads_batched``
+
 
 def loops_serve(*tensors: Tensor) -> bool:
     """Whether loops over the memory of these tensors compute what torch operations on them would.
@@ -37,6 +39,7 @@ def observed(*tensors: Tensor) -> bool:
     return (
         torch.compiler.is_compiling()
         or torch._C._are_functorch_transforms_active()
+        or torch._C._dispatch_tls_is_dispatch_key_included(_OLDER_VMAP)
         or torch._C._len_torch_dispatch_stack() > 0
         or forward_ad._current_level >= 0
         or has_torch_function(tensors)

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from qnn_models.kernels.dispatch import observed
 from qnn_models.layers.derivatives import plain_gradients, wants_plain
 from qnn_models.runtime.distributed import Processes
 from qnn_models.runtime.graph_break import uncompiled
@@ -86,15 +87,99 @@ def norm_repeated(norm: nn.Module, x: Tensor, passes: int = 2) -> Tensor:
 
     Any other module in its place is called once.
     """
-    if hooked(norm):
-        return [norm(x) for _ in range(passes)][-1]
     if passes == 1 or not (isinstance(norm, nn.BatchNorm1d) and norm.training and norm.track_running_stats):
         return norm(x)
-    if isinstance(norm, SynchronisedBatchNorm1d):
-        return norm.repeated(x, passes)
+    if hooked(norm) or not norm.affine:
+        return [norm(x) for _ in range(passes)][-1]
+    return norm.repeated(x, passes) if isinstance(norm, SynchronisedBatchNorm1d) else _normalised(norm, x, passes)
+
+
+class BatchNorm1d(nn.BatchNorm1d):
+    """``torch.nn.BatchNorm1d`` with right derivatives of every order.
+
+    Torch's own (2.13) forgets in its third derivatives while training that the batch's moments depend on the input. It still
+    serves inside ``torch.compile``, which has no such derivatives, and inside ``vmap`` alone, where it is many times faster.
+
+    **Shape:** ``(batch, channels)`` or ``(batch, channels, length)``, to the same.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise; running statistics move while training, and are used otherwise."""
+        if not (self.training and self.track_running_stats and self.affine):
+            return super().forward(x)
+        self._check_input_dim(x)
+        return _normalised(self, x, 1)
+
+
+def _normalised(norm: nn.BatchNorm1d, x: Tensor, passes: int) -> Tensor:
     momentum = _momentum(norm, passes)
     cast(Tensor, norm.num_batches_tracked).add_(passes)
-    return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
+    if (
+        torch.compiler.is_compiling()
+        or _only_vmap()
+        or x.device.type not in ("cpu", "cuda")
+        or x.numel() < 2 * x.shape[1]
+    ):
+        return F.batch_norm(
+            x, norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps
+        )  # which also says what it thinks of a single row
+    if not observed(x, norm.weight, norm.bias):
+        return _Normalised.apply(x, norm.weight, norm.bias, norm.running_mean, norm.running_var, momentum, norm.eps)
+    y, mean, variance = _plainly_normalised(x, norm.weight, norm.bias, norm.eps)
+    count = x.numel() // x.shape[1]
+    cast(Tensor, norm.running_mean).lerp_(mean.detach(), momentum)
+    cast(Tensor, norm.running_var).lerp_(variance.detach() * (count / (count - 1)), momentum)
+    return y
+
+
+def _only_vmap() -> bool:
+    from torch._functorch.pyfunctorch import VmapInterpreter, retrieve_all_functorch_interpreters
+
+    transforms = retrieve_all_functorch_interpreters() if torch._C._are_functorch_transforms_active() else []
+    return bool(transforms) and all(isinstance(transform, VmapInterpreter) for transform in transforms)
+
+
+def _plainly_normalised(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """The normalised batch, its mean and its biased variance."""
+    wide = x if x.element_size() >= 4 else x.float()
+    over, by_channel = [0, *range(2, x.dim())], (1, -1, *(1 for _ in range(2, x.dim())))
+    mean = wide.mean(over)
+    centred = wide - mean.view(by_channel)
+    variance = centred.square().mean(over)
+    scale = torch.rsqrt(variance + eps) * weight
+    return (centred * scale.view(by_channel) + bias.view(by_channel)).to(x.dtype), mean, variance
+
+
+class _Normalised(torch.autograd.Function):
+    """Torch's kernels; the backward pass consists of plain operations where it is differentiated in turn."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        running_mean: Tensor,
+        running_variance: Tensor,
+        momentum: float,
+        eps: float,
+    ) -> Tensor:
+        moved = running_mean, running_variance
+        y, *moments = torch.native_batch_norm(x, weight, bias, *moved, training=True, momentum=momentum, eps=eps)
+        ctx.save_for_backward(x, weight, bias, *moments)
+        ctx.eps = eps
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, bias, *moments = ctx.saved_tensors
+        unused = None, None, None, None
+        if torch.is_grad_enabled() or observed(grad):
+            again = partial(_plainly_normalised, eps=ctx.eps)
+            return *plain_gradients(again, (x, weight, bias), (grad,)), *unused
+        wanted = list(ctx.needs_input_grad[:3])
+        kernel = torch.ops.aten.native_batch_norm_backward
+        return *kernel(grad.contiguous(), x, weight, None, None, *moments, True, ctx.eps, wanted), *unused
 
 
 class SynchronisedBatchNorm1d(nn.BatchNorm1d):
@@ -146,19 +231,20 @@ def synchronised(model: nn.Module, processes: Processes) -> Iterator[None]:
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)] if processes.count > 1 else []
     for norm in norms:
-        if type(norm) is not nn.BatchNorm1d:
+        if type(norm) not in (nn.BatchNorm1d, BatchNorm1d):
             raise ValueError(
                 f"Several processes share the statistics of BatchNorm1d alone, however: {type(norm).__name__}; "
                 "train in one process."
             )
     # The class alone changes: whoever holds a layer, its parameters or its buffers goes on holding them.
+    classes = [type(norm) for norm in norms]
     for norm in norms:
         norm.__class__ = SynchronisedBatchNorm1d
     try:
         yield
     finally:
-        for norm in norms:
-            norm.__class__ = nn.BatchNorm1d
+        for norm, own in zip(norms, classes, strict=True):
+            norm.__class__ = own
 
 
 class _Moments(torch.autograd.Function):

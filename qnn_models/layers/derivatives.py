@@ -27,7 +27,7 @@ def plain_gradients(
     """Gradients with respect to the inputs, by computing the function anew with torch operations.
 
     Args:
-        function: from the inputs to as many outputs as there are gradients.
+        function: from the inputs to at least as many outputs as there are gradients.
         inputs: what the forward pass saved. One may depend on another: each one's gradient is the partial one.
         grads: incoming gradients.
 
@@ -37,7 +37,7 @@ def plain_gradients(
     differentiable = torch.is_grad_enabled()
     with torch.enable_grad(), torch.autocast(grads[0].device.type, enabled=False):  # the fast path knows no autocast
         own = [tensor.view_as(tensor) for tensor in inputs]  # so that the walk back ends here
-        outputs = function(*own)
+        outputs = function(*own)[: len(grads)]
     wanted = [tensor for tensor in own if tensor.requires_grad]
     found = iter(torch.autograd.grad(outputs, wanted, grads, create_graph=differentiable, allow_unused=True))
     return tuple(next(found) if tensor.requires_grad else None for tensor in own)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from qnn_models.kernels.dispatch import loops_serve
 from qnn_models.layers.batch_norm import (
+    BatchNorm1d,
     SynchronisedBatchNorm1d,
     batch_moments,
     fold_norm,
@@ -165,7 +166,7 @@ def _passes(
     passes: int,
 ) -> tuple[Tensor, ...]:
     after = None if product is None else product.after
-    known = _is_known(norm, nn.BatchNorm1d, SynchronisedBatchNorm1d) and all(
+    known = _is_known(norm, nn.BatchNorm1d, BatchNorm1d, SynchronisedBatchNorm1d) and all(
         _is_known(module, Dropout) for module in (dropout, after)
     )
     empty = x.shape[0] == 0 and not isinstance(norm, SynchronisedBatchNorm1d)  # which other processes wait for

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from qnn_models.layers.batch_norm import BatchNorm1d
 from qnn_models.layers.dropout import Dropout
 from qnn_models.layers.graphs import AFTER
 from qnn_models.layers.initialization import initialize
@@ -84,7 +85,7 @@ class QuadraticLayer(nn.Module):
         for name, order in self._lowered.orders.items():
             self.register_buffer(name, torch.tensor(order, device=device), persistent=False)
         for name, channels in self._lowered.norms.items():
-            self.add_module(name, nn.BatchNorm1d(channels, device=device, dtype=dtype))
+            self.add_module(name, BatchNorm1d(channels, device=device, dtype=dtype))
         for name in self._lowered.dropouts:
             self.add_module(name, Dropout(dropout if name == AFTER else gate_dropout))
         self.reset_parameters(seed)

@@ -40,8 +40,8 @@ def as_rows(function: Callable[..., Any], *inputs: Tensor) -> Any:
     leading = inputs[0].shape[:-1]
     results = function(*(x.flatten(0, -2) if x.dim() > 1 else x.unsqueeze(0) for x in inputs))
     if isinstance(results, tuple):
-        return tuple(result.reshape(*leading, *result.shape[1:]) for result in results)
-    return results.reshape(*leading, *results.shape[1:])
+        return tuple(result.reshape((*leading, *result.shape[1:])) for result in results)
+    return results.reshape((*leading, *results.shape[1:]))
 
 
 def item(parts: tuple[Tensor, ...], index: int) -> Tensor:

@@ -33,6 +33,8 @@ def uncompiled(reason: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 disabled = torch.compiler.disable(function, reason=reason)
             return disabled(*args, **kwargs)
 
+        # What `disable` would note: the compiler reads it before the first call, which it may be the one to make.
+        vars(call).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=reason)
         return call
 
     return decorate

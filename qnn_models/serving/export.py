@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
 import math
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from qnn_models.layers.layer import QuadraticLayer
 from qnn_models.models.network import CTRModel, QNNAlphaNetwork
+from qnn_models.runtime.whole_file import appearing
 from qnn_models.serving.inference import for_inference
 from qnn_theory.grammar.expr import Activation, walk
 
@@ -75,23 +76,17 @@ def export(model: CTRModel, path: Path, *, format: ExportFormat = "torch", seed:
         raise ValueError(f"A model is exported as {' or '.join(get_args(ExportFormat))}, however: format={format!r}.")
     served = serving_form(model)
     example = random_ids(model, rows=_EXAMPLE_ROWS, seed=seed)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{SUFFIXES[format]}")
-    try:
-        with _quiet():
-            match format:
-                case "torch":
-                    _write_program(served, example, temporary, description(model))
-                    run = _read_program(temporary)
-                case "onnx":
-                    _write_onnx(served, example, temporary, description(model))
-                    run = _read_onnx(temporary)
-                case _:
-                    assert_never(format)
-            difference = _compare(model, run, seed=seed)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with appearing(path, suffix=SUFFIXES[format]) as temporary, _quiet():
+        match format:
+            case "torch":
+                _write_program(served, example, temporary, description(model))
+                run = _read_program(temporary)
+            case "onnx":
+                _write_onnx(served, example, temporary, description(model))
+                run = _read_onnx(temporary)
+            case _:
+                assert_never(format)
+        difference = _compare(model, run, seed=seed)
     return Exported(path=path, size_bytes=path.stat().st_size, difference=difference, rows=sum(_CHECKED_BATCHES))
 
 
@@ -133,7 +128,9 @@ def random_ids(model: CTRModel, *, rows: int, seed: int) -> Tensor:
 def _write_program(module: nn.Module, example: Tensor, path: Path, about: Mapping[str, Any]) -> None:
     with torch.no_grad():
         program = torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    torch.export.save(program, path, extra_files={DESCRIPTION: json.dumps(about)})
+    content = io.BytesIO()  # torch's own writer turns a disk that is full into an error of its own
+    torch.export.save(program, content, extra_files={DESCRIPTION: json.dumps(about)})
+    path.write_bytes(content.getbuffer())
 
 
 def _read_program(path: Path) -> Callable[[Tensor], Tensor]:

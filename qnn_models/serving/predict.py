@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from qnn_models.data.encoding.encoder import Encoder
 from qnn_models.data.layout import Split
 from qnn_models.data.reading.rows import read_rows
 from qnn_models.evaluation.evaluate import predict_logits, slices
+from qnn_models.runtime.whole_file import appearing
 from qnn_models.serving.trained import TrainedModel
 
 __all__ = ["COLUMN", "predict_file", "probabilities"]
@@ -83,8 +83,6 @@ def predict_file(
         raise ValueError(f"Predictions are written as {', '.join(_SUFFIXES)}, however: {out.name}.")
     if out.resolve() == rows.resolve():
         raise ValueError(f"Predictions go into a file of their own, however: {out} holds the rows.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     write = _write_parquet if out.suffix == ".parquet" else _write_text
     total = 0
 
@@ -95,11 +93,8 @@ def predict_file(
             total += len(part)
             progress(len(part))
 
-    try:
+    with appearing(out) as temporary:
         write(temporary, counted())
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
     return total
 
 
@@ -107,7 +102,8 @@ def _write_text(path: Path, parts: Iterator[pl.Series]) -> None:
     with path.open("wb") as file:
         file.write(f"{COLUMN}\n".encode())
         for part in parts:
-            part.to_frame().write_csv(file, include_header=False)
+            # Written by Python, whose error tells of a full disk.
+            file.write(part.to_frame().write_csv(include_header=False).encode())
 
 
 def _write_parquet(path: Path, parts: Iterator[pl.Series]) -> None:

@@ -11,9 +11,7 @@ import errno
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from qnn_models.runtime.whole_file import appearing
 
 __all__ = ["load_model_state", "load_optimizer_state", "optimizer_tensors", "read_checkpoint", "write_checkpoint"]
 
@@ -45,18 +45,12 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], state: Mapping[s
     # Cloned, as safetensors refuses tensors that share memory, and views are no business of a file.
     kept = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     header = {_STATE: text, _CHECKSUM: _checksum(kept, text)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(kept, temporary, header)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except SafetensorError as error:  # its text is all that it tells of the system's error
-        raise OSError(_number(error), str(error), str(path)) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with appearing(path) as temporary:
+        try:
+            save_file(kept, temporary, header)
+        except SafetensorError as error:  # its text is all that it tells of the system's error
+            number = re.search(r"os error (\d+)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
 
 def read_checkpoint(path: Path, *, remedy: str = "") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -104,12 +98,6 @@ def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
         found.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
         found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
-
-
-def _number(error: SafetensorError) -> int:
-    """The system's number of an error of writing, which safetensors gives as ``(os error 28)``."""
-    found = re.search(r"os error (\d+)", str(error))
-    return int(found[1]) if found else errno.EIO
 
 
 def load_model_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -9,6 +9,7 @@ import sympy
 
 from qnn_theory.cards.tables import Cell, formula_latex
 
+_ONE_LINE = 120  # characters of LaTeX, more or less
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -41,4 +42,6 @@ def formula_cell(formula: Any) -> Cell:
 def formula_as_latex(formula: Any) -> str:
     """LaTeX of a SymPy expression whose symbols carry plain names such as ``(W_a x)_i``."""
     names = {symbol: formula_latex(symbol.name) for symbol in formula.free_symbols}
-    return str(sympy.latex(formula, symbol_names=names))
+    text = str(sympy.latex(formula, symbol_names=names))
+    # TeX breaks no line between \left and \right.
+    return text.replace(r"\left(", "(").replace(r"\right)", ")") if len(text) > _ONE_LINE else text

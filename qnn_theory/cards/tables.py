@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import textwrap
@@ -23,6 +24,10 @@ _LATEX_SPECIAL = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    # In TeX's own text font these three are other characters.
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 _LATEX_SYMBOLS = {
     "⊙": r"\odot",
@@ -174,19 +179,54 @@ def _markdown(table: Table) -> str:
 
 
 def _latex(table: Table) -> str:
-    columns = "l" * (len(table.headers) - 1) + (r"p{0.6\linewidth}" if _is_long(table) else "l")
-    body = [" & ".join(cell.as_latex.replace("\n", r" \newline ") for cell in row) + r" \\" for row in table.rows]
+    """Over several pages where one is too low, and scaled down where the page is too narrow."""
+    share = {2: 0.6, 3: 0.36}.get(len(table.headers), 0.3)
+    last = rf">{{\raggedright\arraybackslash}}p{{{share}\linewidth}}" if _is_long(table) else "l"
+    columns = "@{}" + "l" * (len(table.headers) - 1) + last + "@{}"
+    head = [" & ".join(map(latex_escape, table.headers)) + r" \\", r"\midrule"] if any(table.headers) else []
+    body = [" & ".join((*(cell.as_latex for cell in row[:-1]), _paragraphs(row[-1]))) + r" \\" for row in table.rows]
+    if _is_tall(table):
+        return "\n".join(
+            [
+                f"% {table.title}",
+                "% packages: booktabs, amsmath, array, longtable",
+                rf"\begin{{longtable}}{{{columns}}}",
+                *(r"\toprule", *head, r"\endhead", r"\bottomrule", r"\endfoot"),
+                *body,
+                r"\end{longtable}",
+            ]
+        )
     return "\n".join(
         [
             f"% {table.title}",
+            "% packages: booktabs, amsmath, array, graphicx",
+            r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            *([" & ".join(map(latex_escape, table.headers)) + r" \\", r"\midrule"] if any(table.headers) else ()),
+            *(r"\toprule", *head),
             *body,
             r"\bottomrule",
-            r"\end{tabular}",
+            r"\end{tabular}}",
         ]
     )
+
+
+def _paragraphs(cell: Cell) -> str:
+    """An entry that may be broken into lines: at spaces, and within names of code."""
+    text = (
+        cell.as_latex
+        if cell.latex is not None
+        else re.sub(r"(\\_|,|=|\.(?=[a-z]))(?=\w)", r"\1\\allowbreak{}", cell.as_latex)
+    )
+    return text.replace("\n", r" \newline ")
+
+
+def _is_tall(table: Table) -> bool:
+    """Whether long entries fill more lines than a page has, counted roughly."""
+    return _is_long(table) and sum(_lines(row[-1].text) for row in table.rows) > 50
+
+
+def _lines(text: str) -> int:
+    return sum(max(1, math.ceil(len(paragraph) / 45)) for paragraph in text.split("\n"))
 
 
 def _is_long(table: Table) -> bool:

@@ -251,7 +251,7 @@ _KEYS: dict[str, set[str]] = {
     "polynomial members": {"output", "rule"},
     "rank": {"matrix", "bound", "rank"},
     "kinks": {"output", "limit", "hyperplanes"},
-    "finite difference": {"degree", "direction", "value"},
+    "finite difference": {"output", "degree", "direction", "value"},
     "sign": {"output", "side", "shift", "limit", "upper", "point", "value"},
     "smoothness": {"output", "point", "direction", "derivative", "jump"},
     "dimension": {"dim", "source", "target"},

@@ -13,6 +13,7 @@ from functools import reduce
 from operator import mul
 from typing import Any, TypeAlias, assert_never
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.grammar.expr import (
     Activation,
     Affine,
@@ -68,6 +69,7 @@ def evaluate(
     first = x if x0 is None else x0
 
     def visit(node: Expr, own: ParameterValues) -> Values:
+        check()  # polynomials grow from node to node
         match node:
             case Input():
                 return list(x)

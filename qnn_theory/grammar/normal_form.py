@@ -1,10 +1,11 @@
 """The form of a layer that relations are decided on: the same function class, written with fewer kinds of nodes.
 
-Three rewrites, each an identity of functions:
+Four rewrites, each an identity of functions:
 
 * ``x0`` is ``x``: relations are about one layer, the first of a network;
 * ``Σ_m of(θ_m)`` is written out, the parameters of row m are named ``W[m]`` (biases ``b[m]``);
-* ``relu(u) = u`` where u is never negative, whatever the parameters are (a square, a sum of squares, another relu).
+* ``relu(u) = u`` where u is never negative, whatever the parameters are (a square, a sum of squares, another relu);
+* what cancels is left out (`cancellation`): ``relu(u) - relu(-u) = u``, ``relu(u) ⊙ relu(-u) = 0``. Its parameters go with it.
 """
 
 from __future__ import annotations
@@ -14,15 +15,27 @@ from dataclasses import replace as with_fields
 from functools import cache
 from typing import Any
 
+from qnn_theory.grammar.cancellation import cancelled
 from qnn_theory.grammar.expr import Activation, Affine, Bilinear, Expr, FirstInput, Input, RowSum, Scale, Sum
 from qnn_theory.grammar.intervals import interval
 from qnn_theory.grammar.rewrite import replace
-from qnn_theory.grammar.widths import parameters
+from qnn_theory.grammar.widths import Parameter, parameters
 
 
 @cache
 def normal_form(expr: Expr) -> Expr:
-    """The rewritten layer; its parameters are those of `unrolled_values`."""
+    """The rewritten layer; its parameters are some of `unrolled_parameters`, on which alone its function depends."""
+    return _flatten(cancelled(_written_out(expr)))
+
+
+def unrolled_parameters(expr: Expr) -> tuple[Parameter, ...]:
+    """The parameters of a layer under the names of its normal form, with those that cancel."""
+    return parameters(_written_out(expr))
+
+
+@cache
+def _written_out(expr: Expr) -> Expr:
+    """The layer without x0, row sums and needless relus."""
 
     def rule(node: Expr) -> Expr:
         match node:

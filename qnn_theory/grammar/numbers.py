@@ -1,4 +1,4 @@
-"""Fixed numbers of a format: exact, and small enough for every prime that the theory computes modulo."""
+"""The fixed numbers of a format: exact fractions, small enough to be computed with everywhere."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ _LARGEST_DENOMINATOR_OF_A_FLOAT = 1024
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a real number that a formula may hold; truth values are not."""
+    """Whether a value is a rational number or a float; True and False are none."""
     return isinstance(value, float | Rational) and not isinstance(value, bool)
 
 
 def exact(value: Any) -> Fraction:
-    """A number as a fraction; a float only where it is one that a reader would write (0.5, not 0.1)."""
+    """A number as a fraction; a float only where it is one that a reader would write (0.5, not 0.1).
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is not finite, a rounded float, or too large.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"A number in a format is finite, however: {value!r}.")
     if not is_number(value):

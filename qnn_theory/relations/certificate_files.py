@@ -20,25 +20,26 @@ from qnn_theory.relations.certificates import Containment, Direction
 from qnn_theory.relations.containment.parameter_map import Assignment, ParameterMap
 from qnn_theory.relations.containment.terms import Term
 from qnn_theory.relations.invariants.pair import Separation, generic_point
-from qnn_theory.relations.relation import relation
+from qnn_theory.relations.relation import Relation, relation
 
 NAME = "relation of two formats"
 VERSION = 1
 
 
-def certificate_data(first: str | Format, second: str | Format) -> dict[str, Any]:
+def certificate_data(first: str | Format, second: str | Format, found: Relation | None = None) -> dict[str, Any]:
     """The relation of two formats and its certificate, as plain values for JSON.
 
     Args:
         first: an id, a formula or a `Format`.
         second: the other one.
+        found: their relation, where it is known already.
 
     Raises:
         KeyError: unknown id.
         ValueError: a formula that cannot be read, or a format that is too large for `relation`.
     """
     a, b = get_format(first), get_format(second)
-    found = relation(a, b)
+    found = relation(a, b) if found is None else found
     document = {
         "certificate": NAME,
         "version": VERSION,
@@ -51,16 +52,19 @@ def certificate_data(first: str | Format, second: str | Format) -> dict[str, Any
     return document | {"seal": seal(document)}
 
 
-def certificate_text(first: str | Format, second: str | Format) -> str:
+def certificate_text(first: str | Format, second: str | Format, found: Relation | None = None) -> str:
     """`certificate_data` as the content of a file."""
-    return json.dumps(certificate_data(first, second), indent=1, ensure_ascii=False) + "\n"
+    return json.dumps(certificate_data(first, second, found), indent=1, ensure_ascii=False) + "\n"
 
 
 def direction_data(direction: Direction, source: Format) -> dict[str, Any]:
     """One direction: whether the source is contained in the other format."""
     match direction:
-        case Containment(map=map):
-            return {"verdict": "contained", "map": map_data(map)}
+        case Containment(map=map, gates=gates):
+            return {
+                "verdict": "contained",
+                "map": map_data(map) if isinstance(map, ParameterMap) and not gates else None,
+            }
         case Separation(invariant=invariant, data=data):
             return {
                 "verdict": "not contained",

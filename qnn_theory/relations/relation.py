@@ -11,22 +11,29 @@ Checked in tests/qnn_theory/relations, every certificate also on the torch modul
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal, TypeAlias
 
+from qnn_theory.algebra.deadline import BudgetSpentError
+from qnn_theory.algebra.deadline import budget as within
 from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.feature_space import number_text
 from qnn_theory.grammar.expr import RowSum, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import parameter_count
 from qnn_theory.grammar.widths import divisor
-from qnn_theory.registry import formats, get_format
+from qnn_theory.registry import formats, get_format, is_registered
 from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided
+from qnn_theory.relations.constant_gates import contained_by_constant_gates
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
-from qnn_theory.relations.separation import find_separation
+from qnn_theory.relations.function_classes.proved import find_class_map
+from qnn_theory.relations.separation import Effort, find_separation
+from qnn_theory.relations.transitivity import by_transitivity
 
 Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
 
@@ -41,6 +48,9 @@ ROW_LIMIT = 500
 
 DEGREE_LIMIT = 32
 """The largest degree of a layer in its input."""
+
+BUDGET = 30.0
+"""Seconds for a pair, unless told otherwise."""
 
 _QUICK_TRIES = 256
 
@@ -90,24 +100,35 @@ class ContainmentOrder:
     open: tuple[tuple[str, str], ...]
 
 
-def relation(first: str | Format, second: str | Format) -> Relation:
+def relation(first: str | Format, second: str | Format, *, budget: float | None = BUDGET) -> Relation:
     """How the function classes of two formats relate, with a certificate.
 
     Args:
         first: an id, or a `Format` of your own.
         second: the other one.
+        budget: seconds for the pair; a direction that is not decided by then is open and says so. None is as many as it
+            takes. Pairs of registered formats are decided whatever it is, so that they do not depend on the machine.
 
     Returns:
         The relation, see the module's docstring for its exact meaning.
 
     Raises:
         KeyError: unknown id; names the nearest one.
-        ValueError: a format beyond `STEP_LIMIT`, `PARAMETER_LIMIT`, `ROW_LIMIT` or `DEGREE_LIMIT`.
+        ValueError: a budget that is no positive number, or a format beyond `STEP_LIMIT`, `PARAMETER_LIMIT`, `ROW_LIMIT` or
+            `DEGREE_LIMIT`.
+            `DEGREE_LIMIT`.
     """
     a, b = get_format(first), get_format(second)
     for format in (a, b):
         _check_size(format)
-    forward, backward = decide(a, b), decide(b, a)
+    if budget is not None and not 0 < budget < math.inf:
+        raise ValueError(f"A budget is a positive number of seconds, or None for no limit, however: {budget!r}.")
+    started = time.monotonic()
+    forward = decide(a, b, budget=budget)
+    left = None if budget is None else max(budget - (time.monotonic() - started), 0.0)
+    backward = decide(b, a, budget=left)
+    if isinstance(backward, Undecided) and backward.budget is not None:
+        backward = replace(backward, budget=budget)
     return Relation(
         first=a.id,
         second=b.id,
@@ -136,23 +157,64 @@ def _refuse_above(limit: int, size: int, what: str, format: Format) -> None:
         )
 
 
-@cache
-def decide(source: Format, target: Format, *, minimal: bool = True) -> Direction:
+def decide(source: Format, target: Format, *, minimal: bool = True, budget: float | None = None) -> Direction:
     """Whether F_source ⊆ F_target: a proved map, a separation, or neither.
 
     Args:
         source: the format that may be contained.
         target: the format that may contain it.
         minimal: make the witness of a separation sparse; a little slower, and what a reader wants.
+        budget: seconds after which the answer is `Undecided` with this budget; None is as many as it takes. What is known
+            of registered formats takes none of it.
     """
+    if is_registered(source) and is_registered(target):
+        budget = None
+    try:
+        with within(budget):
+            return _decide(source, target, minimal)
+    except BudgetSpentError:
+        return Undecided(source=source.id, target=target.id, budget=budget)
+
+
+@cache
+def _decide(source: Format, target: Format, minimal: bool) -> Direction:
     # Quick checks first, so that an expensive one runs only where it is likely to decide.
-    for effort, tries in (("quick", _QUICK_TRIES), ("thorough", None)):
-        separation = find_separation(source, target, minimal=minimal, effort=effort)  # type: ignore[arg-type]
-        if separation is not None:
-            return separation
-        found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
-        if found is not None and can_prove(source, target):
-            return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
+    direct = _direct(source, target, minimal)
+    if not isinstance(direct, Undecided):
+        return direct
+
+    def known(a: Format, b: Format) -> Direction:
+        return _direct(a, b, minimal) if is_registered(a) and is_registered(b) else _quick(a, b, minimal)
+
+    return by_transitivity(source, target, known, formats()) or direct
+
+
+@cache
+def _direct(source: Format, target: Format, minimal: bool) -> Direction:
+    """Without a third format."""
+    quick = _quick(source, target, minimal)
+    if not isinstance(quick, Undecided):
+        return quick
+    return _searched(source, target, minimal, "thorough", None)
+
+
+@cache
+def _quick(source: Format, target: Format, minimal: bool) -> Direction:
+    """By what takes a fraction of a second."""
+    found = _searched(source, target, minimal, "quick", _QUICK_TRIES)
+    return (find_class_map(source, target) or found) if isinstance(found, Undecided) else found
+
+
+def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tries: int | None) -> Direction:
+    separation = find_separation(source, target, minimal=minimal, effort=effort)
+    if separation is not None:
+        return separation
+    found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
+    if found is not None and can_prove(source, target):
+        return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
+    gated = contained_by_constant_gates(source, target, tries=_QUICK_TRIES)
+    if gated is not None:
+        return Containment(source=source.id, target=target.id, map=gated[0], proof=gated[1], gates=gated[2])
     return Undecided(source=source.id, target=target.id)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.grammar.format import Format
 from qnn_theory.relations.invariants.coefficients import by_coefficients, by_polynomial_members
 from qnn_theory.relations.invariants.dimensions import by_dimension
@@ -52,6 +53,7 @@ def find_separation(
     """
     pair = Pair(source, target, minimal)
     for invariant in {"quick": _QUICK, "thorough": _THOROUGH, "all": _QUICK + _THOROUGH}[effort]:
+        check()
         found = invariant(pair)
         if found is not None:
             return found

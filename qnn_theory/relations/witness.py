@@ -11,6 +11,7 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import Activation, Expr, walk
@@ -102,6 +103,7 @@ def shrink(
 def _without(
     kept: dict[Entry, Fraction], group: Sequence[Entry], holds: Callable[[Mapping[Entry, Fraction]], bool]
 ) -> dict[Entry, Fraction]:
+    check()
     fewer = {entry: value for entry, value in kept.items() if entry not in set(group)}
     if holds(fewer):
         return fewer
@@ -115,6 +117,7 @@ def witness(expr: Expr, entries: Mapping[Entry, Fraction], *, dim: int, outputs:
     """The function at these entries, with the formulas of some outputs written out."""
     atoms = sum(int(width(node) * dim) for node in walk(expr) if isinstance(node, Activation)) * _copies(expr)
     inputs = [f"x_{i + 1}" for i in range(dim)]
+    check()
     ring = flint.fmpq_mpoly_ctx.get([*inputs, *(f"u{i}" for i in range(atoms))], "lex")
     generators = ring.gens()
     known: dict[str, str] = {}

@@ -5,7 +5,8 @@ Claim: for all parameter values the stack is C^r, and where `exact` is set, for 
 
 The bound follows one kink set at a time, by the composition rules of `near_kink`: where two sides of the set {s = 0} differ
 first at s^m, f^+ - f^- divides by s^m, so f = f^- + relu(s)^m·(...) is C^(m-1), and the m-th derivative along v jumps by
-m!·C·(∂_v s)^m. An argument that keeps its sign has no kink: relu of a square is the square.
+m!·C·(∂_v s)^m. An argument that keeps its sign has no kink: relu of a square is the square. What cancels is left out before
+(`grammar.cancellation`): relu(s) - relu(-s) is s.
 
 Exactness is shown by `one_sided.find_witness`. Source of the question: li2025qnn argues with smoothness but does not define it.
 Checked in tests/qnn_theory/smoothness_classes.
@@ -14,14 +15,17 @@ Checked in tests/qnn_theory/smoothness_classes.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from fractions import Fraction
 from functools import lru_cache, total_ordering
 
+from qnn_theory.grammar.cancellation import cancelled
 from qnn_theory.grammar.expr import Activation, ActivationKind, Concat, Expr, walk
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
 from qnn_theory.grammar.rewrite import replace as rewrite
-from qnn_theory.grammar.stacking import layer_widths, parameter_count
+from qnn_theory.grammar.stacking import fill_parameters, layer_widths, parameter_count
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import get_format
 from qnn_theory.smoothness_classes.kinks import Kink, kinks
@@ -115,7 +119,7 @@ def _smoothness(format: Format, depth: int) -> Smoothness:
             f"Kinks are followed through at most {KINKED_DEPTH_LIMIT} layers, however: {format.id} at depth={depth}; "
             "use fewer layers."
         )
-    expr = rewrite(format.expr, _into_parts)
+    expr = cancelled(rewrite(format.expr, _into_parts))
     found = kinks(expr, depth)
     if not found:
         return Smoothness(order=ANALYTIC, exact=True, kinks=(), witness=None)
@@ -128,6 +132,7 @@ def _smoothness(format: Format, depth: int) -> Smoothness:
     for exact in ways if parameter_count(expr, widths) <= _WITNESS_PARAMETERS else ():
         witness = find_witness(expr, widths=widths, targets=targets, derivative=order + 1, exact=exact)
         if witness is not None:
+            witness = _with_all_parameters(witness, format.expr, widths)
             break
     return Smoothness(order=order, exact=witness is not None, kinks=tuple(kink for kink, _ in found), witness=witness)
 
@@ -135,6 +140,14 @@ def _smoothness(format: Format, depth: int) -> Smoothness:
 def _witness_width(format: Format) -> int:
     step = divisor(format.expr)
     return step * math.ceil(2 / step)
+
+
+def _with_all_parameters(witness: Witness, expr: Expr, widths: Sequence[int]) -> Witness:
+    """The parameters that cancelled are there too, as zeros: a reader evaluates the format as it was given."""
+    zeros = [fill_parameters(expr, dim=dim, entry=lambda name, index: Fraction(0)) for dim in widths[:-1]]
+    return replace(
+        witness, parameters=tuple({**other, **own} for other, own in zip(zeros, witness.parameters, strict=True))
+    )
 
 
 def _into_parts(node: Expr) -> Expr:

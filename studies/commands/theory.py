@@ -63,26 +63,35 @@ def show(format: str, dim: int | None, depth: int, relations: bool, rendering: R
 @click.argument("first")
 @click.argument("second")
 @click.option(
+    "--budget",
+    type=click.FloatRange(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds for the pair.",
+)
+@click.option(
     "--certificate",
     "file",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the certificate as JSON, for `qnn check`.",
 )
 @_rendering_options
-def relate(first: str, second: str, file: Path | None, rendering: Rendering | None) -> None:
+def relate(first: str, second: str, budget: float, file: Path | None, rendering: Rendering | None) -> None:
     """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate.
 
     Each is an id or a formula: qnn relate 'x * affine("V", affine("U", width=1/2)) + x' T9
+    A direction that is not decided within the budget is open and says so.
     """
     from qnn_theory.cards.overviews import relation_table
     from qnn_theory.relations.relation import relation
 
-    _print(relation_table(relation(first, second)), rendering)
+    found = relation(first, second, budget=budget)
+    _print(relation_table(found), rendering)
     if file is not None:
         from qnn_theory.relations.certificate_files import certificate_text
         from studies.running.record import write_whole
 
-        write_whole(file, certificate_text(first, second))
+        write_whole(file, certificate_text(first, second, found))
 
 
 @click.command()

@@ -79,12 +79,12 @@ def _columns(config: StudyConfig, summary: pl.DataFrame) -> list[Column]:
     wanted = [
         Column(title="", show=lambda row: str(row["label"])),
         *(Column(title=name.removeprefix("training_"), show=_text(name)) for name in varying),
-        Column(title="instances", show=_count("instances_mean")),
-        Column(title="fields", show=_count("fields_mean")),
-        Column(title="features", show=_count("features_mean")),
+        Column(title="instances", show=_number("instances_mean")),
+        Column(title="fields", show=_number("fields_mean")),
+        Column(title="features", show=_number("features_mean")),
         Column(title="clicks %", show=_mean("click_share", "{:.1f}", 100)),
-        Column(title="support", show=_count("theory_support")),
-        Column(title="degree", show=_count("theory_degree")),
+        Column(title="support", show=_number("theory_support")),
+        Column(title="degree", show=_number("theory_degree")),
         Column(title="parameters", show=_network_parameters),
         Column(title="AUC %", show=_mean("test_auc", "{:.2f}", 100)),
         Column(title="log loss", show=_mean("test_logloss", "{:.4f}")),
@@ -101,8 +101,8 @@ def _columns(config: StudyConfig, summary: pl.DataFrame) -> list[Column]:
             if config.one_at_a_time
         ),
         Column(title="µs/row", show=_mean("inference_us", "{:.2f}", spread=False)),
-        Column(title=f"published AUC % ({_published_dataset(summary)})", show=_published("published_auc")),
-        Column(title="published accuracy %", show=_published("published_test_accuracy")),
+        Column(title=f"published AUC % ({_published_dataset(summary)})", show=_number("published_auc", "{:.2f}", 100)),
+        Column(title="published accuracy %", show=_number("published_test_accuracy", "{:.2f}", 100)),
     ]
     rows = list(summary.iter_rows(named=True))
     return [column for column in wanted if any(column.show(row) for row in rows)]
@@ -121,10 +121,10 @@ def _text(name: str, pattern: str = "g") -> Callable[[Row], str]:
     return show
 
 
-def _count(name: str) -> Callable[[Row], str]:
+def _number(name: str, pattern: str = "{:,.0f}", scale: float = 1) -> Callable[[Row], str]:
     def show(row: Row) -> str:
         value = row.get(name)
-        return f"{value:,.0f}" if isinstance(value, int | float) else ""
+        return pattern.format(value * scale) if isinstance(value, int | float) else ""
 
     return show
 
@@ -144,14 +144,6 @@ def _mean(metric: str, pattern: str, scale: float = 1, *, spread: bool = True) -
             return ""
         text = pattern.format(mean * scale)
         return f"{text} ± {pattern.format((mean - low) * scale)}" if spread and isinstance(low, int | float) else text
-
-    return show
-
-
-def _published(name: str) -> Callable[[Row], str]:
-    def show(row: Row) -> str:
-        value = row.get(name)
-        return f"{100 * value:.2f}" if isinstance(value, int | float) else ""
 
     return show
 

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from qnn_models.runtime.whole_file import appearing
 from studies.tasks.spec import RunSpec
 
 FORMAT = 1
@@ -220,24 +221,13 @@ def guarded(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that every reader, now and after a crash, sees the old file or all of the new one.
+    """Write a text so that every reader, now and after a crash, sees the old file or all of the new one.
 
     Raises:
         OSError: it cannot be written, as on a full disk; names the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        # On a full disk what was begun would take the place that somebody makes; and the system does not say which file.
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise OSError(error.errno, error.strerror, str(path)) from error
+    with appearing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _checksum(content: Mapping[str, Any]) -> str:

@@ -150,8 +150,22 @@ def tune(search: Search, *, trials: int, storage: Path, store: Store, threads: i
         progress: whether to show a line per trial.
 
     Raises:
-        ValueError: trials below 1, or no trial ended well.
+        ValueError: trials below 1, or no trial ended well; or the file of the trials is damaged or its disk full.
     """
+    import optuna
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        return _tune(search, trials=trials, storage=storage, store=store, threads=threads, progress=progress)
+    except (DatabaseError, optuna.exceptions.StorageInternalError) as error:
+        said = str(error.orig if isinstance(error, DatabaseError) else error)
+        raise ValueError(
+            f"The trials of a search are in an SQLite file on a disk with space, however: {storage}: {said}; make space, "
+            f"or move the file away and search anew (runs that are done are kept as records)."
+        ) from error
+
+
+def _tune(search: Search, *, trials: int, storage: Path, store: Store, threads: int, progress: bool) -> Found:
     import optuna
 
     from qnn_models.runtime.seeds import derive

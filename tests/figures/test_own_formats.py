@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from figures.build import build, drawn, select
-from figures.page.page import page
+from figures.page.page import _fragment, page
 from figures.pictures import fig_support_growth
 from figures.shared import theory
 from figures.shared.contract import FigureSpec
@@ -55,7 +55,7 @@ def test_all_are_drawn_and_on_the_page(results_folder: Path, tmp_path: Path) -> 
     assert rows["Fifth"][:2] == ["6", "3002"]
     assert r"Gate\_x\%" in rows
     text = page(Results(tmp_path), done)
-    assert all(f'id="format-{format.id}"' in text for format in OWN)
+    assert all(f'id="format-{_fragment(format.id)}"' in text for format in OWN)
 
 
 def test_what_cannot_be_counted_is_named_on_the_picture_of_growth(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ _KINKED = ("relu", "relu6", "prelu")
 
 @st.composite
 def expressions(draw: st.DrawFn, depth: int = 4) -> Expr:
-    """Expressions with shared maps, nested activations, squares, signs."""
+    """Expressions with shared maps, nested activations, squares, signs, constants."""
     if depth == 0:
         return draw(st.sampled_from([x, affine("W_a"), affine("W_b"), scale("alpha")]))
     inner = expressions(depth=draw(st.integers(0, depth - 1)))
-    match draw(st.integers(0, 7)):
+    match draw(st.integers(0, 8)):
         case 0:
             return draw(inner) + draw(inner)
         case 1 | 2:
@@ -28,5 +28,8 @@ def expressions(draw: st.DrawFn, depth: int = 4) -> Expr:
             return Multiple(factor=Fraction(draw(st.sampled_from([-1, 2]))), of=draw(inner))
         case 5:
             return affine(f"U_{draw(st.integers(1, 10**6))}", draw(inner))
+        case 6:
+            number = draw(st.sampled_from([-1, 2]))
+            return draw(st.sampled_from([1, -1])) * draw(inner) + number
         case _:
             return activation(draw(st.sampled_from(_KINKED)), draw(inner))

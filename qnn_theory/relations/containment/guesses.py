@@ -13,15 +13,18 @@ from qnn_theory.grammar.expr import (
     Affine,
     Bilinear,
     Concat,
+    Constant,
     Expr,
     FirstInput,
     Input,
     Multiple,
     Power,
     Product,
+    Sum,
     bias_name,
     walk,
 )
+from qnn_theory.grammar.numbers import LARGEST_NUMBER
 from qnn_theory.grammar.widths import parameters, width
 from qnn_theory.relations.containment.building_blocks import dot
 from qnn_theory.relations.containment.free_parameters import map_of_each
@@ -79,7 +82,11 @@ class Guesses:
             likely = [_scaled(form, scale) for scale in self.scales for form in options[place]] + [{}]
             likely += self._simple_forms(*place)
             others = [form for form in self._forms(*place, _affine_parts(self.problem.a)) if form not in likely]
-            every.append(likely + others + [_scaled(form, Fraction(-1)) for form in (*options[place], *others)])
+            every.append(
+                likely
+                + others
+                + [_scaled(form, -scale) for scale in self.scales for form in (*options[place], *others)]
+            )
         for parts in itertools.product(*every):
             yield {slot: combination for part in parts for slot, combination in part.items()}
 
@@ -137,8 +144,12 @@ class Guesses:
         return [*result, one]
 
     def _forms(self, name: str, row: int, of: Sequence[Expr]) -> list[Choice]:
-        """Affine sub-expressions of the source as values of one map, one block of rows."""
+        """Affine sub-expressions of the source as values of one map, one block of rows.
+
+        Where the target reads the map W as ``f W + c``, also the values at which that is such a sub-expression.
+        """
         bias = bias_name(name)
+        of = [*of, *(_solved_for_map(part, *read) for read in _read_as(self.problem.b, name) for part in of)]
         result: list[tuple[bool, Choice]] = []
         for part in of:
             for block in range(int(width(part) * self.problem.parts)):
@@ -186,6 +197,30 @@ def _affine_parts(expr: Expr) -> list[Expr]:
     return [part for part in parts if not isinstance(part, Input | FirstInput)]
 
 
+def _read_as(expr: Expr, name: str) -> list[tuple[Fraction, Fraction]]:
+    """The (f, c) other than (1, 0) for which the map `name` occurs as ``f W + c``: the -1 and 3 of ``3 - W``."""
+    found: dict[tuple[Fraction, Fraction], None] = {}
+    for node in walk(expr):
+        terms = node.terms if isinstance(node, Sum) else (node,)
+        varying = [term for term in terms if not isinstance(term, Constant)]
+        if len(varying) != 1:
+            continue
+        factor, of = (
+            (varying[0].factor, varying[0].of) if isinstance(varying[0], Multiple) else (Fraction(1), varying[0])
+        )
+        number = sum((term.value for term in terms if isinstance(term, Constant)), Fraction(0))
+        if max(abs(number.numerator), number.denominator) > LARGEST_NUMBER:
+            continue
+        if isinstance(of, Affine) and of.name == name and factor and (factor, number) != (Fraction(1), Fraction(0)):
+            found.setdefault((factor, number))
+    return list(found)
+
+
+def _solved_for_map(part: Expr, factor: Fraction, number: Fraction) -> Expr:
+    """The W for which ``factor W + number`` is the part."""
+    return Multiple(factor=1 / factor, of=Sum(terms=(part, Constant(value=-number, width=width(part)))))
+
+
 def _activation_arguments(expr: Expr) -> list[Expr]:
     return list(dict.fromkeys(node.of for node in walk(expr) if isinstance(node, Activation)))
 
@@ -200,6 +235,9 @@ def _scales(a: Expr, b: Expr) -> list[Fraction]:
     """Factors to try on arguments of activations and powers: 1 and what the formats' own factors suggest."""
     factors = {node.factor for node in (*walk(a), *walk(b)) if isinstance(node, Multiple) and node.factor > 0}
     found = {Fraction(1)}
+    kinds = {node.kind for node in (*walk(a), *walk(b)) if isinstance(node, Activation)}
+    if "tanh" in kinds and kinds & {"sigmoid", "silu"}:  # tanh(u) = 2 sigmoid(2u) - 1
+        factors |= {Fraction(2)}
     for f in factors:
         found |= {f, 1 / f}
         root = Fraction(math.isqrt(f.numerator), math.isqrt(f.denominator))

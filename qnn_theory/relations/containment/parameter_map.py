@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from qnn_theory.algebra.polynomials import sum_text
 from qnn_theory.grammar.widths import Parameter
@@ -103,11 +103,40 @@ class Assignment:
         return rows[0] if len(rows) == 1 and len(self.blocks[0]) == 1 else f"[{'; '.join(rows)}]"
 
 
+class AnyMap(Protocol):
+    """What every kind of parameter map is: lines to read, and values to compute."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line a parameter."""
+        ...
+
+    @property
+    def entry_degree(self) -> int:
+        """The largest degree of a target's parameter in the source's parameters."""
+        ...
+
+    def apply(
+        self,
+        values: Mapping[str, Any],
+        *,
+        dim: int,
+        constant: Constant = ...,
+    ) -> dict[str, Any]:
+        """The target's parameter values from the source's, as nested lists."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ParameterMap:
     """All parameters of a target format as formulas in the parameters of a source format."""
 
     assignments: tuple[Assignment, ...]
+
+    @property
+    def entry_degree(self) -> int:
+        """The largest degree of an entry in the source's parameters: blocks are products of two at most."""
+        return 2
 
     @property
     def lines(self) -> tuple[str, ...]:

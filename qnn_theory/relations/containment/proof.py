@@ -13,6 +13,7 @@ from typing import Any, assert_never
 
 import flint
 
+from qnn_theory.algebra.deadline import check, limit
 from qnn_theory.algebra.modular import PRIME, to_residue
 from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.feature_spaces.degrees import term_bound
@@ -40,8 +41,9 @@ from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor, width
-from qnn_theory.relations.containment.parameter_map import ParameterMap
+from qnn_theory.relations.containment.parameter_map import AnyMap
 from qnn_theory.relations.containment.sample import Sample, equal
+from qnn_theory.relations.containment.smooth_steps import Step, by_step
 
 _POINTS = 256
 _SEED = 20250518
@@ -65,12 +67,15 @@ class MapProof:
 TERM_LIMIT = 2_000_000
 """The largest number of terms of an output that is multiplied out with every parameter as an indeterminate."""
 
+_TERMS_PER_SECOND = 50_000
+
 
 def can_prove(source: Format, target: Format) -> bool:
     """Whether a map between two formats is small enough to be multiplied out."""
     a, b = normal_form(source.expr), normal_form(target.expr)
     dim = symbolic_dims(a, b)[-1]
-    return term_bound(a, dim=dim) <= TERM_LIMIT and term_bound(b, dim=dim, parameter_terms=2) <= TERM_LIMIT
+    most = limit(TERM_LIMIT, per_second=_TERMS_PER_SECOND)
+    return term_bound(a, dim=dim) <= most and term_bound(b, dim=dim, parameter_terms=2) <= most
 
 
 def symbolic_dims(a: Expr, b: Expr) -> tuple[int, int]:
@@ -79,7 +84,7 @@ def symbolic_dims(a: Expr, b: Expr) -> tuple[int, int]:
     return (step, 2 * step) if step > 1 else (2, 3)
 
 
-def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
+def prove_map(source: Format, target: Format, map: AnyMap) -> MapProof:
     """Prove that `target` at the mapped parameters is `source`, for all parameters and inputs.
 
     Raises:
@@ -89,25 +94,26 @@ def prove_map(source: Format, target: Format, map: ParameterMap) -> MapProof:
     step = math.lcm(divisor(a), divisor(b))
     symbolic = symbolic_dims(a, b)
     for dim in symbolic:
+        check()
         if not _identity_holds(a, b, map, dim):
             raise ValueError(
                 f"A map must turn {target.id} into {source.id} for all parameters, however: they differ at d={dim} under "
                 f"{'; '.join(map.lines)}."
             )
+    check()
     large = max(3 * step, step * -(-6 // step))
     sample = Sample(a, large, points=_POINTS, seed=_SEED)
     mapped = map.apply(sample.values, dim=large, constant=to_residue)
     for left, right in zip(sample.outputs, sample.evaluate(b, mapped), strict=True):
         if not equal(left, right):
             raise ValueError(f"A map must turn {target.id} into {source.id}, however: they differ at d={large}.")
-    # The entries of a map are of degree 2 at most in the source's parameters.
-    degree = max(_degree(a), 2 * _degree(b))
+    degree = max(polynomial_degree(a), max(map.entry_degree, 1) * polynomial_degree(b))
     # A polynomial of degree k in indicators is not zero on at least 2^-k of their values.
     hit = (1 - degree / (PRIME - 1)) / 2 ** max(_gates(a), _gates(b))
     return MapProof(symbolic_dims=symbolic, modular_dims=(large,), error_bound=(1 - hit) ** _POINTS)
 
 
-def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
+def _identity_holds(a: Expr, b: Expr, map: AnyMap, dim: int) -> bool:
     """Whether b at the mapped parameters is a, with everything an indeterminate over the rationals."""
     names = [f"x{i}" for i in range(dim)]
     entries: dict[tuple[str, tuple[int, ...]], str] = {}
@@ -124,15 +130,24 @@ def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
     values = fill_parameters(a, dim=dim, entry=lambda name, index: generators[entries[name, index]])
     known: dict[tuple[str, Any], Any] = {}
 
+    def unknown(kind: str, value: Any) -> Any:
+        return known.setdefault((kind, _key(value)), generators[f"g{len(known)}"])
+
+    def step(kind: Step, value: Any) -> Any:
+        if value.is_zero():
+            return flint.fmpq(1, 2)
+        return unknown(kind, value) if value.leading_coefficient() > 0 else 1 - unknown(kind, -value)
+
     def activate(node: Activation, value: Any, own: ParameterValues) -> Any:
         value = value + 0 * generators["x0"]
         if node.kind not in ("relu", "prelu"):
-            return known.setdefault((node.kind, _key(value)), generators[f"g{len(known)}"])
+            smooth = by_step(node.kind, value, step, minus_one=-1)
+            return unknown(node.kind, value) if smooth is None else smooth
         if value.is_constant():
             gate: Any = int(not value.is_zero() and value.leading_coefficient() > 0)
         else:
             lead = value.leading_coefficient()
-            gate = known.setdefault(("relu", _key(value * (1 / lead))), generators[f"g{len(known)}"])
+            gate = unknown("relu", value * (1 / lead))
             gate = gate if lead > 0 else 1 - gate
         if node.kind == "relu":
             return gate * value
@@ -151,17 +166,18 @@ def _identity_holds(a: Expr, b: Expr, map: ParameterMap, dim: int) -> bool:
     mapped = map.apply(values, dim=dim, constant=to_flint)
     first_gate = len(names) + len(entries)
     zero = 0 * generators["x0"]  # an output without an input or a parameter is a plain number
-    outputs = zip(run(a, values), run(b, mapped), strict=True)
-    return all(_vanishes(left - right + zero, first_gate) for left, right in outputs)
+    outputs = list(zip(run(a, values), run(b, mapped), strict=True))
+    indicators = {first_gate + i for i, (kind, _) in enumerate(known) if kind == "relu"}
+    return all(_vanishes(left - right + zero, indicators) for left, right in outputs)
 
 
-def _vanishes(difference: Any, first_gate: int) -> bool:
-    """Whether a polynomial is zero once ``g² = g`` is used for the indicators."""
+def _vanishes(difference: Any, indicators: set[int]) -> bool:
+    """Whether a polynomial is zero once ``g² = g`` is used for the indicators (not for the values of smooth activations)."""
     if difference == 0:
         return True
     reduced: dict[tuple[int, ...], Any] = {}
     for monomial, coefficient in difference.to_dict().items():
-        key = (*monomial[:first_gate], *(min(e, 1) for e in monomial[first_gate:]))
+        key = tuple(min(e, 1) if i in indicators else e for i, e in enumerate(monomial))
         reduced[key] = reduced.get(key, 0) + coefficient
     return not any(reduced.values())
 
@@ -191,7 +207,7 @@ def _gates(expr: Expr) -> int:
             assert_never(expr)
 
 
-def _degree(expr: Expr) -> int:
+def polynomial_degree(expr: Expr) -> int:
     """An upper bound of the degree of an output in parameters and inputs together."""
     match expr:
         case Input() | FirstInput():
@@ -199,16 +215,16 @@ def _degree(expr: Expr) -> int:
         case Constant():
             return 0
         case Affine(of=of) | Scale(of=of) | Activation(of=of):
-            return _degree(of) + 1
+            return polynomial_degree(of) + 1
         case Bilinear(left=left, right=right):
-            return _degree(left) + _degree(right) + 1
+            return polynomial_degree(left) + polynomial_degree(right) + 1
         case Sum(terms=parts) | Concat(parts=parts):
-            return max(map(_degree, parts))
+            return max(map(polynomial_degree, parts))
         case Product(factors=parts):
-            return sum(map(_degree, parts))
+            return sum(map(polynomial_degree, parts))
         case Power(of=of, exponent=exponent):
-            return exponent * _degree(of)
+            return exponent * polynomial_degree(of)
         case Multiple(of=of) | RowSum(of=of) | Slice(of=of) | HeadMajor(of=of):
-            return _degree(of)
+            return polynomial_degree(of)
         case _:
             assert_never(expr)

@@ -14,6 +14,7 @@ from qnn_theory.algebra.modular import PRIME, Residues, random_residues, to_frac
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import Activation, Expr
 from qnn_theory.grammar.stacking import fill_parameters
+from qnn_theory.relations.containment.smooth_steps import Step, by_step
 
 
 class Sample:
@@ -32,11 +33,12 @@ class Sample:
         return evaluate(expr, self.inputs, values, activation=self._activate, constant=to_residue)
 
     def _activate(self, node: Activation, value: Any, values: ParameterValues) -> Any:
-        vector = value.values if isinstance(value, Residues) else np.full(self._points, value % PRIME, dtype=np.int64)
+        vector = self._vector(value)
         first = int(vector[0])
         number = to_fraction(first) if np.all(vector == first) else None
         if node.kind not in ("relu", "prelu"):
-            return self._atom(node.kind, vector)[1]
+            smooth = by_step(node.kind, value, self._step, minus_one=PRIME - 1)
+            return self._atom(node.kind, vector)[1] if smooth is None else smooth
         if number is not None:
             gate: Any = int(number > 0)
         else:
@@ -52,6 +54,18 @@ class Sample:
             return gate * value
         slope = values[str(node.slope)]
         return value * (slope + gate + (PRIME - 1) * (slope * gate))
+
+    def _step(self, step: Step, value: Any) -> Any:
+        """The step at an argument; of the arguments u and -u one is an unknown, the other its complement."""
+        vector = self._vector(value)
+        if not vector.any():
+            return pow(2, -1, PRIME)
+        turned = int(vector[np.flatnonzero(vector)[0]]) > PRIME // 2
+        known = self._atom(step, -vector % PRIME if turned else vector)[1]
+        return 1 + (PRIME - 1) * known if turned else known
+
+    def _vector(self, value: Any) -> Any:
+        return value.values if isinstance(value, Residues) else np.full(self._points, value % PRIME, dtype=np.int64)
 
     def _atom(self, kind: str, vector: Any, *, scale: int = 1) -> tuple[int, Residues]:
         key = (kind, vector.tobytes())

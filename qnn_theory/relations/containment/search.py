@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.modular import PRIME, solve
 from qnn_theory.grammar.expr import Activation
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.normal_form import normal_form, unrolled_parameters
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import Parameter, parameters, width
 from qnn_theory.relations.containment.free_parameters import free_sets
@@ -26,6 +27,7 @@ from qnn_theory.relations.containment.parameter_map import (
     Formula,
     ParameterMap,
     constants_last,
+    zero,
 )
 from qnn_theory.relations.containment.problem import SEED, Choice, Problem, Slot
 from qnn_theory.relations.containment.sample import equal, minus
@@ -56,8 +58,15 @@ def find_map(source: Format, target: Format, *, tries: int = 2000) -> ParameterM
     for products in (False, True):
         found = _Search(Problem(a, b, products=products), tries=tries).run()
         if found is not None:
-            return ParameterMap((*found.assignments, *(_same_slope(*names) for names in slopes)))
+            assigned = (*found.assignments, *(_same_slope(*names) for names in slopes))
+            return ParameterMap((*assigned, *_cancelled(target, assigned)))
     return None
+
+
+def _cancelled(target: Format, assigned: Sequence[Assignment]) -> list[Assignment]:
+    """Zero for the parameters that cancel in the target's normal form: they do not matter."""
+    names = {assignment.parameter.name for assignment in assigned}
+    return [zero(p, row_blocks=1, column_blocks=1) for p in unrolled_parameters(target.expr) if p.name not in names]
 
 
 def _same_slope(target: str, source: str) -> Assignment:
@@ -124,6 +133,7 @@ class _Search:
             fixed = [slot for slot in slots if slot.parameter.name not in free]
             columns = [(slot, formula) for slot in unknown for formula in self.problem.candidates(slot)]
             for choice in self.guesses.of(fixed):
+                check()
                 tries += 1
                 if tries > self.tries:
                     return None
@@ -149,6 +159,7 @@ class _Search:
         missing = self.problem.stacked([minus(target[k], base[i]) for k, i in enumerate(rows)])
         effects = []
         for slot, formula in columns:
+            check()
             one = {slot: Combination(((Fraction(1), formula),))}
             name = slot.parameter.name
             value = self.problem.value(slot.parameter, one)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.polynomials import PRIME, Polynomial
 from qnn_theory.feature_spaces.pieces import Gates, is_piecewise_polynomial, random_pieces
 from qnn_theory.grammar.expr import Activation, Expr, uses_activation
@@ -75,7 +76,9 @@ def _rules(expr: Expr, dim: int) -> tuple[LinearRules, ...]:
 def _rules_of(member: Callable[[str], list[Polynomial]]) -> tuple[LinearRules, ...]:
     members = [member("0")]
     enough = max(map(len, members[0])) + 4
-    members += [member(str(k)) for k in range(1, enough)]
+    for k in range(1, enough):
+        check()
+        members.append(member(str(k)))
     return tuple(LinearRules([m[output] for m in members]) for output in range(len(members[0])))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.deadline import check, limit
 from qnn_theory.algebra.polynomials import monomial_text, to_flint
 from qnn_theory.feature_spaces.degrees import term_bound
 from qnn_theory.grammar.evaluate import evaluate
@@ -27,7 +28,7 @@ def by_equations(pair: Pair) -> Separation | None:
     if uses_activation(pair.a) or uses_activation(pair.b):
         return None
     (dim,) = pair.dims(4)
-    if term_bound(pair.b, dim=dim) > _TERMS:
+    if term_bound(pair.b, dim=dim) > limit(_TERMS, per_second=5_000):
         return None
     count = int(width(pair.b) * dim)
     for outputs in ((0,), (1,), (0, count // 2)):
@@ -69,6 +70,7 @@ class _Equations:
 
     def contradictory(self, some: Sequence[int]) -> bool:
         """Whether the ideal of these equations contains 1."""
+        check()
         chosen = [self.polynomials[k] for k in some if self.polynomials[k] != 0]
         if not chosen:
             return False

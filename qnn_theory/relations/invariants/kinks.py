@@ -10,6 +10,7 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.polynomials import PRIME, Polynomial, polynomial_text, rational_ring, residue, to_ring
 from qnn_theory.feature_spaces.pieces import Gates, piece, random_pieces
 from qnn_theory.grammar.expr import Activation, Bilinear, Expr, Power, Product, uses_activation, walk
@@ -150,6 +151,7 @@ def _kinks(
     for node in dict.fromkeys(n for n in walk(plain) if isinstance(n, Activation)):
         arguments = piece(node.of, dim=dim, values=values, point=generic_point(dim)) or []
         for index, argument in enumerate(arguments):
+            check()
             normal = {m: c for m, c in argument.items() if c}
             axis = next((m.index(1) for m in normal if sum(m)), None)
             if axis is None or (only is not None and (node, index) not in only):

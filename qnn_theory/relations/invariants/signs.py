@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from qnn_theory.algebra.deadline import check
 from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
 from qnn_theory.grammar.expr import Concat, Expr, Input, Sum
@@ -67,6 +68,7 @@ def _crossed(pair: Pair, bound: _Bound) -> Separation | None:
     outputs = range(int(bound.first * dim), int((bound.first + width(bound.part)) * dim))
     generator = random.Random(f"{pair.source.id}|sign")
     for attempt in range(4 * DRAWS):
+        check()
         entries = pair.draw(dim, attempt, signed=True)
         point = [Fraction(generator.choice((1, 2, 3)) * (bound.side or generator.choice((-1, 1)))) for _ in range(dim)]
         for output in outputs:

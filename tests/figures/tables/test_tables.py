@@ -9,6 +9,7 @@ import pytest
 
 from figures.shared.contract import TableSpec
 from tests.figures.conftest import TABLES
+from tests.pdflatex import needs_pdflatex, too_large
 
 
 @pytest.mark.parametrize("spec", TABLES, ids=lambda spec: spec.name)
@@ -37,3 +38,10 @@ def test_published_heads_stand_beside_the_released_layout_alone(built: Path) -> 
         ["ML-1M", "90.88", "0.2960", "0.24"],
     ]
     assert [published[heads, "aligned"] for heads in ("1", "2", "4")] == [["--"] * 4] * 3
+
+
+@needs_pdflatex
+@pytest.mark.parametrize("options", ["", "twocolumn"])
+def test_tables_compile_and_fit_the_page(options: str, built: Path, tmp_path: Path) -> None:
+    parts = [(built / f"{spec.name}.tex").read_text(encoding="utf-8") for spec in TABLES]
+    assert too_large(tmp_path, parts, options=options) == []

@@ -87,6 +87,7 @@ def test_gradcheck(norm: bool, passes: int, product: str) -> None:
         return run(inputs, modules, PRODUCTS[product], passes)
 
     assert torch.autograd.gradcheck(function, tensors)
+    assert torch.autograd.gradgradcheck(function, tensors, fast_mode=True)
 
 
 def test_not_a_number_is_let_through() -> None:

@@ -160,6 +160,8 @@ def test_projections_of_one_input_are_one_matrix_product() -> None:
     assert QuadraticLayer("T8", dim=4).source_code.count("linear(") == 1
     assert QuadraticLayer("T20", dim=4).source_code.count("linear(") == 1
     assert QuadraticLayer("QNN-alpha", dim=4).source_code.count("gated_layer(") == 1
+    alpha = QuadraticLayer("QNN-alpha", dim=4, gate_norm=True, gate_dropout=0.1, dropout=0.1)
+    assert alpha(torch.ones(3, 4)).grad_fn.name() == "_FusedBackward"
 
 
 def test_constant_factors_leave_the_row_sum() -> None:

@@ -17,7 +17,9 @@ from qnn_models.models.registry import build
 from qnn_models.serving.trained import MODEL_FILE, VOCABULARY_FILE, load_trained, save_trained
 from qnn_models.training import checkpoint
 from qnn_models.training.checkpoint import read_checkpoint, write_checkpoint
-from qnn_models.training.loop import CHECKPOINT_FILE, TrainConfig, train
+from qnn_models.training.config import TrainConfig
+from qnn_models.training.loop import train
+from qnn_models.training.state import CHECKPOINT_FILE
 
 FILES = (MODEL_FILE, VOCABULARY_FILE)
 CONFIG = TrainConfig(batch_size=64, max_epochs=2, patience=9)

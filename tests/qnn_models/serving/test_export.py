@@ -71,8 +71,8 @@ def test_options_of_the_quadratic_models_export(name: str, options: dict[str, An
     [("qnn-alpha", {}), ("quadratic", {"format": "T2", "post_activation": "relu", "post_norm": True})],
 )
 def test_onnx_gives_the_models_logits(name: str, options: dict[str, Any], tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: pip install -e '.[export]'")
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed: pip install -e '.[export]'")
     model = trained(name, **options)
     done = export(model, tmp_path / "model.onnx", format="onnx")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"], "weights lie in the same file"

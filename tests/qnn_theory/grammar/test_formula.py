@@ -218,6 +218,8 @@ def test_named_formats_from_toml_and_python(tmp_path: Path) -> None:
         ("a.toml", "[formats]\na = {formula = 'x', sauce = 'b'}", "the keys formula, source, note"),
         ("a.toml", "[formats]\na = 'affine(\"W\", width=1/2) + x'", "formats.a"),
         ("a.toml", "[formats", "not TOML"),
+        ("a.toml", "a = " + "9" * 5000, "not TOML"),
+        ("a.toml", "a = " + "[" * 5000, "not TOML"),
         ("a.py", "X = 1", "at least one"),
         ("a.txt", "", ".toml or .py"),
     ],

@@ -52,6 +52,9 @@ HALF = Fraction(1, 2)
         (x - W, x + W, "equivalent"),
         (2 * W - 3, "Linear", "equivalent"),
         ((W - 1) * (U + 2), "T5", "equivalent"),
+        ((W - 1) * (3 - U / 2), "T5", "equivalent"),
+        (relu(1 - W), relu(U), "equivalent"),
+        (x * relu(2 * W - 1) + x, "T19", "equivalent"),
         # What nothing absorbs is there to stay.
         (x + 1, x, "incomparable"),
         (1 - x, x, "incomparable"),
@@ -82,6 +85,13 @@ HALF = Fraction(1, 2)
 def test_relations_by_hand(first: Expr, second: Expr | str, kind: str) -> None:
     other = second if isinstance(second, str) else Format("second", second)
     assert qt.relation(Format("first", first), other).kind == kind
+
+
+def test_large_numbers_are_no_crash() -> None:
+    large = 10**9
+    odd = relu(large * (large * affine("U", bias=False) + large) + large) * (W + large + large)
+    for other in (Format("other", odd), "T24", "Linear"):
+        assert qt.relation(Format("mine", odd), other).kind in ("equivalent", "incomparable", "open")
 
 
 @settings(max_examples=30)

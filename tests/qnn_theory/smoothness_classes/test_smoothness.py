@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import qnn_theory as qt
-from qnn_theory.grammar.expr import Expr, RowSum, activation, affine, mean, relu, scale, uses_activation, x
+from qnn_theory.grammar.expr import Expr, RowSum, activation, affine, constant, mean, relu, scale, uses_activation, x
 from qnn_theory.grammar.format import Format, with_mid_activation
 from qnn_theory.smoothness_classes.smoothness import ANALYTIC, smoothness
 from tests.qnn_theory.smoothness_classes.one_sided_differences import assert_jumps
@@ -73,6 +73,15 @@ SPECIAL = [
         ANALYTIC,
     ),
     ("x relu(x + x)", x * relu(x + x), 1),
+    ("relu(1), a constant", relu(constant(1)) * x, ANALYTIC),
+    ("relu(-1 - x^2), zero", relu(-1 - x**2), ANALYTIC),
+    ("relu(x^2 + 1)", relu(x**2 + 1), ANALYTIC),
+    ("relu(x - 1)", relu(x - 1), 0),
+    ("x relu(x - 1)", x * relu(x - 1), 0),
+    ("(x - 1) relu(x - 1)", (x - 1) * relu(x - 1), 1),
+    ("1 - relu(1 - u)^2", 1 - relu(1 - affine("W_a")) ** 2, 1),
+    ("relu6(x^2 + 1)", activation("relu6", x**2 + 1), 0),
+    ("relu6(sigmoid + 5)", activation("relu6", activation("sigmoid", x) + 5), ANALYTIC),
     ("mean of x relu(x) and u relu(u)", mean(x * relu(x), affine("W_a") * relu(affine("W_a"))), 1),
 ]
 

@@ -150,10 +150,17 @@ def test_the_same_arm_twice_would_count_each_run_twice(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_built_is_named(
     tmp_path: Path, task: str, dataset: str, options: str, complaint: str
 ) -> None:
-    head = f'name = "tiny"\ntitle = "Tiny"\ntask = "{task}"\ndatasets = ["{dataset}"]\n[[arms]]\n'
+    head = f'name = "tiny"\ntitle = "Tiny"\ntask = "{task}"\ndatasets = ["{dataset}"]\none_at_a_time = true\n[[arms]]\n'
     with pytest.raises(ValueError, match=r"tiny\.toml: arms\[0\]: ") as caught:
         load_config(written(tmp_path, head + options))
     assert complaint in str(caught.value)
+
+
+def test_a_study_of_time_is_done_one_run_at_a_time(tmp_path: Path) -> None:
+    text = 'name = "tiny"\ntitle = "Tiny"\ntask = "scaling"\ndatasets = ["random"]\n'
+    text += '[[arms]]\nmodel = "quadratic"\nlabel = "layers"\n'
+    with pytest.raises(ValueError, match="one_at_a_time: a scaling study measures time, so it must be true"):
+        load_config(written(tmp_path, text))
 
 
 def test_ones_own_data_have_overrides_too(tmp_path: Path) -> None:

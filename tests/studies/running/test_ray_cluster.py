@@ -16,7 +16,7 @@ from studies.running.record import Record, Store
 from studies.running.runner import run_specs
 from tests.studies.fakes import CountedRun, specs
 
-ray = pytest.importorskip("ray")
+ray = pytest.importorskip("ray", reason="ray is not installed: pip install -e '.[cluster]'")
 pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("default")]
 
 

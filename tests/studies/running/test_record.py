@@ -127,7 +127,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: py
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("studies.running.record.os.fsync", full)
+    monkeypatch.setattr("qnn_models.runtime.whole_file.os.fsync", full)
     store = Store(tmp_path)
     with pytest.raises(OSError, match="No space left on device") as caught:
         store.write(record())

@@ -58,10 +58,6 @@ class MaskedCross(nn.Module):
             x = self.dropout(torch.addcmul(x + bias, x if self.growth == "exponential" else x0, gate))
         return x
 
-    def forward_pair(self, x0: Tensor) -> tuple[Tensor, Tensor]:
-        """Two stochastic passes."""
-        return self(x0), self(x0)
-
 
 class DCNv3(NetworkPair):
     """ECN, the exponential cross network; with both growths, DCNv3: the mean logit of an ECN and a linear one (LCN).

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from qnn_models.layers.stack import QuadraticStack
 from qnn_models.models.baselines.parts.baseline import NetworkPair
@@ -55,3 +56,8 @@ class FINAL(NetworkPair):
 
     def _networks(self) -> nn.ModuleList:
         return self.blocks
+
+    def _passes(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        block, head = cast(QuadraticStack, self.blocks[0]), self.heads[0]
+        first, second = block.forward_pair(embedded.flatten(1))
+        return head(first).squeeze(-1), head(second).squeeze(-1)

@@ -44,7 +44,8 @@ class Baseline(CTRModel):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "__init__" not in vars(cls):  # a constructor written out speaks for itself
+        made = cls.__init__ is Baseline.__init__ or hasattr(cls.__init__, "__signature__")
+        if made:  # one that a subclass wrote out speaks for itself, and for its heirs
             cls.__init__ = _constructor(cls)  # type: ignore[method-assign]
 
     @property
@@ -67,10 +68,10 @@ class Baseline(CTRModel):
 
 
 def _constructor(kind: type[Baseline]) -> Callable[..., None]:
-    """A constructor that shows the options of a class; `Baseline.__init__` does the work."""
+    """A constructor that shows the options of a class; the one that it inherits, in the end `Baseline`'s, does the work."""
 
     def __init__(self: Baseline, layout: Layout, **given: Any) -> None:  # noqa: N807  (it is one)
-        Baseline.__init__(self, layout, **given)
+        super(kind, self).__init__(layout, **given)
 
     entry, types = inspect.Parameter, get_type_hints(kind.Options)
     shown = [
@@ -149,7 +150,7 @@ class NetworkPair(Baseline):
 
     @abstractmethod
     def _networks(self) -> nn.ModuleList:
-        """The networks, ``(batch, d) -> (batch, d)``, each with a `forward_pair`."""
+        """The networks, ``(batch, d) -> (batch, d)``."""
 
     def score(self, embedded: Tensor) -> Tensor:
         """Logits ``(batch,)``: the mean over the networks."""
@@ -158,11 +159,13 @@ class NetworkPair(Baseline):
     def score_pair(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the two networks; of two stochastic passes where there is one."""
         if len(self.heads) == 1:
-            network, head = cast(Branch, self._networks()[0]), self.heads[0]
-            first, second = (head(y).squeeze(-1) for y in network.forward_pair(embedded.flatten(1)))
-        else:
-            first, second = self._logits(embedded)
+            return self._passes(embedded)
+        first, second = self._logits(embedded)
         return first, second
+
+    def _passes(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of two stochastic passes of the one network; where they can share work, a model overrides this."""
+        return self._logits(embedded)[0], self._logits(embedded)[0]
 
     def _logits(self, embedded: Tensor) -> list[Tensor]:
         x = embedded.flatten(1)

@@ -130,8 +130,9 @@ class CL4CTR(DNN):
 
     options: Options
 
-    def _make(self, seed: int | None) -> None:
-        super()._make(seed)
+    def _start(self, seed: int | None) -> None:
+        """Start DNN; what contrasts is made and drawn after it, from a seed of its own, so that DNN starts as it does alone."""
+        super()._start(seed)
         options = self.options
         self.contrast = ContrastiveModule(
             self.embedding.num_fields,
@@ -141,9 +142,6 @@ class CL4CTR(DNN):
             mask=options.mask,
             dropout=options.dropout,
         )
-
-    def _start(self, seed: int | None) -> None:
-        super()._start(seed)
         start_values(self.contrast, derive_optional(seed, "contrast"))
 
     def regularisation(self, ids: Tensor) -> Tensor:

@@ -85,9 +85,6 @@ CSV: dict[str, tuple[Callable[[Path], object], str]] = {
         text(",".join(f"c{n}" for n in range(10_000)) + "\n"),
         r"'y' must be there; it has: c0, .*\.\.\.$",
     ),
-    "a short row": (text(GOOD + "1,u\n"), rf"t\.csv:{ROWS + 2}: a row must have 3 columns, however: this one has 2"),
-    "a long row": (text(GOOD + "1,u,v,w\n"), rf"t\.csv:{ROWS + 2}: a row must have 3 columns, however: this one has 4"),
-    "label 2": (text(GOOD + "2,u,v\n"), rf"t\.csv:{ROWS + 2}: a label must be 0 or 1, however: y='2'"),
     "label nan": (text(GOOD + "nan,u,v\n"), rf"t\.csv:{ROWS + 2}: a label must be 0 or 1"),
     "label 0 alone": (
         text(GOOD.replace("\n1", "\n0")),

@@ -15,6 +15,7 @@ from qnn_models.models.baselines.parts.baseline import Baseline
 from qnn_models.models.baselines.parts.mlp import MLP
 from qnn_models.models.baselines.parts.options import DeepKind, Embedded, WithDeep, require
 from qnn_models.models.baselines.perceptrons.dnn import DNN
+from qnn_models.models.network import Layout
 from qnn_models.models.registry import model_class, model_names
 from studies.tasks.signatures import check_settings, function_parameters
 from tests.qnn_models.models.cases import BATTERY, IDS, Case, Fields, make, vectors
@@ -59,23 +60,20 @@ def test_options_are_seen_typed_and_have_defaults_of_their_types(name: str) -> N
 
 
 def test_a_constructor_reads_as_if_it_were_written_out() -> None:
-    def written(
-        layout: Any,
-        *,
-        embedding_dim: int = 16,
-        dropout: float = 0.1,
-        hidden_units: int = 400,
-        hidden_layers: int = 3,
-        batch_norm: bool = False,
-        deep: DeepKind = "mlp",
-        qnn_layers: int = 2,
-        rows: int = 4,
-        cross_layers: int = 3,
-        seed: int | None = None,
-    ) -> None: ...
-
-    settings = function_parameters(DCNv2, without=("layout",))
-    assert settings == function_parameters(written, without=("layout",))
+    written = {
+        "layout": (Layout, inspect.Parameter.empty),
+        **{
+            name: (int, default)
+            for name, default in (("embedding_dim", 16), ("hidden_units", 400), ("hidden_layers", 3))
+        },
+        "dropout": (float, 0.1),
+        "batch_norm": (bool, False),
+        "deep": (DeepKind, "mlp"),
+        **{name: (int, default) for name, default in (("qnn_layers", 2), ("rows", 4), ("cross_layers", 3))},
+        "seed": (int | None, None),
+    }
+    found = function_parameters(DCNv2)
+    assert {name: (parameter.annotation, parameter.default) for name, parameter in found.items()} == written
     assert DCNv2.__init__.__qualname__ == "DCNv2.__init__"
 
 
@@ -95,6 +93,19 @@ def test_a_constructor_of_ones_own_speaks_for_itself() -> None:
 
     assert [*inspect.signature(Fixed).parameters] == ["layout", "width", "seed"]
     assert Fixed(Fields(), width=5).options == Scaled.Options(hidden_units=5, scale=1.0)
+
+    class Heir(Fixed):
+        pass
+
+    class Widened(Fixed):
+        @dataclass(frozen=True, kw_only=True)
+        class Options(Scaled.Options):
+            shift: float = 0.0
+
+    assert [*inspect.signature(Heir).parameters] == ["layout", "width", "seed"]
+    assert Heir(Fields(), width=5).options == Scaled.Options(hidden_units=5, scale=1.0)
+    with pytest.raises(TypeError, match="'shift'"):  # it is not passed by, in silence
+        Widened(Fields(), shift=1.0)
 
 
 @pytest.mark.parametrize(
