@@ -112,10 +112,7 @@ def _factors(expr: Expr) -> list[Expr]:
 
 
 def _direction(value: Any, dim: int) -> list[Fraction]:
-    return [
-        Fraction(whole(s, -1000, 1000, "a step")) if type(s) is int else rational(s)
-        for s in listed(value, dim, "a line")
-    ]
+    return [rational(step) for step in listed(value, dim, "a direction")]
 
 
 _SMOOTH: dict[str, Any] = {
@@ -128,11 +125,14 @@ _SMOOTH: dict[str, Any] = {
 
 
 def check_difference(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
-    """Along a line from 0 the target's outputs have some degree; the witness's difference of the next order is not 0."""
-    if activations(target):
-        raise RejectedError("the target has an activation, so its outputs are no polynomials")
+    """Along a line from 0 the witness's difference of order D + 1 is not 0, where the target's pieces are of degree D.
+
+    The witness is analytic: if it were one of the target's polynomials on a region, it would be that one everywhere.
+    """
+    if any(node.kind not in _SMOOTH for node in activations(shown.source)):
+        raise RejectedError("the source has an activation that is not analytic")
     family = Family(target, shown.dim)
-    degree = whole(data["degree"], 0, 300, "a degree")
+    output, degree = whole(data["output"], 0, shown.count - 1, "an output"), whole(data["degree"], 0, 300, "a degree")
     if degree != max((sum(m) for _ in range(3) for f in family.member() for m in f), default=0):
         raise RejectedError("the target's outputs are of another degree")
     step = _direction(data["direction"], shown.dim)
@@ -149,7 +149,7 @@ def check_difference(shown: Witness, target: Expr, data: Mapping[str, Any]) -> s
     with flint.ctx.workprec(400):
         total = flint.arb(0)
         for k in range(degree + 2):
-            y = outputs(shown.source, [ball(k * s) for s in step], shown.numbers(ball), activate, ball)[0]
+            y = outputs(shown.source, [ball(k * s) for s in step], shown.numbers(ball), activate, ball)[output]
             total += (-1) ** (degree + 1 - k) * math.comb(degree + 1, k) * y
         try:
             stated = flint.arb(str(data["value"])[:40]) if isinstance(data["value"], str) else None

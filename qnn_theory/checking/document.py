@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
+from qnn_theory.checking.evaluation import NotCheckedError, RejectedError, within
 from qnn_theory.checking.maps import check_map
 from qnn_theory.checking.reading import exact_keys
 from qnn_theory.checking.separations import check_separation
@@ -20,6 +20,9 @@ Status: TypeAlias = Literal["accepted", "rejected", "not checked"]
 
 _MAX_BYTES = 5_000_000
 _STEP = 64
+SECONDS = 60.0
+"""CPU time for one direction."""
+
 _KEYS = {"certificate", "version", "first", "second", "kind", "forward", "backward", "seal"}
 _KINDS = {
     ("contained", "contained"): "equivalent",
@@ -54,12 +57,15 @@ def seal(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def check_text(text: str | bytes, *, formula_of: Callable[[str], str | None] | None = None) -> Finding:
+def check_text(
+    text: str | bytes, *, formula_of: Callable[[str], str | None] | None = None, seconds: float = SECONDS
+) -> Finding:
     """Check a certificate that is given as JSON.
 
     Args:
         text: the file's content.
         formula_of: the formula of a name, or None; a format's name in the certificate must be one of these, or its formula.
+        seconds: CPU time for each direction, after which it is not checked.
     """
     try:
         if len(text) > _MAX_BYTES:
@@ -70,11 +76,11 @@ def check_text(text: str | bytes, *, formula_of: Callable[[str], str | None] | N
         return Finding("rejected", (f"rejected: {error}",))
     except (ValueError, RecursionError) as error:
         return Finding("rejected", (f"rejected: the file is no JSON text: {str(error)[:120]}",))
-    return check(document, formula_of=formula_of)
+    return check(document, formula_of=formula_of, seconds=seconds)
 
 
-def check(document: Any, *, formula_of: Callable[[str], str | None] | None = None) -> Finding:
-    """Check a certificate that was read."""
+def check(document: Any, *, formula_of: Callable[[str], str | None] | None = None, seconds: float = SECONDS) -> Finding:
+    """Check a certificate that was read; the arguments are those of `check_text`."""
     lines: list[str] = []
     open_lines: list[str] = []
     try:
@@ -84,7 +90,9 @@ def check(document: Any, *, formula_of: Callable[[str], str | None] | None = Non
             contained = document[key]["verdict"] == "contained"
             what = f"{source} {'⊆' if contained else '⊄'} {target}"
             try:
-                lines.append(f"accepted: {what} ({_check_direction(document[key], *(exprs[i] for i in order))})")
+                with within(seconds):
+                    how = _check_direction(document[key], *(exprs[i] for i in order))
+                lines.append(f"accepted: {what} ({how})")
             except NotCheckedError as reason:
                 if document[key]["verdict"] == "open":
                     what = f"{source} ⊆ {target}?"

@@ -20,7 +20,7 @@ from qnn_theory.checking.evaluation import (
 )
 from qnn_theory.checking.functions import Polynomial, Witness, q, rank, residue
 from qnn_theory.checking.maps import PRIME, RANDOM
-from qnn_theory.checking.reading import listed, monomial, whole
+from qnn_theory.checking.reading import listed, many, monomial, whole
 from qnn_theory.grammar.expr import Expr
 from qnn_theory.grammar.widths import divisor
 
@@ -35,7 +35,7 @@ def check_equations(shown: Witness, target: Expr, data: Mapping[str, Any], known
         raise RejectedError("equations are about polynomials, and a format has an activation")
     if size(target, dim).terms > _TERMS:
         raise NotCheckedError("equations of a target with so many terms")
-    places = [listed(place, 2, "an equation [output, monomial]") for place in data["equations"] or []]
+    places = [listed(place, 2, "an equation [output, monomial]") for place in many(data["equations"], "equations")]
     wanted = [(whole(i, 0, shown.count - 1, "an output"), monomial(m, dim)) for i, m in places]
     if len({*wanted}) != len(wanted) or not wanted or not {i for i, _ in wanted} <= known.keys():
         raise RejectedError("the equations are about different coefficients of the witness's stated outputs")

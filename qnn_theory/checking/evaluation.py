@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -26,6 +30,23 @@ class RejectedError(ValueError):
 
 class NotCheckedError(Exception):
     """The checker has no way, or no time, to decide; the message says about what."""
+
+
+_deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Let no evaluation begin or go on after so much CPU time.
+
+    Raises:
+        NotCheckedError: the time is over.
+    """
+    token = _deadline.set(time.process_time() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 def shapes(expr: g.Expr, dim: int) -> dict[str, tuple[int, ...]]:
@@ -51,6 +72,8 @@ def outputs(
         return reduce(add, map(mul, weights, inner))
 
     def visit(node: g.Expr, row: str) -> list[Any]:
+        if time.process_time() > _deadline.get():
+            raise NotCheckedError("it takes longer than the time that was given")
         match node:
             case g.Input() | g.FirstInput():
                 return list(x)

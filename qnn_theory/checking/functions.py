@@ -65,7 +65,7 @@ class Witness:
         copied = {p.name for p in parameters(source) if p.rows is not None}
         known: dict[tuple[str, tuple[int, ...]], Fraction] = {}
         if not isinstance(data["entries"], list):
-            raise RejectedError("the witness's entries are a list")
+            raise RejectedError("the entries of a witness are a list")
         for entry in data["entries"]:
             name, at, value = listed(entry, 3, "an entry of the witness: [name, index, number]")
             if not isinstance(name, str) or not isinstance(at, list) or (name in copied and not at):

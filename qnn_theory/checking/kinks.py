@@ -9,7 +9,7 @@ from typing import Any
 from qnn_theory.checking.evaluation import Atom, RejectedError
 from qnn_theory.checking.functions import Family, Polynomial, Witness, affine_relus, rank, residue
 from qnn_theory.checking.maps import PRIME, RANDOM
-from qnn_theory.checking.reading import listed, rational, whole
+from qnn_theory.checking.reading import listed, many, rational, whole
 from qnn_theory.grammar.expr import Expr
 
 
@@ -18,9 +18,7 @@ def check_kinks(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
     if not affine_relus(shown.source) or not affine_relus(target):
         raise RejectedError("kinks are counted where every activation is a relu of an affine form")
     output = None if data["output"] is None else whole(data["output"], 0, shown.count - 1, "an output")
-    if not isinstance(data["hyperplanes"], list):
-        raise RejectedError("hyperplanes are a list")
-    planes = [_plane(plane, shown.dim) for plane in data["hyperplanes"]]
+    planes = [_plane(plane, shown.dim) for plane in many(data["hyperplanes"], "hyperplanes")]
     for k, one in enumerate(planes):
         if any(rank([_vector(one, shown.dim), _vector(other, shown.dim)]) < 2 for other in planes[:k]):
             raise RejectedError("two hyperplanes are the same")
@@ -45,8 +43,8 @@ def check_kinks(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
 def _plane(data: Any, dim: int) -> Polynomial:
     """``c_0 + c_1 x_1 + ... + c_d x_d``, not constant."""
     numbers = [rational(c) for c in listed(data, dim + 1, "a hyperplane")]
-    if not any(numbers[1:]):
-        raise RejectedError("a hyperplane has a normal other than 0")
+    if next((c for c in numbers[1:] if c), 0) != 1:
+        raise RejectedError("a hyperplane has the coefficient 1 at the first input that it depends on")
     units = [tuple(int(j == axis) for j in range(dim)) for axis in range(-1, dim)]
     return {unit: c for unit, c in zip(units, numbers, strict=True) if c}
 

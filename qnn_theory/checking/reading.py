@@ -43,6 +43,13 @@ def listed(value: Any, length: int, what: str) -> list[Any]:
     return value
 
 
+def many(value: Any, what: str) -> list[Any]:
+    """A list that is not empty."""
+    if not isinstance(value, list) or not value:
+        raise RejectedError(f"{what} are a list, however: {str(value)[:60]}")
+    return value
+
+
 def monomial(value: Any, dim: int) -> tuple[int, ...]:
     """D exponents."""
     return tuple(whole(e, 0, 1000, "an exponent") for e in listed(value, dim, "a monomial"))

@@ -17,7 +17,7 @@ from qnn_theory.checking.evaluation import NotCheckedError, RejectedError, activ
 from qnn_theory.checking.functions import Family, Polynomial, Witness, affine_relus, piecewise, rank, residue
 from qnn_theory.checking.kinks import check_kinks
 from qnn_theory.checking.maps import PRIME
-from qnn_theory.checking.reading import exact_keys, listed, monomial, rational, whole
+from qnn_theory.checking.reading import exact_keys, listed, many, monomial, rational, whole
 from qnn_theory.grammar.expr import Expr
 from qnn_theory.grammar.widths import width
 
@@ -33,7 +33,9 @@ def check_separation(source: Expr, target: Expr, rule: Any, data: Any, witness: 
         RejectedError: the rule does not hold for the target, or the witness keeps it.
         NotCheckedError: the checker does not know the rule, or has no numbers for it.
     """
-    keys = _KEYS.get(rule) if isinstance(rule, str) else None
+    if not isinstance(rule, str) or not rule:
+        raise RejectedError(f"a rule is named, however: {str(rule)[:40]!r}")
+    keys = _KEYS.get(rule)
     if keys is None or data is None:
         raise NotCheckedError(f"the rule {str(rule)[:60]!r}" + ("" if keys is None else ", which came without numbers"))
     if rule == "polynomial members":
@@ -129,7 +131,9 @@ def _check_linear(
         if m not in support or any(f.get(m, 0) != residue(value) for f in members) or function.get(m, 0) == value:
             raise RejectedError("the target's coefficient is not fixed so, or the witness has it")
     else:
-        terms = {monomial(m, dim): rational(c) for m, c in (listed(t, 2, "a term") for t in data["terms"])}
+        terms = {
+            monomial(m, dim): rational(c) for m, c in (listed(t, 2, "a term") for t in many(data["terms"], "the terms"))
+        }
         value = rational(data["value"])
         if len(terms) != len(data["terms"]) or not all(terms.values()) or not terms.keys() <= support:
             raise RejectedError("the terms are about different monomials of the target")
@@ -181,6 +185,8 @@ def _check_rank(shown: Witness, target: Expr, data: Data, known: Mapping[int, Po
 def _matrix(data: Any, dim: int, count: int) -> tuple[Callable[[Mapping[int, Polynomial]], list[list[Any]]], set[int]]:
     """How a matrix is built of the outputs' coefficients, and which outputs."""
     kind = data.get("kind") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or not kind:
+        raise RejectedError(f"a matrix has a kind, however: {str(data)[:60]}")
 
     def unit(*indices: int | None) -> tuple[int, ...]:
         return tuple(sum(k == j for k in indices) for j in range(dim))
@@ -199,8 +205,8 @@ def _matrix(data: Any, dim: int, count: int) -> tuple[Callable[[Mapping[int, Pol
         return form, {output}
     if kind == "shared forms":
         exact_keys(data, {"kind", "outputs", "monomials"}, "a matrix of shared forms")
-        outputs = [whole(i, 0, count - 1, "an output") for i in data["outputs"]]
-        monomials = [monomial(m, dim) for m in data["monomials"]]
+        outputs = [whole(i, 0, count - 1, "an output") for i in many(data["outputs"], "outputs")]
+        monomials = [monomial(m, dim) for m in many(data["monomials"], "monomials")]
         if len({*outputs}) != len(outputs) or len({*monomials}) != len(monomials):
             raise RejectedError("an output or a monomial of the matrix is given twice")
         return lambda f: [[f[i].get(m, 0) for m in monomials] for i in outputs], set(outputs)
@@ -245,7 +251,7 @@ _KEYS: dict[str, set[str]] = {
     "polynomial members": {"output", "rule"},
     "rank": {"matrix", "bound", "rank"},
     "kinks": {"output", "limit", "hyperplanes"},
-    "finite difference": {"degree", "direction", "value"},
+    "finite difference": {"output", "degree", "direction", "value"},
     "sign": {"output", "side", "shift", "limit", "upper", "point", "value"},
     "smoothness": {"output", "point", "direction", "derivative", "jump"},
     "dimension": {"dim", "source", "target"},

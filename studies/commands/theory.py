@@ -96,13 +96,14 @@ def relate(first: str, second: str, budget: float, file: Path | None, rendering:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def check(file: Path) -> None:
+@click.option("--budget", type=click.FloatRange(min=0), help="CPU seconds for each direction; 60.")
+def check(file: Path, budget: float | None) -> None:
     """Accept or reject the certificate in FILE, which `qnn relate A B --certificate FILE` wrote.
 
     The checker is a program of its own, which shares no code with the search for certificates. Exit code 0: accepted;
     1: rejected; 3: nothing is wrong, but a direction is open or of a kind that cannot be checked.
     """
-    from qnn_theory.checking.document import check_text
+    from qnn_theory.checking.document import SECONDS, check_text
     from qnn_theory.grammar.formula_text import to_formula
     from qnn_theory.registry import get_format
 
@@ -112,7 +113,8 @@ def check(file: Path) -> None:
         except (KeyError, ValueError):
             return None
 
-    found = check_text(file.read_bytes(), formula_of=formula_of)
+    seconds = SECONDS if budget is None else budget
+    found = check_text(file.read_bytes(), formula_of=formula_of, seconds=seconds)
     for line in found.lines:
         click.echo(line)
     click.get_current_context().exit({"accepted": 0, "rejected": 1, "not checked": 3}[found.status])

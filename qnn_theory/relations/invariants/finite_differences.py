@@ -39,10 +39,14 @@ def by_finite_differences(pair: Pair) -> Separation | None:
             f"on every region, outputs of {pair.target.id} are polynomials of degree at most {degree}; the witness is "
             "analytic, so if it were one of them on a region, it would be this polynomial everywhere"
         )
-    data = None
-    if not piecewise and shown.outputs[0][0] == 0:
-        value = float(difference(pair, dict(shown.entries), dim, degree)[0])
-        data = {"degree": degree, "direction": list(range(1, dim + 1)), "value": f"{value:.12g}"}
+    output = shown.outputs[0][0]
+    value = float(difference(pair, dict(shown.entries), dim, degree)[output])
+    data = {
+        "output": output,
+        "degree": degree,
+        "direction": [str(i + 1) for i in range(dim)],
+        "value": f"{value:.12g}",
+    }
     return pair.separation("finite difference", rule, finding, shown, [dim], closed=not piecewise, data=data)
 
 

@@ -114,9 +114,11 @@ def _kinks_in_all(pair: Pair, dim: int) -> Separation | None:
 
 
 def _plain(surface: Polynomial, dim: int) -> list[str]:
-    """The coefficients of 1, x_1, ..., x_d."""
+    """The coefficients of 1, x_1, ..., x_d, scaled so that the first one of an input is 1."""
     units = [tuple(int(j == axis) for j in range(dim)) for axis in range(-1, dim)]
-    return [str(surface.get(unit, Fraction(0))) for unit in units]
+    numbers = [Fraction(surface.get(unit, 0)) for unit in units]
+    lead = next(number for number in numbers[1:] if number)
+    return [str(number / lead) for number in numbers]
 
 
 def kinks(

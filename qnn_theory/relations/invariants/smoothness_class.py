@@ -105,7 +105,7 @@ def _along(surface: Polynomial, jump: Polynomial, dim: int, order: int) -> dict[
         size = from_flint(along[order + 1]) * math.factorial(order + 1) * (1 if rising else -1)
     return {
         "point": [str(value) for value in point],
-        "direction": [int(j == axis) for j in range(dim)],
+        "direction": [str(int(j == axis)) for j in range(dim)],
         "derivative": order + 1,
         "jump": str(size),
     }

@@ -175,6 +175,39 @@ def test_relate_prints_the_certificate() -> None:
     assert run("relate", "T9", "T5", "--markdown").startswith("**T9 is contained in T5")
 
 
+def test_certificates_are_written_and_checked(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "T9-T5.json"
+    run("relate", "T9", "T5", "--certificate", str(file))
+    accepted = run("check", str(file)).splitlines()
+    assert [line.split(" (")[0] for line in accepted] == ["accepted: T9 ⊆ T5", "accepted: T5 ⊄ T9"]
+    text = file.read_text()
+    for changed, code, said in (
+        (text.replace("T9", "T8"), 1, "rejected: 'T8' is not"),
+        (text.replace('"dim": 4', '"dim": 5'), 1, "rejected: the file was changed"),
+        ("", 1, "rejected: the file is no JSON text"),
+    ):
+        file.write_text(changed)
+        result = CliRunner().invoke(main, ["check", str(file)])
+        assert (result.exit_code, result.output.startswith(said)) == (code, True), result.output
+    run("relate", "x * silu(affine('W'))", "T9", "--certificate", str(file))
+    result = CliRunner().invoke(main, ["check", str(file)])
+    assert result.exit_code == (3 if "not checked" in result.output else 0)
+    assert "accepted: x * silu" in result.output
+    missing = CliRunner().invoke(main, ["check", str(tmp_path / "none.json")])
+    assert (missing.exit_code, "does not exist" in missing.output) == (2, True)
+
+
+def test_certificates_of_named_formats_need_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_own", {})
+    formats, file = tmp_path / "mine.toml", tmp_path / "mine.json"
+    formats.write_text("[formats]\nmine = 'x * affine(\"W\") + x'\n")
+    run("relate", "mine", "T9", "--formats", str(formats), "--certificate", str(file))
+    assert run("check", str(file), "--formats", str(formats)).count("accepted: ") == 2
+    monkeypatch.setattr(registry, "_own", {})
+    result = CliRunner().invoke(main, ["check", str(file)])
+    assert (result.exit_code, "no format that is known here" in result.output) == (1, True)
+
+
 def test_claims_state_verdict_and_evidence() -> None:
     listed = json.loads(run("claims", "--json"))
     assert {entry["verdict"] for entry in listed} <= {"holds", "fails", "not decidable here"}
