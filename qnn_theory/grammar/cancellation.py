@@ -54,7 +54,12 @@ _OPAQUE: tuple[tuple[ActivationKind, ...], ...] = ((), ("prelu",), ("prelu", "re
 def cancelled(expr: Expr) -> Expr:
     """The same function of x and x0 for all parameter values, with fewer nodes where activations cancel."""
     result = replace(expr, _shorter)
-    return expr if result == expr else replace(result, _without_zeros)
+    return expr if result == expr else without_zeros(result)
+
+
+def without_zeros(expr: Expr) -> Expr:
+    """Without the constants 0 that a part leaves behind which cancelled."""
+    return replace(expr, _without_zeros)
 
 
 @lru_cache(maxsize=4096)

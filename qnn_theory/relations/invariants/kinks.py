@@ -127,7 +127,10 @@ def _kinks(
 ) -> list[tuple[Polynomial, list[Polynomial]]]:
     """Cached, because one function of a format is compared with all other formats."""
     found = []
-    for surface, above, below in sides(expr, dict(entries), dim, only=only):
+    for side in sides(expr, dict(entries), dim, only=only):
+        if side is None:
+            continue
+        surface, above, below = side
         jumps = [
             {m: f.get(m, Fraction(0)) - g.get(m, Fraction(0)) for m in {*f, *g}}
             for f, g in zip(above, below, strict=True)
@@ -139,8 +142,11 @@ def _kinks(
 
 def sides(
     expr: Expr, entries: Entries, dim: int, *, only: frozenset[tuple[Activation, int]] | None = None
-) -> Iterator[tuple[Polynomial, list[Polynomial], list[Polynomial]]]:
-    """The hyperplanes of all relus, with the outputs on the positive and on the negative side of each, near one of its points."""
+) -> Iterator[tuple[Polynomial, list[Polynomial], list[Polynomial]] | None]:
+    """The hyperplanes of all relus, with the outputs on the positive and on the negative side of each, near one of its points.
+
+    None for a hyperplane where no such point was found.
+    """
     plain = normal_form(expr)
     values = _plain_values(expr, dict(entries), dim)
     ring = rational_ring(dim)
@@ -170,8 +176,7 @@ def sides(
             )
             for on in (True, False)
         )
-        if above is not None and below is not None:
-            yield surface, above, below
+        yield None if above is None or below is None else (surface, above, below)
 
 
 def _idle_relus(

@@ -5,14 +5,18 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import qnn_theory as qt
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
 from qnn_theory.grammar.expr import Expr, RowSum, activation, affine, relu, scale, x
 from qnn_theory.grammar.format import Format
 from qnn_theory.relations.invariants.pair import Separation
+from qnn_theory.relations.relation import decide
 from qnn_theory.relations.witness import nested
-from tests.qnn_theory.relations.test_any_pair import check_map
+from tests.qnn_theory.grammar.test_cancellation import cancelling
+from tests.qnn_theory.relations.test_any_pair import check_map, special_cases
 
 U, V, W = affine("U"), affine("V"), affine("W")
 ABS = relu(W) + relu(-W)
@@ -65,9 +69,24 @@ CASES: list[tuple[Expr, Expr | str, str]] = [
     (relu(U) + U, relu(V), "incomparable"),
     (U - relu(U), relu(V), "incomparable"),
     (x - relu(x), relu(-x), "incomparable"),
+    # relu6 is two relus.
+    (relu6(U), relu(V), "incomparable"),
+    (relu6(U), relu(V) - relu(V - 6), "equivalent"),
+    (relu(U) - relu(U - 1), relu6(6 * V) / 6, "equivalent"),
+    (relu6(relu6(U)), relu6(V), "equivalent"),
+    (relu6(U), 6 - relu6(V), "equivalent"),
+    (relu6(U), 5 - relu6(V), "incomparable"),
+    (relu6(U), WIDE, "contained"),
+    (x * relu6(U) + x, "T19", "incomparable"),
+    (x * relu6(U), x * relu(V), "incomparable"),
+    (x * relu6(U) + x, x * relu6(-V) + x, "equivalent"),
+    (relu6(U) + relu6(V), relu6(W), "contains"),
+    (relu6(U) * relu(-U) + W, "Linear", "equivalent"),
     # What does not cancel.
     (relu(U) * relu(V), ZERO, "contains"),
     (relu(U) - relu(-V), "Linear", "contains"),
+    (relu(U + 1) - relu(U - 1), "Linear", "incomparable"),
+    (relu(U) * relu(1 - U), ZERO, "contains"),
     (relu(-U), relu(V), "equivalent"),
     (x * relu(-U) + x, "T19", "equivalent"),
     (prelu(U), relu(V), "contains"),
@@ -85,6 +104,23 @@ def test_relations_by_hand(first: Expr, second: Expr | str, kind: str) -> None:
     check_map(b, a, found.certificate.backward)
 
 
+def test_a_limit_is_not_separated_as_if_it_were_none() -> None:
+    """a relu6(u) is relu(v) in the limit of large a: the second kink moves to infinity."""
+    found = qt.relation(Format("first", relu(V)), Format("second", scale("a", relu6(U)))).certificate.forward
+    assert isinstance(found, Separation)
+    assert (found.invariant, found.closed) == ("half-spaces", False)
+
+
+@settings(max_examples=25)
+@given(st.data())
+def test_a_special_case_of_what_cancels_is_never_separated(data: st.DataObject) -> None:
+    target = Format("target", data.draw(cancelling()))
+    source = Format("source", data.draw(special_cases(target.expr)))
+    found = decide(source, target)
+    assert not isinstance(found, Separation), found.lines
+    check_map(source, target, found)
+
+
 def test_a_map_sets_what_cancels_to_zero() -> None:
     target = Format("target", relu(U) * relu(-U) + W)
     found = qt.relation("Linear", target).certificate.forward
@@ -92,7 +128,7 @@ def test_a_map_sets_what_cancels_to_zero() -> None:
 
 
 def test_the_witness_of_half_spaces_is_as_claimed() -> None:
-    """|u| is 1 on both sides of its kink, which no relu is."""
+    """|u| rises on both sides of its kink, which no relu does."""
     found = qt.relation(Format("first", ABS), Format("second", relu(V))).certificate.forward
     assert isinstance(found, Separation)
     assert found.invariant == "half-spaces"
