@@ -3,8 +3,8 @@
 Every part of an expression is read as a piecewise polynomial (`piecewise`). An argument is needed when the polynomials on two
 cells that differ in its sign alone differ; cells that differ in another sign are joined. What is left is written as
 Σ q Π relu(±u)^m with polynomials q, over the signs that make it shortest, read again and compared. It replaces the part where
-it has fewer activations (a product also where it has as many and fewer nodes: a relu(a) = relu(a)²), and where the range that
-`intervals` sees does not grow: |a| stays relu(a) + relu(-a), which is seen to be nonnegative.
+it has fewer activations, or as many and fewer nodes (a relu(a) = relu(a)², a - relu(a) = -relu(-a)). The range that `intervals`
+sees never grows: |a| stays relu(a) + relu(-a), which is seen to be nonnegative.
 
 The parameters of the result are some of the expression's: what cancels may take its parameters with it.
 """
@@ -54,7 +54,12 @@ _OPAQUE: tuple[tuple[ActivationKind, ...], ...] = ((), ("prelu",), ("prelu", "re
 def cancelled(expr: Expr) -> Expr:
     """The same function of x and x0 for all parameter values, with fewer nodes where activations cancel."""
     result = replace(expr, _shorter)
-    return expr if result == expr else replace(result, _without_zeros)
+    return expr if result == expr else without_zeros(result)
+
+
+def without_zeros(expr: Expr) -> Expr:
+    """Without the constants 0 that a part leaves behind which cancelled."""
+    return replace(expr, _without_zeros)
 
 
 @lru_cache(maxsize=4096)
@@ -68,10 +73,17 @@ def _shorter(expr: Expr) -> Expr:
     found = [way for opaque in _OPAQUE for way in _ways(expr, opaque)]
     found.sort(key=lambda way: _cost(expr, way))
     for way in found:
-        fewer = _kinks(way) < least or (isinstance(expr, Product) and _cost(expr, way) < _cost(expr, expr))
-        if fewer and _keeps_range(expr, way) and same_function(expr, way):
+        better = _kinks(way) < least or (_cost(expr, way) < _cost(expr, expr) and _tells_more(expr, way))
+        if better and _keeps_range(expr, way) and same_function(expr, way):
             return way
     return expr
+
+
+def _tells_more(old: Expr, new: Expr) -> bool:
+    """A way with as many activations is wanted for fewer factors, fewer terms or a smaller range; a sum stays a sum."""
+    if isinstance(old, Sum) and isinstance(new, Sum):
+        return len(new.terms) < len(old.terms) or interval(new) != interval(old)
+    return isinstance(old, Product) or interval(new) != interval(old)
 
 
 def _kinks(expr: Expr) -> int:
@@ -240,7 +252,7 @@ class _Writer:
                 if (lower - higher) != 6:
                     lower, higher = higher, lower
                 factor = quotient if self._signed[relus[0][0]] == lower else -quotient
-                parts.append(self._polynomial(factor, [Activation(kind="relu6", of=self._polynomial(lower))]))
+                parts.append(self._polynomial(factor, [Activation(kind="relu6", of=self._argument(lower))]))
             else:
                 parts.append(self._polynomial(quotient, self._relus(relus)))
         return _sum(parts) if parts else Constant(value=Fraction(0), width=self._out)
@@ -253,7 +265,11 @@ class _Writer:
         return (self._signed[ours[0][0]] - self._signed[theirs[0][0]]) in (6, -6)
 
     def _relus(self, relus: Sequence[tuple[int, int]]) -> list[Expr]:
-        return [_power(relu(self._polynomial(self._signed[k])), exponent) for k, exponent in relus]
+        return [_power(relu(self._argument(self._signed[k])), exponent) for k, exponent in relus]
+
+    def _argument(self, polynomial: Polynomial) -> Expr:
+        ways = self._polynomial(polynomial), _sum(self._monomials(polynomial))
+        return min(ways, key=lambda way: sum(1 for _ in walk(way)))
 
     def _polynomial(self, polynomial: Polynomial, others: Sequence[Expr] = ()) -> Expr:
         """A polynomial in the atoms, in factors, times other expressions."""

@@ -70,10 +70,11 @@ def _broken_rule(pair: Pair, dim: int) -> tuple[dict[Entry, Fraction], int, Viol
 
 @cache
 def _rules(expr: Expr, dim: int) -> tuple[LinearRules, ...]:
-    return _rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed))
+    return rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed))
 
 
-def _rules_of(member: Callable[[str], list[Polynomial]]) -> tuple[LinearRules, ...]:
+def rules_of(member: Callable[[str], list[Polynomial]]) -> tuple[LinearRules, ...]:
+    """The linear rules of every output of a polynomial family, from random members by their seed."""
     members = [member("0")]
     enough = max(map(len, members[0])) + 4
     for k in range(1, enough):
@@ -130,4 +131,4 @@ def _constant_relu_rules(expr: Expr, dim: int) -> tuple[LinearRules, ...]:
         free: dict[tuple[Activation, int], int] = {}
         return lambda node, index, value: 0 * value + free.setdefault((node, index), generator.randrange(1, PRIME))
 
-    return _rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed, gates=constants))
+    return rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed, gates=constants))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
@@ -143,35 +143,58 @@ def _kinks(
     only: frozenset[tuple[Activation, int]] | None,
 ) -> list[tuple[Polynomial, list[Polynomial]]]:
     """Cached, because one function of a format is compared with all other formats."""
+    found = []
+    for side in sides(expr, dict(entries), dim, only=only):
+        if side is None:
+            continue
+        surface, above, below = side
+        jumps = [
+            {m: f.get(m, Fraction(0)) - g.get(m, Fraction(0)) for m in {*f, *g}}
+            for f, g in zip(above, below, strict=True)
+        ]
+        if any(c for jump in jumps for c in jump.values()):
+            found.append((surface, jumps))
+    return found
+
+
+def sides(
+    expr: Expr, entries: Entries, dim: int, *, only: frozenset[tuple[Activation, int]] | None = None
+) -> Iterator[tuple[Polynomial, list[Polynomial], list[Polynomial]] | None]:
+    """The hyperplanes of all relus, with the outputs on the positive and on the negative side of each, near one of its points.
+
+    None for a hyperplane where no such point was found.
+    """
     plain = normal_form(expr)
     values = _plain_values(expr, dict(entries), dim)
     ring = rational_ring(dim)
     generator = random.Random("kinks")
-    found: dict[str, tuple[Polynomial, list[Polynomial]]] = {}
+    met: dict[str, list[tuple[tuple[Activation, int], Polynomial]]] = {}
     for node in dict.fromkeys(n for n in walk(plain) if isinstance(n, Activation)):
         arguments = piece(node.of, dim=dim, values=values, point=generic_point(dim)) or []
         for index, argument in enumerate(arguments):
             check()
             normal = {m: c for m, c in argument.items() if c}
-            axis = next((m.index(1) for m in normal if sum(m)), None)
-            if axis is None or (only is not None and (node, index) not in only):
-                continue
-            key = str(_monic(ring, normal))
-            point = on_hyperplane(normal, axis, dim, generator)
-            sides = [
-                piece(plain, dim=dim, values=values, point=point, forced={(node, index): on}) for on in (True, False)
-            ]
-            if sides[0] is None or sides[1] is None or key in found:
-                # Another relu meets the same hyperplane: their jumps may cancel, so it is not counted.
-                found.pop(key, None)
-                continue
-            jumps = [
-                {m: f.get(m, Fraction(0)) - g.get(m, Fraction(0)) for m in {*f, *g}}
-                for f, g in zip(sides[0], sides[1], strict=True)
-            ]
-            if any(c for jump in jumps for c in jump.values()):
-                found[key] = normal, jumps
-    return list(found.values())
+            if any(sum(m) for m in normal):
+                met.setdefault(str(_monic(ring, normal)), []).append(((node, index), normal))
+    for relus in met.values():
+        if only is not None and not any(relu in only for relu, _ in relus):
+            continue
+        surface = relus[0][1]
+        axis = next(m.index(1) for m in surface if sum(m))
+        unit = tuple(int(j == axis) for j in range(dim))
+        point = on_hyperplane(surface, axis, dim, generator)
+        above, below = (
+            piece(
+                plain,
+                dim=dim,
+                values=values,
+                point=point,
+                # Several relus may meet one hyperplane, from either side.
+                forced={relu: on == (normal[unit] * surface[unit] > 0) for relu, normal in relus},
+            )
+            for on in (True, False)
+        )
+        yield None if above is None or below is None else (surface, above, below)
 
 
 def _idle_relus(
