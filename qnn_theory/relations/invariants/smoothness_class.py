@@ -26,6 +26,8 @@ def by_smoothness(pair: Pair) -> Separation | None:
     if not uses_activation(pair.b):
         smooth = "a polynomial"
     rule = f"every function of {pair.target.id} is {smooth}"
+    # Limits of analytic functions may have kinks: silu(t u) / t tends to relu(u).
+    closed = not (isinstance(theirs.order, Analytic) and uses_activation(pair.b))
     (dim,) = pair.dims(2)
     if has_affine_arguments(pair.a):
         for attempt in range(DRAWS):
@@ -49,7 +51,12 @@ def by_smoothness(pair: Pair) -> Separation | None:
             f"{polynomial_text(surface)} = 0, which vanishes there to order {order + 1} only"
         )
         return pair.separation(
-            "smoothness", rule, finding, witness(pair.source.expr, kept, dim=dim, outputs=[output]), [dim]
+            "smoothness",
+            rule,
+            finding,
+            witness(pair.source.expr, kept, dim=dim, outputs=[output]),
+            [dim],
+            closed=closed,
         )
     shown = ours.witness
     if shown is None:
@@ -63,7 +70,7 @@ def by_smoothness(pair: Pair) -> Separation | None:
     finding = f"derivative {shown.derivative} of y_{output + 1} {where} jumps by {shown.jump[output]}"
     exact = {entry: Fraction(value) for entry, value in entries.items()}
     return pair.separation(
-        "smoothness", rule, finding, witness(pair.source.expr, exact, dim=dim, outputs=[output]), [dim]
+        "smoothness", rule, finding, witness(pair.source.expr, exact, dim=dim, outputs=[output]), [dim], closed=closed
     )
 
 
