@@ -10,10 +10,9 @@ from functools import cache
 from qnn_theory.algebra.polynomials import PRIME, Polynomial
 from qnn_theory.feature_spaces.pieces import Gates, is_piecewise_polynomial, random_pieces
 from qnn_theory.grammar.expr import Activation, Expr, uses_activation, walk
-from qnn_theory.relations.invariants.kinks import relus_of_outputs
+from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
 from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, of_every
-from qnn_theory.relations.invariants.tails import has_affine_gates
 from qnn_theory.relations.witness import Entry, Witness
 
 _MONOMIALS = 1500

@@ -13,13 +13,14 @@ from typing import Any
 
 import flint
 
+from qnn_theory.algebra.modular import to_fraction
 from qnn_theory.algebra.polynomials import PRIME, Polynomial, polynomial_text, rational_ring, residue, to_flint
 from qnn_theory.feature_spaces.pieces import Gates, is_piecewise_polynomial, random_pieces
 from qnn_theory.feature_spaces.tails import on_side, tail, tail_gates
 from qnn_theory.grammar.evaluate import evaluate
-from qnn_theory.grammar.expr import Activation, Affine, Bilinear, Expr, Power, Product, bias_name, uses_activation, walk
+from qnn_theory.grammar.expr import Activation, Affine, Expr, bias_name, uses_activation, walk
 from qnn_theory.grammar.normal_form import unrolled_values
-from qnn_theory.relations.invariants.kinks import relus_of_outputs
+from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
 from qnn_theory.relations.invariants.linear_rules import LinearRules
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, generic_point
 from qnn_theory.relations.witness import Entry, nested
@@ -85,14 +86,6 @@ def by_sides(pair: Pair) -> Separation | None:
     if broken is None:
         return None
     return pair.separation("sides", *broken, shown, dims, closed=False)
-
-
-def has_affine_gates(expr: Expr) -> bool:
-    """Whether every activation, of any kind, has an affine form of x as its argument."""
-    curved = (Product, Power, Activation, Bilinear)
-    return not any(
-        isinstance(inner, curved) for node in walk(expr) if isinstance(node, Activation) for inner in walk(node.of)
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------- one direction
@@ -201,10 +194,31 @@ def _broken_sides(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[
             rule,
             f"the witness {sides}, so u is {form} up to factor and constant; with these gates no function has such sides",
         )
-    if kind in _VANISHING and not _divisible(jump, surface):
+    if kind in _VANISHING and not _divisible([jump], surface):
         rule += ", by a multiple of u"
         return rule, f"the witness {sides}; the difference, {polynomial_text(jump)}, is a multiple of no {form} + c"
+    rest = _without_gate(pair.b, dim, output, gates[0]) if kind == "prelu" else None
+    if rest is not None:
+        shifted = [
+            {m: c for m in {*f, *rest} if (c := f.get(m, Fraction(0)) - rest.get(m, Fraction(0)))}
+            for f in (upper, lower)
+        ]
+        if not _divisible([f for f in shifted if f], surface):
+            rule += f", and on both sides it is {polynomial_text(rest)} plus a multiple of u"
+            return rule, f"the witness {sides}, not so for any u = {form} + c"
     return None
+
+
+def _without_gate(expr: Expr, dim: int, output: int, gate: Gate) -> Polynomial | None:
+    """The output where a gate is 0, if that is one polynomial for all parameters."""
+
+    def gates(generator: random.Random) -> Gates:
+        others = tail_gates(generator)
+        return lambda node, index, value: 0 * value if (node, index) == gate else others(node, index, value)
+
+    first, second = (random_pieces(expr, dim=dim, seed=f"off{k}", gates=gates)[output] for k in range(2))
+    numbers = {m: to_fraction(c, prime=PRIME, bound=1 << 20) for m, c in first.items()}
+    return None if first != second or None in numbers.values() else {m: c for m, c in numbers.items() if c}
 
 
 def _only_surface(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[Fraction, ...] | None:
@@ -289,18 +303,19 @@ def _in_span(members: Sequence[Sequence[Polynomial]], target: Sequence[Polynomia
     return rank(rows) == rank([*rows, row(target)])
 
 
-def _divisible(jump: Polynomial, surface: Sequence[Fraction]) -> bool:
-    """Whether a polynomial may be a multiple of ``surface·x + c`` for some real c; False is proved."""
+def _divisible(polynomials: Sequence[Polynomial], surface: Sequence[Fraction]) -> bool:
+    """Whether all polynomials may be multiples of one ``surface·x + c``, for some real c; False is proved."""
     ring = rational_ring(len(surface))
     axis = next(i for i, w in enumerate(surface) if w)
     gens = list(ring.gens())
     rest = sum((to_flint(w) * g for i, (w, g) in enumerate(zip(surface, gens, strict=True)) if i != axis), 0 * gens[0])
     gens[axis] = (gens[axis] - rest) * to_flint(1 / surface[axis])
-    turned = ring.from_dict({m: to_flint(c) for m, c in jump.items()}).compose(*gens)
-    parts: dict[tuple[int, ...], dict[int, Any]] = {}
-    for monomial, coefficient in turned.to_dict().items():
-        others = tuple(int(e) for i, e in enumerate(monomial) if i != axis)
-        parts.setdefault(others, {})[int(monomial[axis])] = coefficient
+    parts: dict[tuple[int, tuple[int, ...]], dict[int, Any]] = {}
+    for number, polynomial in enumerate(polynomials):
+        turned = ring.from_dict({m: to_flint(c) for m, c in polynomial.items()}).compose(*gens)
+        for monomial, coefficient in turned.to_dict().items():
+            others = tuple(int(e) for i, e in enumerate(monomial) if i != axis)
+            parts.setdefault((number, others), {})[int(monomial[axis])] = coefficient
     common = flint.fmpq_poly([])
     for powers in parts.values():
         common = common.gcd(flint.fmpq_poly([powers.get(k, 0) for k in range(max(powers) + 1)]))
