@@ -22,8 +22,10 @@ from qnn_theory.relations.witness import Entry, Witness, nested
 
 def by_kinks(pair: Pair) -> Separation | None:
     """More kink hyperplanes than the target has relus that could make them."""
-    if not (uses_activation(pair.a) and has_affine_arguments(pair.a) and has_affine_arguments(pair.b)):
+    if not (uses_activation(pair.a) and has_affine_arguments(pair.a) and has_affine_gates(pair.b)):
         return None
+    if any(node.kind == "relu6" for node in walk(pair.b) if isinstance(node, Activation)):
+        return None  # it has two kinks
     dims = pair.dims(4, 6)
     found = [_kinks_in_one_output(pair, dim) for dim in dims]
     if all(f is not None for f in found):
@@ -36,13 +38,15 @@ def _kinks_in_one_output(pair: Pair, dim: int) -> Separation | None:
     entries = pair.draw(dim, 0)
     for output, relus in enumerate(relus_of_outputs(pair.b, dim)):
         ours = _kinks_of(pair, entries, dim, output)
-        idle = _idle_relus(pair, dim, output, ours, relus) if 0 < len(ours) <= len(relus) else ()
+        plain = has_affine_arguments(pair.b) and 0 < len(ours) <= len(relus)
+        idle = _idle_relus(pair, dim, output, ours, relus) if plain else ()
         limit = len(relus) - len(idle)
         if len(ours) <= limit:
             continue
         shown = _kink_witness(pair, entries, dim, output, idle, limit + 1)
         now = _kinks_of(pair, dict(shown.entries), dim, output)
-        count = f"{len(relus)} relu{'s' * (len(relus) != 1)} of affine forms u"
+        gates = " or ".join(sorted({relu.kind for relu, _ in relus})) or "relu"
+        count = f"{len(relus)} {gates}{'s' * (len(relus) != 1)} of affine forms u"
         rule = f"in every function of {pair.target.id}, y_{output + 1} depends on {count}"
         if idle:
             examples = "; ".join(
@@ -106,7 +110,7 @@ def _kinks_in_all(pair: Pair, dim: int) -> Separation | None:
     planes = [surface for surface, _ in kinks(pair.source.expr, dict(shown.entries), dim)]
     surfaces = [polynomial_text(plane) for plane in planes]
     rule = (
-        f"a function of {pair.target.id} has {limit} relus of affine forms in all (d = {dim}), so at most {limit} kinks"
+        f"a function of {pair.target.id} has {limit} gates of affine forms in all (d = {dim}), so at most {limit} kinks"
     )
     finding = f"the witness has {len(surfaces)}: " + ", ".join(f"{s} = 0" for s in surfaces)
     data = {"output": None, "limit": limit, "hyperplanes": [_plain(plane, dim) for plane in planes]}
@@ -305,11 +309,14 @@ def relus_of_outputs(expr: Expr, dim: int) -> tuple[tuple[tuple[Activation, int]
 
 def has_affine_arguments(expr: Expr) -> bool:
     """Whether every activation is a relu of an affine form of x."""
+    return has_affine_gates(expr) and all(node.kind == "relu" for node in walk(expr) if isinstance(node, Activation))
+
+
+def has_affine_gates(expr: Expr) -> bool:
+    """Whether every activation, of any kind, has an affine form of x as its argument."""
     curved = (Product, Power, Activation, Bilinear)
-    return all(
-        node.kind == "relu" and not any(isinstance(inner, curved) for inner in walk(node.of))
-        for node in walk(expr)
-        if isinstance(node, Activation)
+    return not any(
+        isinstance(inner, curved) for node in walk(expr) if isinstance(node, Activation) for inner in walk(node.of)
     )
 
 
