@@ -115,7 +115,7 @@ def _direction(value: Any, dim: int) -> list[Fraction]:
     return [rational(step) for step in listed(value, dim, "a direction")]
 
 
-_SMOOTH: dict[str, Any] = {
+SMOOTH: dict[str, Any] = {
     "gelu": lambda u: u / 2 * (1 + (u / flint.arb(2).sqrt()).erf()),
     "silu": lambda u: u / (1 + (-u).exp()),
     "mish": lambda u: u * (1 + u.exp()).log().tanh(),
@@ -129,7 +129,7 @@ def check_difference(shown: Witness, target: Expr, data: Mapping[str, Any]) -> s
 
     The witness is analytic: if it were one of the target's polynomials on a region, it would be that one everywhere.
     """
-    if any(node.kind not in _SMOOTH for node in activations(shown.source)):
+    if any(node.kind not in SMOOTH for node in activations(shown.source)):
         raise RejectedError("the source has an activation that is not analytic")
     family = Family(target, shown.dim)
     output, degree = whole(data["output"], 0, shown.count - 1, "an output"), whole(data["degree"], 0, 300, "a degree")
@@ -142,9 +142,9 @@ def check_difference(shown: Witness, target: Expr, data: Mapping[str, Any]) -> s
 
     def activate(atom: Any, u: Any, values: Mapping[str, Any]) -> Any:
         kind = atom[0].kind
-        if kind not in _SMOOTH:
+        if kind not in SMOOTH:
             raise NotCheckedError(f"a finite difference of {kind}")
-        return _SMOOTH[kind](u)
+        return SMOOTH[kind](u)
 
     with flint.ctx.workprec(400):
         total = flint.arb(0)

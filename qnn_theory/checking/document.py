@@ -8,18 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from qnn_theory.checking.directions import check_direction, read_formula, verdict_of
 from qnn_theory.checking.evaluation import NotCheckedError, RejectedError, within
-from qnn_theory.checking.maps import check_map
 from qnn_theory.checking.reading import exact_keys
-from qnn_theory.checking.separations import check_separation
 from qnn_theory.grammar.expr import Expr
-from qnn_theory.grammar.formula import parse
-from qnn_theory.grammar.widths import check_expr, divisor
 
 Status: TypeAlias = Literal["accepted", "rejected", "not checked"]
 
 _MAX_BYTES = 5_000_000
-_STEP = 64
 SECONDS = 60.0
 """CPU time for one direction."""
 
@@ -29,11 +25,6 @@ _KINDS = {
     ("contained", "not contained"): "contained",
     ("not contained", "contained"): "contains",
     ("not contained", "not contained"): "incomparable",
-}
-_DIRECTION_KEYS = {
-    "contained": {"verdict", "map"},
-    "not contained": {"verdict", "rule", "data", "witness"},
-    "open": {"verdict"},
 }
 
 
@@ -91,7 +82,7 @@ def check(document: Any, *, formula_of: Callable[[str], str | None] | None = Non
             what = f"{source} {'⊆' if contained else '⊄'} {target}"
             try:
                 with within(seconds):
-                    how = _check_direction(document[key], *(exprs[i] for i in order))
+                    how = check_direction(document[key], *(exprs[i] for i in order))
                 lines.append(f"accepted: {what} ({how})")
             except NotCheckedError as reason:
                 if document[key]["verdict"] == "open":
@@ -121,27 +112,10 @@ def _header(document: Any, formula_of: Callable[[str], str | None]) -> tuple[lis
         if name != formula and (known := formula_of(name)) != formula:
             meant = known or "no format that is known here; give it with --formats"
             raise RejectedError(f"{name[:60]!r} is not {formula[:200]}: it is {meant[:200]}")
-        try:
-            expr = parse(formula)
-            check_expr(expr)
-        except (ValueError, RecursionError) as error:
-            raise RejectedError(f"the {key} formula cannot be read: {error}") from None
-        if divisor(expr) > _STEP:
-            raise RejectedError(
-                f"the {key} formula needs d to be a multiple of {divisor(expr)}, and up to {_STEP} is checked"
-            )
+        expr = read_formula(formula, f"the {key} formula")
         names.append(name)
         exprs.append(expr)
-    verdicts = []
-    for key in ("forward", "backward"):
-        entry = document[key]
-        verdict = entry.get("verdict") if isinstance(entry, dict) else None
-        if not isinstance(verdict, str) or verdict not in _DIRECTION_KEYS:
-            raise RejectedError(
-                f"the {key} verdict is one of {', '.join(_DIRECTION_KEYS)}, however: {str(verdict)[:40]!r}"
-            )
-        exact_keys(entry, _DIRECTION_KEYS[verdict], f"the {key} direction has exactly its keys")
-        verdicts.append(verdict)
+    verdicts = [verdict_of(document[key]) for key in ("forward", "backward")]
     kind = _KINDS.get((verdicts[0], verdicts[1]), "open")
     if document["kind"] != kind:
         raise RejectedError(
@@ -150,16 +124,6 @@ def _header(document: Any, formula_of: Callable[[str], str | None]) -> tuple[lis
     if document["seal"] != seal(document):
         raise RejectedError("the file was changed after it was sealed: its seal is of another content")
     return names, exprs
-
-
-def _check_direction(entry: Mapping[str, Any], source: Expr, target: Expr) -> str:
-    match entry["verdict"]:
-        case "contained":
-            return check_map(source, target, entry["map"])
-        case "not contained":
-            return check_separation(source, target, entry["rule"], entry["data"], entry["witness"])
-        case _:
-            raise NotCheckedError("it is open")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

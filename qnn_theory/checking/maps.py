@@ -2,14 +2,15 @@
 
 The identity is multiplied out over the rationals with every parameter and input an indeterminate at two small d, and modulo
 p = 2^61 - 1 on random lines through all parameters and inputs at a larger d. An activation is an unknown of its own: equal
-arguments share it; relu(u) is g u with g² = g, and 1 - g stands for -u.
+arguments share it; relu(u) is g u with g² = g, and 1 - g stands for -u. What holds for all values of the unknowns holds for the
+functions.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from fractions import Fraction
 from typing import Any
 
@@ -89,37 +90,67 @@ def _compare(source: Expr, target: Expr, data: Any, dim: int, *, lines: bool) ->
 
     known = dict(zip(places, numbers[dim:], strict=True))
     values = {name: filled(shape, lambda at, name=name: known[name, at]) for name, shape in shapes.items()}  # type: ignore[misc]
-    rule = _Rule(free)
+    rule = _Rule(free, number)
     left = outputs(source, numbers[:dim], values, rule, number)
     right = outputs(target, numbers[:dim], mapped(target, data, values, shapes, dim, number), rule, number)
+    indicators = {first_gate + k for k in rule.indicators}
     for k, (one, other) in enumerate(zip(left, right, strict=True)):
-        if not _vanishes(one - other, first_gate):
+        if not _vanishes(one - other, indicators):
             raise RejectedError(f"under the map, y_{k + 1} of the two formats differ at d = {dim}")
     return bound.degree
 
 
 class _Rule:
-    """What activations do: one unknown for each kind and argument, up to a rational factor for relu and prelu."""
+    """What activations do: one unknown for each argument of relu, up to a rational factor, and of a smooth step, up to its sign.
 
-    def __init__(self, free: Sequence[Any]) -> None:
-        self._free = iter(free)
+    sigmoid(u) = s(u), tanh(u) = 2 s(2 u) - 1 and silu(u) = u s(u) share their step, gelu(u) = u p(u) has one of its own; for both
+    steps s(-u) = 1 - s(u). Every other kind has an unknown for each argument.
+    """
+
+    def __init__(self, free: Sequence[Any], number: Callable[[Fraction], Any]) -> None:
+        self._free, self._number = list(free), number
         self._known: dict[tuple[str, str], tuple[Any, Any]] = {}
+
+    @property
+    def indicators(self) -> set[int]:
+        """Which of the unknowns are 0 or 1."""
+        return {k for k, (kind, _) in enumerate(self._known) if kind == "relu"}
 
     def __call__(self, atom: Any, value: Any, values: Mapping[str, Any]) -> Any:
         node = atom[0]
-        if node.kind not in ("relu", "prelu"):
-            return self._unknown(node.kind, str(value), 1)[1]
+        match node.kind:
+            case "relu" | "prelu":
+                gate = self._gate(value)
+                return gate * value if node.kind == "relu" else value * (values[node.slope] * (1 - gate) + gate)
+            case "sigmoid":
+                return self._step("s", value)
+            case "tanh":
+                return 2 * self._step("s", 2 * value) - 1
+            case "silu":
+                return value * self._step("s", value)
+            case "gelu":
+                return value * self._step("p", value)
+            case _:
+                return self._unknown(node.kind, str(value), 1)[1]
+
+    def _gate(self, value: Any) -> Any:
         lead = value.leading_coefficient() if value != 0 else 0
         if value == 0 or value.is_constant():
-            gate: Any = int(_sign(lead, 1) > 0)
-        else:
-            first, gate = self._unknown("relu", str(value * (1 / lead)), lead)
-            gate = gate if _sign(lead, first) > 0 else 1 - gate
-        return gate * value if node.kind == "relu" else value * (values[node.slope] * (1 - gate) + gate)
+            return int(value != 0 and _sign(lead, 1) > 0)
+        first, gate = self._unknown("relu", str(value * (1 / lead)), lead)
+        return gate if _sign(lead, first) > 0 else 1 - gate
+
+    def _step(self, kind: str, value: Any) -> Any:
+        if value == 0:
+            return self._number(Fraction(1, 2))
+        lead = value.leading_coefficient()
+        turned = lead < 0 if isinstance(lead, flint.fmpq) else int(lead) > PRIME // 2
+        known = self._unknown(kind, str(-value if turned else value), 1)[1]
+        return 1 - known if turned else known
 
     def _unknown(self, kind: str, argument: str, lead: Any) -> tuple[Any, Any]:
         if (kind, argument) not in self._known:
-            self._known[kind, argument] = (lead, next(self._free))
+            self._known[kind, argument] = (lead, self._free[len(self._known)])
         return self._known[kind, argument]
 
 
@@ -137,12 +168,12 @@ def _sign(number: Any, relative_to: Any) -> int:
     return 0 if new == 0 else 1 if factor > 0 else -1
 
 
-def _vanishes(difference: Any, first_gate: int) -> bool:
+def _vanishes(difference: Any, indicators: Set[int]) -> bool:
     reduced: dict[tuple[int, ...], Any] = {}
     for monomial, coefficient in difference.to_dict().items():
-        key = (*monomial[:first_gate], *(min(int(e), 1) for e in monomial[first_gate:]))
+        key = tuple(min(int(e), 1) if k in indicators else int(e) for k, e in enumerate(monomial))
         reduced[key] = reduced.get(key, 0) + coefficient
-    return not any(c != 0 for c in reduced.values())
+    return not any(c % PRIME if isinstance(c, int) else c != 0 for c in reduced.values())  # residues come as integers
 
 
 def _count(expr: Expr, dim: int) -> int:

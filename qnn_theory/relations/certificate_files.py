@@ -7,18 +7,24 @@ with exact rationals, and the rule's numbers. Prose is left out: the checker wri
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Any
 
 from qnn_theory.checking.document import seal
 from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, piece
+from qnn_theory.grammar.cancellation import cancelled
+from qnn_theory.grammar.expr import Expr, FirstInput, Input, bias_name
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.normal_form import unrolled_parameters
+from qnn_theory.grammar.rewrite import replace
+from qnn_theory.grammar.widths import parameters
 from qnn_theory.registry import get_format
-from qnn_theory.relations.certificates import Containment, Direction
+from qnn_theory.relations.certificates import CarriedSeparation, Containment, Direction
+from qnn_theory.relations.constant_gates import ConstantGate
 from qnn_theory.relations.containment.parameter_map import Assignment, ParameterMap
-from qnn_theory.relations.containment.terms import Term
+from qnn_theory.relations.containment.terms import Term, parameter
 from qnn_theory.relations.invariants.pair import Separation, generic_point
 from qnn_theory.relations.relation import Relation, relation
 
@@ -46,8 +52,8 @@ def certificate_data(first: str | Format, second: str | Format, found: Relation 
         "first": {"name": a.id, "formula": to_formula(a.expr)},
         "second": {"name": b.id, "formula": to_formula(b.expr)},
         "kind": found.kind,
-        "forward": direction_data(found.certificate.forward, a),
-        "backward": direction_data(found.certificate.backward, b),
+        "forward": direction_data(found.certificate.forward, a, b),
+        "backward": direction_data(found.certificate.backward, b, a),
     }
     return document | {"seal": seal(document)}
 
@@ -57,13 +63,42 @@ def certificate_text(first: str | Format, second: str | Format, found: Relation 
     return json.dumps(certificate_data(first, second, found), indent=1, ensure_ascii=False) + "\n"
 
 
-def direction_data(direction: Direction, source: Format) -> dict[str, Any]:
-    """One direction: whether the source is contained in the other format."""
+def direction_data(direction: Direction, source: Format, target: Format) -> dict[str, Any]:
+    """One direction: whether the source is contained in the target."""
+    ends = {source.id: source, target.id: target}
+
+    def link(between: Containment, formula: str) -> dict[str, Any]:
+        a, b = (ends.get(name) or get_format(name) for name in (between.source, between.target))
+        return {"formula": formula_text(formula), "proof": direction_data(between, a, b)}
+
+    def formula_text(name: str) -> str:
+        return to_formula((ends.get(name) or get_format(name)).expr)
+
     match direction:
+        case Containment(links=links) if links:
+            return {"verdict": "contained", "links": [link(step, step.target) for step in links]}
         case Containment(map=map, gates=gates):
+            constants = {name for gate in gates for name in (gate.map, bias_name(gate.map))}
+            plain = map_data(map, without=constants) if isinstance(map, ParameterMap) else None
+            if plain is not None:  # what cancels in the target is in no map, so it may be anything
+                plain = {p.name: [[[]]] for p in unrolled_parameters(target.expr) if p.name not in constants} | plain
+            return {"verdict": "contained", "map": plain} | ({"gates": [_gate_data(g) for g in gates]} if gates else {})
+        case CarriedSeparation(carried=carried, below=below, above=above):
+            inner = [ends.get(name) or get_format(name) for name in (carried.source, carried.target)]
             return {
-                "verdict": "contained",
-                "map": map_data(map) if isinstance(map, ParameterMap) and not gates else None,
+                "verdict": "not contained",
+                "below": None if below is None else link(below, below.source),
+                "above": None if above is None else link(above, above.target),
+                "separation": direction_data(carried, inner[0], inner[1]),
+            }
+        case Separation() if (simpler := _without_cancelling(target)) is not None:
+            own = {p.name: own_parameter(p.name) for p in parameters(simpler.expr)}
+            proof = {"verdict": "contained", "map": own}
+            return {
+                "verdict": "not contained",
+                "below": None,
+                "above": {"formula": to_formula(simpler.expr), "proof": proof},
+                "separation": direction_data(direction, source, simpler),
             }
         case Separation(invariant=invariant, data=data):
             return {
@@ -76,18 +111,42 @@ def direction_data(direction: Direction, source: Format) -> dict[str, Any]:
             return {"verdict": "open"}
 
 
-def map_data(map: ParameterMap) -> dict[str, Any] | None:
+def _without_cancelling(format: Format) -> Format | None:
+    """The format without what cancels in it, which the checker knows as a sum; None if nothing does."""
+    if unrolled_parameters(format.expr) != parameters(format.expr):
+        return None  # a row sum is written out, and its names are none of the grammar's
+
+    def rule(node: Expr) -> Expr:
+        return Input() if isinstance(node, FirstInput) else node
+
+    plain = replace(format.expr, rule)
+    simpler = cancelled(plain)
+    return None if simpler == plain else Format(format.id, simpler)
+
+
+def own_parameter(name: str) -> list[Any]:
+    """A parameter that is the source's of the same name."""
+    return [[[["1", parameter(name).data]]]]
+
+
+def _gate_data(gate: ConstantGate) -> dict[str, str]:
+    numbers = {"value": str(gate.value), "low": str(gate.low), "high": str(gate.high)}
+    return {"kind": gate.kind, "map": gate.map} | numbers
+
+
+def map_data(map: ParameterMap, *, without: Collection[str] = ()) -> dict[str, Any] | None:
     """Parameter -> blocks of rows -> blocks of columns -> [coefficient, term]; None if a formula is no `Term`."""
+    kept = [assignment for assignment in map.assignments if assignment.parameter.name not in without]
     terms = [
         formula.compute
-        for assignment in map.assignments
+        for assignment in kept
         for row in assignment.blocks
         for block in row
         for _, formula in block.terms
     ]
     if not all(isinstance(term, Term) for term in terms):
         return None
-    return {assignment.parameter.name: _assignment_data(assignment) for assignment in map.assignments}
+    return {assignment.parameter.name: _assignment_data(assignment) for assignment in kept}
 
 
 def _assignment_data(assignment: Assignment) -> list[Any]:

@@ -1,0 +1,188 @@
+"""One direction of a certificate: a map, maps one after another, a separation, or one that maps carry over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import flint
+
+from qnn_theory.checking.analytic import SMOOTH
+from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
+from qnn_theory.checking.maps import check_map
+from qnn_theory.checking.reading import exact_keys, many, rational
+from qnn_theory.checking.separations import check_separation
+from qnn_theory.grammar.expr import (
+    Activation,
+    Affine,
+    Bilinear,
+    Concat,
+    Constant,
+    Expr,
+    FirstInput,
+    Input,
+    Product,
+    Sum,
+    bias_name,
+    walk,
+)
+from qnn_theory.grammar.formula import parse
+from qnn_theory.grammar.widths import check_expr, divisor, parameters, width
+
+VERDICTS = ("contained", "not contained", "open")
+STEP = 64
+"""The largest number that d must be a multiple of."""
+
+_NESTED = 3
+
+
+def read_formula(formula: Any, what: str) -> Expr:
+    """The expression of a formula."""
+    if not isinstance(formula, str):
+        raise RejectedError(f"{what} is a formula, however: {str(formula)[:60]}")
+    try:
+        expr = parse(formula)
+        check_expr(expr)
+    except (ValueError, RecursionError) as error:
+        raise RejectedError(f"{what} cannot be read: {error}") from None
+    if divisor(expr) > STEP:
+        raise RejectedError(f"{what} needs d to be a multiple of {divisor(expr)}, and up to {STEP} is checked")
+    return expr
+
+
+def verdict_of(entry: Any) -> str:
+    """What a direction states."""
+    verdict = entry.get("verdict") if isinstance(entry, dict) else None
+    if not isinstance(verdict, str) or verdict not in VERDICTS:
+        raise RejectedError(f"a verdict is one of {', '.join(VERDICTS)}, however: {str(verdict)[:40]!r}")
+    return verdict
+
+
+def check_direction(entry: Any, source: Expr, target: Expr, *, nested: int = 0) -> str:
+    """How the direction was checked.
+
+    Raises:
+        RejectedError: it proves nothing.
+        NotCheckedError: it is open, or the checker cannot decide.
+    """
+    if nested > _NESTED:
+        raise RejectedError("directions are nested too deeply")
+    match verdict_of(entry):
+        case "contained" if "links" in entry:
+            exact_keys(entry, {"verdict", "links"}, "a chain of maps has exactly its keys")
+            return _check_links(entry["links"], source, target, nested)
+        case "contained" if "gates" in entry:
+            exact_keys(entry, {"verdict", "map", "gates"}, "a map with constant gates has exactly its keys")
+            return _check_gated(entry, source, target)
+        case "contained":
+            exact_keys(entry, {"verdict", "map"}, "a map has exactly its keys")
+            return check_map(source, target, entry["map"])
+        case "not contained" if "separation" in entry:
+            exact_keys(entry, {"verdict", "below", "above", "separation"}, "a carried separation has exactly its keys")
+            return _check_carried(entry, source, target, nested)
+        case "not contained":
+            exact_keys(entry, {"verdict", "rule", "data", "witness"}, "a separation has exactly its keys")
+            return check_separation(source, target, entry["rule"], entry["data"], entry["witness"])
+        case _:
+            exact_keys(entry, {"verdict"}, "an open direction has exactly its keys")
+            raise NotCheckedError("it is open")
+
+
+def _check_links(links: Any, source: Expr, target: Expr, nested: int) -> str:
+    """Source ⊆ m1 ⊆ ... ⊆ target; each m exists at every d at which both ends do."""
+    found, last = [], source
+    for link in many(links, "links"):
+        exact_keys(link, {"formula", "proof"}, "a link has a formula and a proof")
+        formula, proof = link["formula"], link["proof"]
+        between = read_formula(formula, "the formula of a link")
+        _needs_no_other_dim(between, source, target)
+        if verdict_of(proof) != "contained":
+            raise RejectedError("a link is a containment")
+        found.append(check_direction(proof, last, between, nested=nested + 1))
+        last = between
+    if last != target:
+        raise RejectedError("the last link does not end at the target")
+    return f"{len(found)} maps: {'; '.join(found)}"
+
+
+def _check_carried(entry: Mapping[str, Any], source: Expr, target: Expr, nested: int) -> str:
+    """S ⊆ source, s ⊄ t and target ⊆ t: then the source has a function that the target lacks."""
+    s, t, found = source, target, []
+    if entry["below"] is None and entry["above"] is None:
+        raise RejectedError("a carried separation has a map below, above or both")
+    for key in ("below", "above"):
+        if entry[key] is None:
+            continue
+        link = exact_keys(entry[key], {"formula", "proof"}, "a link has a formula and a proof")
+        expr = read_formula(link["formula"], "the formula of a link")
+        _needs_no_other_dim(expr, source, target)
+        if verdict_of(link["proof"]) != "contained":
+            raise RejectedError("a link is a containment")
+        ends = (expr, source) if key == "below" else (target, expr)
+        found.append(check_direction(link["proof"], *ends, nested=nested + 1))
+        s, t = (expr, t) if key == "below" else (s, expr)
+    inner = entry["separation"]
+    if verdict_of(inner) != "not contained":
+        raise RejectedError("what is carried over is a separation")
+    found.append(check_direction(inner, s, t, nested=nested + 1))
+    witness = inner.get("witness")
+    step = math.lcm(divisor(source), divisor(target))
+    if isinstance(witness, dict) and witness["dim"] % step:
+        raise NotCheckedError(f"a separation at d = {witness['dim']} where the formats need multiples of {step}")
+    return f"carried over: {'; '.join(found)}"
+
+
+def _needs_no_other_dim(between: Expr, source: Expr, target: Expr) -> None:
+    if math.lcm(divisor(source), divisor(target)) % divisor(between):
+        raise RejectedError("a format in between does not exist at every d at which the two formats do")
+
+
+def _check_gated(entry: Mapping[str, Any], source: Expr, target: Expr) -> str:
+    """Smooth gates whose argument is a constant, at which the gate takes a rational value: the target with that value there."""
+    special = target
+    maps = set()
+    for gate in many(entry["gates"], "gates"):
+        exact_keys(gate, {"kind", "map", "value", "low", "high"}, "a gate has exactly its keys")
+        value, low, high = (rational(gate[name]) for name in ("value", "low", "high"))
+        kind, name = gate["kind"], gate["map"]
+        if not isinstance(kind, str) or kind not in SMOOTH or not isinstance(name, str) or name in maps:
+            raise RejectedError(f"a gate has a smooth activation and a map of its own, however: {str(gate)[:80]}")
+        with flint.ctx.workprec(400):
+            below, above = (SMOOTH[kind](_ball(end)) - _ball(value) for end in (low, high))
+        if not (below < 0 < above) or high - low != Fraction(1, 10**20):
+            raise RejectedError(f"{kind} does not pass {value} between two neighbouring decimals {low} and {high}")
+        special = _with_constant(special, kind, name, value)
+        if special == target or any(isinstance(n, Affine | Bilinear) and n.name == name for n in walk(special)):
+            raise RejectedError(f"the map {name[:40]} is not only the argument of {kind}")
+        maps.add(name)
+    own = {p.name for p in parameters(special)}
+    left_out = {p.name for p in parameters(target)} - {n for name in maps for n in (name, bias_name(name))}
+    data = exact_keys(entry["map"], left_out, "a map with constant gates sets the other parameters")
+    return f"with constant gates, {check_map(source, special, {name: data[name] for name in own})}"
+
+
+def _with_constant(expr: Expr, kind: str, name: str, value: Fraction) -> Expr:
+    """The expression with a number in the place of every kind(affine map of this name, with its bias)."""
+    match expr:
+        case Activation(kind=own, of=Affine(name=inner, bias=True)) if own == kind and inner == name:
+            return Constant(value=value, width=width(expr))
+        case Input() | FirstInput() | Constant():
+            return expr
+        case Sum(terms=parts):
+            return Sum(terms=tuple(_with_constant(p, kind, name, value) for p in parts))
+        case Product(factors=parts):
+            return Product(factors=tuple(_with_constant(p, kind, name, value) for p in parts))
+        case Concat(parts=parts):
+            return Concat(parts=tuple(_with_constant(p, kind, name, value) for p in parts))
+        case Bilinear(left=left, right=right):
+            sides = (_with_constant(side, kind, name, value) for side in (left, right))
+            return replace(expr, left=next(sides), right=next(sides))
+        case _:
+            return replace(expr, of=_with_constant(expr.of, kind, name, value))
+
+
+def _ball(number: Fraction) -> Any:
+    return flint.arb(flint.fmpq(number.numerator, number.denominator))
