@@ -14,15 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache, reduce
-from itertools import product
+from itertools import combinations, product
 from typing import TypeAlias
 
 from qnn_theory.algebra.polynomials import from_flint
 from qnn_theory.grammar.expr import (
     Activation,
-    ActivationKind,
+    Affine,
+    Bilinear,
     Constant,
     Expr,
+    FirstInput,
     Input,
     Multiple,
     Power,
@@ -37,6 +39,7 @@ from qnn_theory.grammar.piecewise import (
     PIECEWISE_KINDS,
     Cell,
     Learned,
+    Opaque,
     Pieces,
     Polynomial,
     Reading,
@@ -48,7 +51,7 @@ from qnn_theory.grammar.widths import width
 
 _ARGUMENTS = 4  # needed ones; each doubles the ways to write them
 _NODES = 400  # a larger part is left as it is
-_OPAQUE: tuple[tuple[ActivationKind, ...], ...] = ((), ("prelu",), ("prelu", "relu6"))
+_OPAQUE: tuple[tuple[Opaque, ...], ...] = ((), ("scale",), ("prelu",), ("prelu", "relu6"), ("prelu", "relu6", "scale"))
 
 
 def cancelled(expr: Expr) -> Expr:
@@ -70,13 +73,48 @@ def _shorter(expr: Expr) -> Expr:
     least = _kinks(expr)
     if not least or sum(1 for _ in walk(expr)) > _NODES:
         return expr
-    found = [way for opaque in _OPAQUE for way in _ways(expr, opaque)]
+    if isinstance(expr, Sum) and len(expr.terms) > 2:
+        joined = _pair_joined(expr)
+        if joined is not None:
+            return _shorter(joined)
+    found = [way for opaque in _opaque_choices(expr) for way in _ways(expr, opaque)]
     found.sort(key=lambda way: _cost(expr, way))
     for way in found:
         better = _kinks(way) < least or (_cost(expr, way) < _cost(expr, expr) and _tells_more(expr, way))
         if better and _keeps_range(expr, way) and same_function(expr, way):
             return way
     return expr
+
+
+def _opaque_choices(expr: Expr) -> list[tuple[Opaque, ...]]:
+    """What to take for an atom: everything is read, then less of what there is."""
+    present = {node.kind for node in walk(expr) if isinstance(node, Activation)}
+    scales = any(isinstance(node, Scale) for node in walk(expr))
+    return list(dict.fromkeys(tuple(k for k in some if k in present or (k == "scale" and scales)) for some in _OPAQUE))
+
+
+def _pair_joined(expr: Sum) -> Expr | None:
+    """The sum with two terms of common inner parts joined, if that takes fewer activations; other terms stay as they are."""
+    kinked = [(k, _inner_parts(term)) for k, term in enumerate(expr.terms) if _kinks(term)]
+    for (i, ours), (j, theirs) in combinations(kinked, 2):
+        if ours.isdisjoint(theirs):
+            continue
+        pair = Sum(terms=(expr.terms[i], expr.terms[j]))
+        joined = _shorter(pair)
+        if _kinks(joined) < _kinks(pair):
+            parts = joined.terms if isinstance(joined, Sum) else (joined,)
+            return Sum(terms=(*expr.terms[:i], *parts, *expr.terms[i + 1 : j], *expr.terms[j + 1 :]))
+    return None
+
+
+def _inner_parts(expr: Expr) -> frozenset[Expr]:
+    return frozenset(
+        part
+        for node in walk(expr)
+        if isinstance(node, Activation)
+        for part in walk(node.of)
+        if isinstance(part, Input | FirstInput | Affine | Bilinear)
+    ) - {part for node in walk(expr) if isinstance(node, Affine | Bilinear) for part in walk(node) if part is not node}
 
 
 def _tells_more(old: Expr, new: Expr) -> bool:
@@ -131,7 +169,7 @@ def _is_zero(expr: Expr) -> bool:
     return isinstance(expr, Constant) and not expr.value
 
 
-def _ways(expr: Expr, opaque: Sequence[ActivationKind]) -> list[Expr]:
+def _ways(expr: Expr, opaque: Sequence[Opaque]) -> list[Expr]:
     """Other ways to write a part; none where it is too large, or where a number is too large for a format."""
     reading = Reading(expr, opaque=opaque)
     try:

@@ -51,6 +51,10 @@ CANCELS = [
     (relu(relu(U) + relu(V)), relu(U) + relu(V)),
     (relu(relu(U) - relu(-U)), relu(U)),
     (relu(2 * U) - 2 * relu(U), constant(0)),
+    (relu(x - 1) ** 2 + relu(1 - x) ** 2 + x - 1, (x - 1) ** 2 + x - 1),  # two terms of four
+    (relu(x + alpha(x)) ** 2 + relu(-x - alpha(x)) ** 2 + x, (x + alpha(x)) ** 2 + x),
+    (relu(relu(U * V) - 6) - relu(U * V - 6), constant(0)),
+    (relu(relu(prelu(U)) - 6) - relu(prelu(U) - 6), constant(0)),
     (relu(U - V) - relu(V - U), U - V),
     (relu(x * U) - relu(-x * U), x * U),
     (x + relu(U) * relu(-U), x),
