@@ -19,6 +19,7 @@ from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.output_width import by_width
 from qnn_theory.relations.invariants.pair import Pair, Separation
 from qnn_theory.relations.invariants.ranks import by_rank
+from qnn_theory.relations.invariants.shells import by_shell
 from qnn_theory.relations.invariants.signs import by_sign
 from qnn_theory.relations.invariants.smoothness_class import by_smoothness
 from qnn_theory.relations.invariants.tails import by_sides, by_tails
@@ -60,4 +61,6 @@ def find_separation(
         found = invariant(pair)
         if found is not None:
             return found
-    return None
+    if effort == "quick":
+        return None
+    return by_shell(pair, lambda a, b: find_separation(a, b, minimal=minimal))
