@@ -14,6 +14,7 @@ from qnn_theory.relations.invariants.coefficients import by_coefficients, by_pol
 from qnn_theory.relations.invariants.complex_plane import by_complex_plane
 from qnn_theory.relations.invariants.dimensions import by_dimension
 from qnn_theory.relations.invariants.equations import by_equations
+from qnn_theory.relations.invariants.fans import by_directions
 from qnn_theory.relations.invariants.finite_differences import by_finite_differences
 from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.output_width import by_width
@@ -42,6 +43,7 @@ _THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
     by_dimension,
     by_equations,
     by_sides,
+    by_directions,
 )
 
 

@@ -16,6 +16,7 @@ from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.format import Format
 from qnn_theory.relations.certificates import Containment
 from qnn_theory.relations.invariants.complex_plane import by_complex_plane
+from qnn_theory.relations.invariants.fans import by_directions
 from qnn_theory.relations.invariants.finite_differences import by_finite_differences
 from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.pair import Pair, Separation
@@ -44,6 +45,9 @@ NAMED = {
     "tanh unit": 'tanh(affine("A"))',
     "bottleneck": 'affine("V", relu(affine("U", width=1/2)))',
     "smooth bottleneck": 'affine("V", gelu(affine("U", width=1/2)))',
+    "residual": 'x + affine("V", tanh(affine("U")))',
+    "FFN": 'affine("V", affine("A", width=2) * silu(affine("B", width=2)))',
+    "two gates": 'x * (sigmoid(affine("A")) + sigmoid(affine("B")))',
     "SE": 'x * sigmoid(affine("V", relu(affine("U", width=1/2))))',
 }
 
@@ -68,6 +72,8 @@ PAIRS = [
     ("GLU", "T19"), ("GDCN", "T19"), ("SwiGLU", "T24"), ("GEGLU", "T24"), ("ReGLU", "T19"), ("ReGLU", "T24"),
     ("T19", "x prelu"), ("T9", "x prelu"), ("ReGLU", "PReGLU"), ("PReGLU", "T19"), ("PReGLU", "T5"), ("x prelu", "T24"),
     ("bottleneck", "Linear"), ("smooth bottleneck", "Linear"), ("bottleneck", "smooth bottleneck"),
+    ("SE", "T19"), ("SE", "T24"), ("SE", "GDCN"), ("residual", "GLU"), ("residual", "SwiGLU"), ("residual", "T9"),
+    ("two gates", "GLU"), ("two gates", "T19"),
 ]  # fmt: skip
 
 
@@ -84,7 +90,7 @@ def test_the_table_by_hand(first: str, second: str) -> None:
 
 
 RULES: list[Callable[[Pair], Separation | None]] = [
-    by_tails, by_sides, by_complex_plane, by_finite_differences, by_rank, by_kinks,
+    by_tails, by_sides, by_directions, by_complex_plane, by_finite_differences, by_rank, by_kinks,
 ]  # fmt: skip
 
 # Contained, and close to what a rule separates.
@@ -102,6 +108,8 @@ NEAR_MISSES = [
     ('affine("A", bias=False)', 'affine("V", gelu(affine("U", width=2)))'),  # wide enough: gelu(u) - gelu(-u)
     ('affine("A", affine("B", width=1/2))', 'affine("V", silu(affine("U")))'),  # of rank d/2, so d units do
     ('affine("A") * affine("B") * sigmoid(affine("B"))', 'affine("A") * silu(affine("B"))'),
+    ('relu(silu(affine("A")) - silu(-affine("A")))', 'relu(affine("A"))'),  # no smooth gate is left
+    ('sigmoid(affine("A")) + sigmoid(affine("A") + 1)', 'sigmoid(affine("A")) + sigmoid(affine("B"))'),
     ('relu6(affine("A"))', 'relu(affine("A")) - relu(affine("B"))'),
     ('sigmoid(affine("V", relu(affine("U", width=1/2)))) * x', 'x * sigmoid(affine("V", relu(affine("U"))))'),
 ]
