@@ -109,10 +109,11 @@ def _broken_rule(pair: Pair, dim: int) -> tuple[dict[Entry, Fraction], tuple[Fra
 
 def _tail_of(pair: Pair, entries: Entries, direction: Sequence[Fraction]) -> list[Polynomial] | None:
     dim = len(direction)
-    return tail(pair.a, dim=dim, values=_plain_values(pair, entries, dim), direction=direction)
+    return tail(pair.a, dim=dim, values=plain_values(pair, entries, dim), direction=direction)
 
 
-def _plain_values(pair: Pair, entries: Entries, dim: int) -> dict[str, Any]:
+def plain_values(pair: Pair, entries: Entries, dim: int) -> dict[str, Any]:
+    """The source's parameters under the names of its normal form."""
     return unrolled_values(pair.source.expr, nested(pair.source.expr, entries, dim=dim))
 
 
@@ -223,13 +224,19 @@ def _without_gate(expr: Expr, dim: int, output: int, gate: Gate) -> Polynomial |
 
 def _only_surface(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[Fraction, ...] | None:
     """The normal of the only hyperplane, up to translation, along which gates of this output switch."""
+    found = directions_of(pair, entries, dim, output)
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def directions_of(pair: Pair, entries: Entries, dim: int, output: int) -> set[tuple[Fraction, ...]]:
+    """The gradients of the arguments of an output's gates that are not constant, first entry 1."""
     relevant = set(relus_of_outputs(pair.a, dim)[output])
     found: set[tuple[Fraction, ...]] = set()
-    for gate, normal in _arguments(pair.a, _plain_values(pair, entries, dim), dim):
+    for gate, normal in _arguments(pair.a, plain_values(pair, entries, dim), dim):
         if gate in relevant and any(normal):
             lead = next(w for w in normal if w)
             found.add(tuple(w / lead for w in normal))
-    return next(iter(found)) if len(found) == 1 else None
+    return found
 
 
 def _arguments(expr: Expr, values: dict[str, Any], dim: int) -> list[tuple[Gate, tuple[Fraction, ...]]]:
