@@ -26,7 +26,7 @@ from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import get_format
 from qnn_theory.relations.certificates import Containment, Undecided
-from qnn_theory.relations.containment.parameter_map import ParameterMap
+from qnn_theory.relations.containment.parameter_map import AnyMap
 from qnn_theory.relations.invariants.pair import Separation
 from qnn_theory.relations.relation import decide
 
@@ -59,7 +59,7 @@ def assert_contained(
     source: str | Format,
     target: str | Format,
     *,
-    map: ParameterMap | UserMap | None = None,
+    map: AnyMap | UserMap | None = None,
     dim: int | None = None,
     draws: int = 5,
     seed: int = 0,
@@ -102,8 +102,8 @@ def assert_equivalent(
     first: str | Format,
     second: str | Format,
     *,
-    map: ParameterMap | UserMap | None = None,
-    inverse: ParameterMap | UserMap | None = None,
+    map: AnyMap | UserMap | None = None,
+    inverse: AnyMap | UserMap | None = None,
     dim: int | None = None,
     draws: int = 5,
     seed: int = 0,
@@ -220,10 +220,10 @@ def fit(layer: QuadraticLayer, points: Tensor, goal: Tensor, *, seed: int = 0, s
     return final if np.isfinite(final) else float("inf")
 
 
-def _mapped(a: Format, b: Format, map: ParameterMap | UserMap, values: Values, dim: int) -> Mapping[str, Any]:
-    if isinstance(map, ParameterMap):
-        return rolled_values(b.expr, map.apply(unrolled_values(a.expr, values), dim=dim))
-    return map({name: np.asarray(value, dtype=np.float64) for name, value in values.items()})
+def _mapped(a: Format, b: Format, map: AnyMap | UserMap, values: Values, dim: int) -> Mapping[str, Any]:
+    if callable(map):
+        return map({name: np.asarray(value, dtype=np.float64) for name, value in values.items()})
+    return rolled_values(b.expr, map.apply(unrolled_values(a.expr, values), dim=dim))
 
 
 def _assert_is(layer: QuadraticLayer, format: Format, values: Values, x: np.ndarray) -> None:

@@ -139,6 +139,7 @@ def carry(
         witness=shown,
         dims=apart.dims,
         closed=apart.closed,
+        grows=apart.grows,
         carried=apart,
         below=below,
         above=above,

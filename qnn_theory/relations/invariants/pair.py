@@ -37,6 +37,7 @@ class Separation:
         witness: the function; None where the output widths differ.
         dims: the d at which the rule was computed and the witness broke it.
         closed: whether the rule survives limits, so that the target does not even approach the witness.
+        grows: whether the rule's bound grows with d, so that each d needs a function of its own.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Separation:
     witness: Witness | None
     dims: tuple[int, ...]
     closed: bool = True
+    grows: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -56,6 +58,8 @@ class Separation:
         function = f"{self.source} has {self.witness.function_text}, at {self.witness.parameters_text} (d = {self.witness.dim})"
         dims = ", ".join(map(str, self.dims))
         scope = f"computed at d = {dims}; the rule and the function, padded with zeros, read the same at every larger d"
+        if self.grows:
+            scope = f"computed at d = {dims}: the bound grows with d, and {self.source} has a function that breaks it at each"
         if not self.closed:
             scope += "; limits of functions are not excluded"
         return (function, self.rule, self.finding, scope)
@@ -91,6 +95,7 @@ class Pair:
         dims: Sequence[int],
         *,
         closed: bool = True,
+        grows: bool = False,
     ) -> Separation:
         """A separation of this pair."""
         return Separation(
@@ -102,6 +107,7 @@ class Pair:
             witness=shown,
             dims=tuple(dims),
             closed=closed,
+            grows=grows,
         )
 
     def draw(self, dim: int, attempt: int, *, signed: bool = False) -> dict[Entry, Fraction]:

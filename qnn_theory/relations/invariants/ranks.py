@@ -58,7 +58,8 @@ def by_rank(pair: Pair) -> Separation | None:
     fixed = ", after its fixed part is subtracted from the outputs," if any(offset[i] for i in shape.outputs) else ""
     bounds = ", ".join(f"{r} at d = {d}" for d, _, _, r in found)
     rule = f"{of_every(pair.b)} of {pair.target.id}{fixed or ','} {shape.name} has rank at most {theirs} (largest rank: {bounds})"
-    return pair.separation("rank", rule, f"the witness has rank {ours}", shown, [d for d, *_ in found])
+    grows = len({bound for *_, bound in found}) > 1
+    return pair.separation("rank", rule, f"the witness has rank {ours}", shown, [d for d, *_ in found], grows=grows)
 
 
 def _larger_rank(pair: Pair, dim: int) -> tuple[_Shape, int, int] | None:
