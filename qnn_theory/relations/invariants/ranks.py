@@ -69,7 +69,8 @@ def by_rank(pair: Pair) -> Separation | None:
     rule = f"{where}{fixed or ','} {shape.name} has rank at most {theirs} (largest rank: {bounds})"
     finding = f"the witness has rank {ours}"
     data = None if smooth or not shape.data else {"matrix": dict(shape.data), "bound": theirs, "rank": ours}
-    return pair.separation("rank", rule, finding, shown, [d for d, *_ in found], closed=not smooth, data=data)
+    dims, grows = [d for d, *_ in found], len({bound for *_, bound in found}) > 1
+    return pair.separation("rank", rule, finding, shown, dims, closed=not smooth, grows=grows, data=data)
 
 
 def _larger_rank(pair: Pair, dim: int) -> tuple[_Shape, int, int] | None:

@@ -84,6 +84,7 @@ def entries_of(directions: Sequence[Direction]) -> dict[str, Any]:
                     "witness": number("witnesses", _witness_texts(direction.witness)),
                     "dims": list(direction.dims),
                     "closed": direction.closed,
+                    "grows": direction.grows,
                 }
             )
     return {
@@ -174,6 +175,7 @@ def _separation(entry: Mapping[str, Any]) -> Separation:
         witness=_witness(content["witnesses"][entry["witness"]]),
         dims=tuple(entry["dims"]),
         closed=entry["closed"],
+        grows=entry["grows"],
     )
 
 
