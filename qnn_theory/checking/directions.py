@@ -11,9 +11,10 @@ from typing import Any
 import flint
 
 from qnn_theory.checking.analytic import SMOOTH
+from qnn_theory.checking.coefficients import read_off
 from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
 from qnn_theory.checking.maps import check_map
-from qnn_theory.checking.reading import exact_keys, many, rational
+from qnn_theory.checking.reading import exact_keys, many, rational, read_formula
 from qnn_theory.checking.separations import check_separation
 from qnn_theory.grammar.expr import (
     Activation,
@@ -29,28 +30,10 @@ from qnn_theory.grammar.expr import (
     bias_name,
     walk,
 )
-from qnn_theory.grammar.formula import parse
-from qnn_theory.grammar.widths import check_expr, divisor, parameters, width
+from qnn_theory.grammar.widths import divisor, parameters, width
 
 VERDICTS = ("contained", "not contained", "open")
-STEP = 64
-"""The largest number that d must be a multiple of."""
-
 _NESTED = 3
-
-
-def read_formula(formula: Any, what: str) -> Expr:
-    """The expression of a formula."""
-    if not isinstance(formula, str):
-        raise RejectedError(f"{what} is a formula, however: {str(formula)[:60]}")
-    try:
-        expr = parse(formula)
-        check_expr(expr)
-    except (ValueError, RecursionError) as error:
-        raise RejectedError(f"{what} cannot be read: {error}") from None
-    if divisor(expr) > STEP:
-        raise RejectedError(f"{what} needs d to be a multiple of {divisor(expr)}, and up to {STEP} is checked")
-    return expr
 
 
 def verdict_of(entry: Any) -> str:
@@ -74,6 +57,9 @@ def check_direction(entry: Any, source: Expr, target: Expr, *, nested: int = 0) 
         case "contained" if "links" in entry:
             exact_keys(entry, {"verdict", "links"}, "a chain of maps has exactly its keys")
             return _check_links(entry["links"], source, target, nested)
+        case "contained" if "coefficients" in entry:
+            exact_keys(entry, {"verdict", "coefficients"}, "a map by coefficients has exactly its keys")
+            return f"by coefficients: {check_map(source, target, entry['coefficients'], read_off)}"
         case "contained" if "gates" in entry:
             exact_keys(entry, {"verdict", "map", "gates"}, "a map with constant gates has exactly its keys")
             return _check_gated(entry, source, target)

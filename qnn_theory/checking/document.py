@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from qnn_theory.checking.directions import check_direction, read_formula, verdict_of
+from qnn_theory.checking.directions import check_direction, verdict_of
 from qnn_theory.checking.evaluation import NotCheckedError, RejectedError, within
-from qnn_theory.checking.reading import exact_keys
+from qnn_theory.checking.reading import exact_keys, read_formula
 from qnn_theory.grammar.expr import Expr
 
 Status: TypeAlias = Literal["accepted", "rejected", "not checked"]

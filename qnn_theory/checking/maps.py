@@ -12,7 +12,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import flint
 
@@ -35,8 +35,11 @@ _TERMS = 2_000_000
 _LINES = 2
 RANDOM = random.SystemRandom()
 
+Apply: TypeAlias = Callable[..., dict[str, Any]]
+"""From the target, a map, the source's parameters and their shapes, d, numbers and the inputs to the target's parameters."""
 
-def check_map(source: Expr, target: Expr, data: Any) -> str:
+
+def check_map(source: Expr, target: Expr, data: Any, apply: Apply | None = None) -> str:
     """Reject a map under which the target is not the source; else say how it was proved.
 
     Raises:
@@ -51,31 +54,32 @@ def check_map(source: Expr, target: Expr, data: Any) -> str:
     small = (step, 2 * step) if step > 1 else (2, 3)
     large = max(3 * step, step * -(-6 // step))
     for dim in small:
-        _compare(source, target, data, dim, lines=False)
-    degrees = [_compare(source, target, data, large, lines=True) for _ in range(_LINES)]
+        _compare(source, target, data, dim, apply or mapped, lines=False)
+    degrees = [_compare(source, target, data, large, apply or mapped, lines=True) for _ in range(_LINES)]
     error = math.prod(min(1.0, degree / PRIME) for degree in degrees)
     return (
         f"map, multiplied out at d = {small[0]}, {small[1]} and on random lines at d = {large}; error below {error:.0e}"
     )
 
 
-def _compare(source: Expr, target: Expr, data: Any, dim: int, *, lines: bool) -> int:
+def _compare(source: Expr, target: Expr, data: Any, dim: int, apply: Apply, *, lines: bool) -> int:
     shapes = entries_of(source, dim)
     names = [f"x{i}" for i in range(dim)]
     places = [(name, at) for name, shape in shapes.items() for at in _indices(shape)]
     atoms = [f"g{i}" for e in (source, target) for i in range(_count(e, dim))]
     gates = [f"g{i}" for i in range(len(atoms))]
     sizes = {name: filled(shape, lambda at: Size(1, 1)) for name, shape in shapes.items()}
-    mapped_sizes = mapped(target, data, sizes, shapes, dim, lambda f: Size(1, 0))
+    mapped_sizes = apply(target, data, sizes, shapes, dim, lambda f: Size(1, 0), [Size(1, 1)] * dim)
     bound = size(source, dim) + size(target, dim, mapped_sizes)
     if bound.terms > _TERMS and not lines:
         raise NotCheckedError(f"a map between formats with up to {bound.terms} terms at d = {dim}")
     ring: Any
     if lines:
-        ring = flint.nmod_mpoly_ctx.get(["t", *gates], modulus=PRIME, ordering="degrevlex")
-        t, *free = ring.gens()
+        ring = flint.nmod_mpoly_ctx.get(["t", *names, *gates], modulus=PRIME, ordering="degrevlex")
+        t, *rest = ring.gens()
+        inputs, free = rest[:dim], rest[dim:]
         numbers = [RANDOM.randrange(PRIME) * t + RANDOM.randrange(PRIME) for _ in range(dim + len(places))]
-        first_gate = 1
+        first_gate = 1 + dim
 
         def number(f: Fraction) -> Any:
             return 0 * t + f.numerator * pow(f.denominator, -1, PRIME)
@@ -84,6 +88,7 @@ def _compare(source: Expr, target: Expr, data: Any, dim: int, *, lines: bool) ->
         generators = ring.gens()
         first_gate = dim + len(places)
         numbers, free = list(generators[:first_gate]), list(generators[first_gate:])
+        inputs = numbers[:dim]
 
         def number(f: Fraction) -> Any:
             return 0 * generators[0] + flint.fmpq(f.numerator, f.denominator)
@@ -92,7 +97,7 @@ def _compare(source: Expr, target: Expr, data: Any, dim: int, *, lines: bool) ->
     values = {name: filled(shape, lambda at, name=name: known[name, at]) for name, shape in shapes.items()}  # type: ignore[misc]
     rule = _Rule(free, number)
     left = outputs(source, numbers[:dim], values, rule, number)
-    right = outputs(target, numbers[:dim], mapped(target, data, values, shapes, dim, number), rule, number)
+    right = outputs(target, numbers[:dim], apply(target, data, values, shapes, dim, number, inputs), rule, number)
     indicators = {first_gate + k for k in rule.indicators}
     for k, (one, other) in enumerate(zip(left, right, strict=True)):
         if not _vanishes(one - other, indicators):
@@ -192,6 +197,7 @@ def mapped(
     shapes: Mapping[str, tuple[int, ...]],
     dim: int,
     number: Callable[[Fraction], Any],
+    inputs: Sequence[Any] = (),
 ) -> dict[str, Any]:
     """The target's parameters: blocks of rows of blocks of columns of sums of [coefficient, term]."""
     wanted = entries_of(target, dim)

@@ -8,6 +8,12 @@ from fractions import Fraction
 from typing import Any
 
 from qnn_theory.checking.evaluation import RejectedError
+from qnn_theory.grammar.expr import Expr
+from qnn_theory.grammar.formula import parse
+from qnn_theory.grammar.widths import check_expr, divisor
+
+STEP = 64
+"""The largest number that d must be a multiple of."""
 
 _RATIONAL = re.compile(r"-?\d{1,80}(/[1-9]\d{0,79})?", re.ASCII)
 
@@ -53,3 +59,17 @@ def many(value: Any, what: str) -> list[Any]:
 def monomial(value: Any, dim: int) -> tuple[int, ...]:
     """D exponents."""
     return tuple(whole(e, 0, 1000, "an exponent") for e in listed(value, dim, "a monomial"))
+
+
+def read_formula(formula: Any, what: str) -> Expr:
+    """The expression of a formula."""
+    if not isinstance(formula, str):
+        raise RejectedError(f"{what} is a formula, however: {str(formula)[:60]}")
+    try:
+        expr = parse(formula)
+        check_expr(expr)
+    except (ValueError, RecursionError) as error:
+        raise RejectedError(f"{what} cannot be read: {error}") from None
+    if divisor(expr) > STEP:
+        raise RejectedError(f"{what} needs d to be a multiple of {divisor(expr)}, and up to {STEP} is checked")
+    return expr

@@ -16,6 +16,7 @@ from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, piece
 from qnn_theory.grammar.cancellation import cancelled
 from qnn_theory.grammar.expr import Expr, FirstInput, Input, bias_name
 from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.formula import parse
 from qnn_theory.grammar.formula_text import to_formula
 from qnn_theory.grammar.normal_form import unrolled_parameters
 from qnn_theory.grammar.rewrite import replace
@@ -25,6 +26,7 @@ from qnn_theory.relations.certificates import CarriedSeparation, Containment, Di
 from qnn_theory.relations.constant_gates import ConstantGate
 from qnn_theory.relations.containment.parameter_map import Assignment, ParameterMap
 from qnn_theory.relations.containment.terms import Term, parameter
+from qnn_theory.relations.function_classes.coefficient_map import CoefficientMap, Slot
 from qnn_theory.relations.invariants.pair import Separation, generic_point
 from qnn_theory.relations.relation import Relation, relation
 
@@ -77,6 +79,8 @@ def direction_data(direction: Direction, source: Format, target: Format) -> dict
     match direction:
         case Containment(links=links) if links:
             return {"verdict": "contained", "links": [link(step, step.target) for step in links]}
+        case Containment(map=CoefficientMap() as map):
+            return {"verdict": "contained", "coefficients": coefficients_data(map)}
         case Containment(map=map, gates=gates):
             constants = {name for gate in gates for name in (gate.map, bias_name(gate.map))}
             plain = map_data(map, without=constants) if isinstance(map, ParameterMap) else None
@@ -109,6 +113,38 @@ def direction_data(direction: Direction, source: Format, target: Format) -> dict
             }
         case _:
             return {"verdict": "open"}
+
+
+def coefficients_data(map: CoefficientMap) -> dict[str, Any] | None:
+    """The expressions that are multiplied out, and which parameter takes which coefficient; None if one is no formula."""
+    texts = {e: to_formula(e) for r in map.readings for e in (r.of,)}
+    texts |= {e: to_formula(e) for c in map.copies for e in (c.scale, c.constant) if e is not None}
+    try:
+        if any(parse(text) != e for e, text in texts.items()):
+            return None
+    except ValueError:
+        return None
+    return {
+        "readings": [{"of": texts[r.of], "slots": [_slot_data(slot) for slot in r.slots]} for r in map.readings],
+        "copies": [
+            {
+                "weight": c.weight,
+                "weights": list(c.weights),
+                "bias": c.bias,
+                "biases": list(c.biases),
+                "scale": None if c.scale is None else texts[c.scale],
+                "constant": None if c.constant is None else texts[c.constant],
+            }
+            for c in map.copies
+        ],
+        "fixed": [list(pair) for pair in map.fixed],
+    }
+
+
+def _slot_data(slot: Slot) -> dict[str, Any]:
+    numbers = {"first": str(slot.first), "width": str(slot.width), "factor": str(slot.factor)}
+    powers = {"outer": slot.outer, "inner": list(slot.inner)}
+    return {"role": slot.role, "weight": slot.weight, "bias": slot.bias} | numbers | powers
 
 
 def _without_cancelling(format: Format) -> Format | None:
