@@ -129,6 +129,17 @@ def test_nothing_is_separated_from_itself(format: str) -> None:
         assert rule(Pair(named(format), named(format), False)) is None, rule
 
 
+def test_one_unit_at_the_smallest_width_is_not_one_unit() -> None:
+    """A bottleneck of width d/2 has one unit at d = 2, where the spacing of poles would separate, and more later."""
+    narrow = qt.get_format('affine("V", silu(affine("U", width=1/2)))')
+    mish = qt.get_format('mish(affine("A"))')
+    assert by_complex_plane(Pair(mish, narrow, False)) is None
+    assert (
+        by_complex_plane(Pair(mish, qt.get_format('affine("V", bias=False, of=x) * silu(affine("A"))'), False))
+        is not None
+    )
+
+
 @settings(max_examples=30)
 @given(st.data())
 def test_a_special_case_is_never_separated(data: st.DataObject) -> None:
