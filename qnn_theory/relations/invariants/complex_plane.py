@@ -29,6 +29,7 @@ from qnn_theory.relations.invariants.pair import Pair, Separation
 _LOGISTIC: frozenset[ActivationKind] = frozenset(("sigmoid", "silu", "tanh"))
 _MISH: frozenset[ActivationKind] = frozenset(("mish",))
 _GELU: frozenset[ActivationKind] = frozenset(("gelu",))
+_GATE_DIMS = (4, 6)
 
 
 def by_complex_plane(pair: Pair) -> Separation | None:
@@ -54,12 +55,16 @@ def by_complex_plane(pair: Pair) -> Separation | None:
                 f"in every function of {target}, such an output depends on one gate ({kinds}) of an affine form u: along a "
                 f"line it has no poles or, all but finitely many, at {spacing}"
             )
-            return _found(pair, "spacing of poles", single, rule, "and has its poles at other distances")
+            return _found(
+                pair, "spacing of poles", single, rule, "and has its poles at other distances", least=_GATE_DIMS[0]
+            )
     return None
 
 
-def _found(pair: Pair, invariant: str, outputs: Sequence[int], rule: str, words: str) -> Separation | None:
-    (dim,) = pair.dims(2)
+def _found(
+    pair: Pair, invariant: str, outputs: Sequence[int], rule: str, words: str, *, least: int = 2
+) -> Separation | None:
+    (dim,) = pair.dims(least)
     members = random_pieces(pair.a, dim=dim, seed="tail degree", gates=tail_gates)
     degree = max((sum(m) for f in members for m in f), default=0)
     found = no_polynomial(pair, dim, degree, outputs)
@@ -71,10 +76,15 @@ def _found(pair: Pair, invariant: str, outputs: Sequence[int], rule: str, words:
 
 
 def _single_gates(pair: Pair, kinds: frozenset[ActivationKind]) -> list[int]:
-    """The outputs that depend on one gate in both formats, in the target on one of these kinds."""
-    (dim,) = pair.dims(2)
-    gates = zip(relus_of_outputs(pair.a, dim), relus_of_outputs(pair.b, dim), strict=True)
-    return [i for i, (a, b) in enumerate(gates) if len(a) == 1 and len(b) == 1 and b[0][0].kind in kinds]
+    """The outputs that depend on one gate in both formats, in the target on one of these kinds, whatever d is.
+
+    Looked at for two d, as a bottleneck has one unit at d = 2 and more later.
+    """
+    found = []
+    for dim in pair.dims(*_GATE_DIMS):
+        gates = zip(relus_of_outputs(pair.a, dim), relus_of_outputs(pair.b, dim), strict=True)
+        found.append([i for i, (a, b) in enumerate(gates) if len(a) == len(b) == 1 and b[0][0].kind in kinds])
+    return [i for i in found[0] if i in found[1]]
 
 
 def _kinds(expr: Expr) -> frozenset[ActivationKind]:

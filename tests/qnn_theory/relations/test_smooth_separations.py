@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 import qnn_theory as qt
 from qnn_theory.feature_spaces.tails import tail
 from qnn_theory.grammar.evaluate import evaluate
+from qnn_theory.grammar.expr import Activation, Expr, activation
 from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.rewrite import replace
 from qnn_theory.relations.certificates import Containment
 from qnn_theory.relations.invariants.complex_plane import by_complex_plane
 from qnn_theory.relations.invariants.fans import by_directions
@@ -129,6 +131,17 @@ def test_nothing_is_separated_from_itself(format: str) -> None:
         assert rule(Pair(named(format), named(format), False)) is None, rule
 
 
+def test_one_unit_at_the_smallest_width_is_not_one_unit() -> None:
+    """A bottleneck of width d/2 has one unit at d = 2, where the spacing of poles would separate, and more later."""
+    narrow = qt.get_format('affine("V", silu(affine("U", width=1/2)))')
+    mish = qt.get_format('mish(affine("A"))')
+    assert by_complex_plane(Pair(mish, narrow, False)) is None
+    assert (
+        by_complex_plane(Pair(mish, qt.get_format('affine("V", bias=False, of=x) * silu(affine("A"))'), False))
+        is not None
+    )
+
+
 @settings(max_examples=30)
 @given(st.data())
 def test_a_special_case_is_never_separated(data: st.DataObject) -> None:
@@ -139,6 +152,31 @@ def test_a_special_case_is_never_separated(data: st.DataObject) -> None:
     source = Format("source", data.draw(special_cases(target.expr)))
     found = find_separation(source, target, minimal=False)
     assert found is None, (source.expr, found.lines)
+
+
+@settings(max_examples=30)
+@given(st.data())
+def test_the_same_function_written_otherwise_is_never_separated(data: st.DataObject) -> None:
+    kinds = data.draw(st.sampled_from([("sigmoid", "silu"), ("gelu", "relu"), ("tanh",), ("tanh", "silu", "prelu")]))
+    written = data.draw(expressions(depth=2, activations=kinds))
+
+    def rewritten(node: Expr) -> Expr:
+        match node:
+            case Activation(kind="tanh", of=of):
+                return 2 * activation("sigmoid", 2 * of) - 1
+            case Activation(kind="sigmoid", of=of):
+                return 1 - activation("sigmoid", -of)
+            case Activation(kind="silu", of=of):
+                return of * activation("sigmoid", of)
+            case Activation(kind="gelu" | "relu" as kind, of=of):
+                return of + activation(kind, -of)
+            case _:
+                return node
+
+    first, second = Format("first", written), Format("second", replace(written, rewritten))
+    for source, target in ((first, second), (second, first)):
+        found = find_separation(source, target, minimal=False)
+        assert found is None, (written, found.lines)
 
 
 @pytest.mark.parametrize(
