@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.formula import parse
+from qnn_theory.grammar.readings.formula import parse
 
 _KEYS = ("formula", "source", "note")
 _EXAMPLE = """'[formats]' and below it 'mine = "x * affine(\\"W\\") + x"'"""

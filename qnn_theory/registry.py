@@ -33,8 +33,8 @@ from qnn_theory.grammar.expr import (
     x0,
 )
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
-from qnn_theory.grammar.formula import is_formula, parse
-from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.readings.formula import is_formula, parse
+from qnn_theory.grammar.readings.formula_text import to_formula
 
 HeadLayout: TypeAlias = Literal["aligned", "released"]
 
@@ -216,7 +216,7 @@ def get_format(format: str | Format) -> Format:
 
     A text is an id (``T9``), an id with activations attached (``T4+relu``: post-activation; ``T19~gelu``: every mid-activation
     replaced; ``T19~gelu+relu``: both), or a formula in the registry's syntax (``x * affine("W") + x``, see
-    `grammar.formula`). A formula's format has the formula as its id.
+    `grammar.readings.formula`). A formula's format has the formula as its id.
 
     Raises:
         KeyError: no such id; names the nearest one.

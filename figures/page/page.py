@@ -24,7 +24,7 @@ from figures.shared.style import PNG_DPI, TWO_COLUMNS_IN
 from figures.shared.theory import DIM, smoothness_text, theory_table
 from qnn_theory import Format, get_format
 from qnn_theory.cards.format_card import format_card
-from qnn_theory.grammar.text import to_text
+from qnn_theory.grammar.readings.text import to_text
 from qnn_theory.paper_claims.claim import Claim
 from qnn_theory.paper_claims.claims import claims
 from studies.declaring.load import load_config, study_names

@@ -20,9 +20,9 @@ from qnn_theory.feature_spaces.quadratic_form import quadratic_forms, quadratic_
 from qnn_theory.feature_spaces.symbolic import expanded
 from qnn_theory.grammar.expr import Activation, ActivationKind, RowSum, uses_activation, walk
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.latex import to_latex
+from qnn_theory.grammar.readings.latex import to_latex
+from qnn_theory.grammar.readings.text import to_text
 from qnn_theory.grammar.stacking import layer_widths, parameter_count
-from qnn_theory.grammar.text import to_text
 from qnn_theory.grammar.widths import smallest_width
 from qnn_theory.registry import formats, get_format
 from qnn_theory.relations.relation import relation

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 
 from qnn_theory.cards.tables import Cell, Table
-from qnn_theory.grammar.formula import NAMES, arguments, parse
-from qnn_theory.grammar.latex import to_latex
+from qnn_theory.grammar.readings.formula import NAMES, arguments, parse
+from qnn_theory.grammar.readings.latex import to_latex
 
 _OPERATORS = (
     ("+  -", "sum and difference of expressions of one width", 'x * affine("W_a") - x'),

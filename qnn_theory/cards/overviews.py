@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from qnn_theory.cards.formulas import class_cell, class_data, formula_cell
 from qnn_theory.cards.tables import Cell, Table
 from qnn_theory.costs import cost
-from qnn_theory.grammar.text import to_text
+from qnn_theory.grammar.readings.text import to_text
 from qnn_theory.paper_claims.claim import Claim
 from qnn_theory.registry import formats
 from qnn_theory.relations.certificates import heading

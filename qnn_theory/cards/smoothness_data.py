@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qnn_theory.cards.formulas import class_data
-from qnn_theory.grammar.text import to_text
+from qnn_theory.grammar.readings.text import to_text
 from qnn_theory.smoothness_classes.one_sided import Witness
 from qnn_theory.smoothness_classes.smoothness import Smoothness
 

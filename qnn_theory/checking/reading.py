@@ -9,7 +9,7 @@ from typing import Any
 
 from qnn_theory.checking.evaluation import RejectedError
 from qnn_theory.grammar.expr import Expr
-from qnn_theory.grammar.formula import parse
+from qnn_theory.grammar.readings.formula import parse
 from qnn_theory.grammar.widths import check_expr, divisor
 
 STEP = 64

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from qnn_theory.grammar.expr import Activation, ActivationKind, Expr, activation
-from qnn_theory.grammar.latex import to_latex
+from qnn_theory.grammar.readings.latex import to_latex
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.widths import check_expr
 

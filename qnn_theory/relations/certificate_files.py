@@ -16,9 +16,9 @@ from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, piece
 from qnn_theory.grammar.cancellation import cancelled
 from qnn_theory.grammar.expr import Expr, FirstInput, Input, bias_name
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.formula import parse
-from qnn_theory.grammar.formula_text import to_formula
 from qnn_theory.grammar.normal_form import unrolled_parameters
+from qnn_theory.grammar.readings.formula import parse
+from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.widths import parameters
 from qnn_theory.registry import get_format

@@ -10,8 +10,8 @@ import sympy
 
 from qnn_theory.grammar.expr import Activation, Affine, Bilinear, Expr, FirstInput, Input, RowSum, Scale, walk
 from qnn_theory.grammar.intervals import Interval, interval
+from qnn_theory.grammar.readings.text import coordinate_text
 from qnn_theory.grammar.rewrite import replace as rewrite
-from qnn_theory.grammar.text import coordinate_text
 from qnn_theory.smoothness_classes.layer_analysis import LayerAnalysis, Meaning, Source
 from qnn_theory.smoothness_classes.near_kink import Formula, Local, Pair, lowest_jump_order
 from qnn_theory.smoothness_classes.one_sided import Target

@@ -31,7 +31,7 @@ from qnn_theory.grammar.expr import (
     children,
 )
 from qnn_theory.grammar.intervals import Interval, as_monomial, interval
-from qnn_theory.grammar.text import coordinate_text
+from qnn_theory.grammar.readings.text import coordinate_text
 from qnn_theory.smoothness_classes.near_kink import (
     ZERO,
     Formula,

@@ -104,7 +104,7 @@ def check(file: Path, budget: float | None) -> None:
     1: rejected; 3: nothing is wrong, but a direction is open or of a kind that cannot be checked.
     """
     from qnn_theory.checking.document import SECONDS, check_text
-    from qnn_theory.grammar.formula_text import to_formula
+    from qnn_theory.grammar.readings.formula_text import to_formula
     from qnn_theory.registry import get_format
 
     def formula_of(name: str) -> str | None:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from qnn_models.runtime.seeds import derive
-from qnn_theory.grammar.formula import is_formula
+from qnn_theory.grammar.readings.formula import is_formula
 from qnn_theory.registry import formats, stored_name
 from studies.declaring.config import Arm, Override, StudyConfig
 from studies.tasks.protocol import protocol_name

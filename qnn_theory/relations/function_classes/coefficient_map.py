@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from qnn_theory.grammar.expr import Expr, bias_name
-from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.grammar.widths import Parameter
 from qnn_theory.relations.containment.parameter_map import Constant
 from qnn_theory.relations.function_classes.expansion import expand

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from qnn_theory.grammar.expr import Activation, Expr, FirstInput, Input, Multiple, Product, Sum
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import Pair, Separation
 from qnn_theory.relations.witness import witness

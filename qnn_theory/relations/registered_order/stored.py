@@ -15,8 +15,8 @@ from importlib import resources
 from typing import Any
 
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.formula_text import to_formula
 from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.registry import formats, is_registered
 from qnn_theory.relations.certificates import Containment, Direction
 from qnn_theory.relations.containment.parameter_map import Combination, Formula, ParameterMap

@@ -11,7 +11,7 @@ import pytest
 import qnn_theory as qt
 from qnn_theory.checking.document import Finding, check, check_text, seal
 from qnn_theory.dimension.effective_dimension import effective_dimension
-from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.relations.certificate_files import certificate_data, certificate_text
 from qnn_theory.relations.relation import containment_order
 from tests.qnn_theory.checking.mutants import mutants

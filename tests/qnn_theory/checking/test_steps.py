@@ -12,7 +12,7 @@ import qnn_theory as qt
 from qnn_theory.checking.directions import check_direction
 from qnn_theory.checking.document import seal
 from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
-from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.relations.certificate_files import direction_data, own_parameter
 from qnn_theory.relations.certificates import Containment
 from qnn_theory.relations.relation import decide

@@ -40,7 +40,7 @@ from qnn_theory.grammar.expr import (
     x0,
 )
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
-from qnn_theory.grammar.latex import to_latex
+from qnn_theory.grammar.readings.latex import to_latex
 from qnn_theory.grammar.rewrite import factor_row_sums, replace
 from qnn_theory.grammar.widths import check_dim, divisor, head_major_order, parameters, width
 from qnn_theory.registry import qnn_alpha

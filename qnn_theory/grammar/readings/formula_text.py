@@ -1,4 +1,4 @@
-"""The registry's own syntax, written: `grammar.formula` reads it back as an equal expression."""
+"""The registry's own syntax, written: `grammar.readings.formula` reads it back as an equal expression."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from qnn_theory.grammar.expr import (
     x,
     x0,
 )
-from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.readings.formula_text import to_formula
 
 MAX_CHARACTERS = 10_000
 MAX_NODES = 1_000

@@ -13,8 +13,8 @@ from qnn_theory import registry
 from qnn_theory.format_files import load_formats
 from qnn_theory.grammar.expr import Expr, affine, relu, x, x0
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.formula import NAMES, FormulaError, is_formula, parse
-from qnn_theory.grammar.formula_text import to_formula
+from qnn_theory.grammar.readings.formula import NAMES, FormulaError, is_formula, parse
+from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.testing import expressions
 
 ALL = qt.formats()

@@ -22,7 +22,7 @@ from qnn_theory.grammar.expr import (
     x,
     x0,
 )
-from qnn_theory.grammar.text import coordinate_text, to_text
+from qnn_theory.grammar.readings.text import coordinate_text, to_text
 
 CASES = [
     (x * affine("W_a") + x, "x ⊙ W_a x + x"),

@@ -24,7 +24,7 @@ from qnn_theory.grammar.expr import (
     Slice,
     Sum,
 )
-from qnn_theory.grammar.text import split_sign
+from qnn_theory.grammar.readings.text import split_sign
 
 _NAMES = {"relu": "ReLU", "relu6": "ReLU6", "prelu": "PReLU", "gelu": "GELU", "silu": "SiLU", "mish": "Mish"}
 
