@@ -12,21 +12,21 @@ from typing import Literal, TypeAlias
 from qnn_theory.algebra.deadline import check
 from qnn_theory.grammar.format import Format
 from qnn_theory.relations.invariants.coefficients import by_coefficients, by_polynomial_members
-from qnn_theory.relations.invariants.complex_plane import by_complex_plane
 from qnn_theory.relations.invariants.dimensions import by_dimension
 from qnn_theory.relations.invariants.equations import by_equations
 from qnn_theory.relations.invariants.factors import by_factors
-from qnn_theory.relations.invariants.fans import by_directions
-from qnn_theory.relations.invariants.finite_differences import by_finite_differences
 from qnn_theory.relations.invariants.half_spaces import by_half_spaces
 from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.output_width import by_width
 from qnn_theory.relations.invariants.pair import Pair, Separation
 from qnn_theory.relations.invariants.ranks import by_rank
-from qnn_theory.relations.invariants.shells import by_shell
 from qnn_theory.relations.invariants.signs import by_sign
+from qnn_theory.relations.invariants.smooth_gates.complex_plane import by_complex_plane
+from qnn_theory.relations.invariants.smooth_gates.fans import by_directions
+from qnn_theory.relations.invariants.smooth_gates.finite_differences import by_finite_differences
+from qnn_theory.relations.invariants.smooth_gates.shells import by_shell
+from qnn_theory.relations.invariants.smooth_gates.tails import by_sides, by_tails
 from qnn_theory.relations.invariants.smoothness_class import by_smoothness
-from qnn_theory.relations.invariants.tails import by_sides, by_tails
 
 Effort: TypeAlias = Literal["quick", "thorough", "all"]
 

@@ -17,13 +17,13 @@ from qnn_theory.grammar.expr import Activation, Expr, activation
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.relations.certificates import Containment
-from qnn_theory.relations.invariants.complex_plane import by_complex_plane
-from qnn_theory.relations.invariants.fans import by_directions
-from qnn_theory.relations.invariants.finite_differences import by_finite_differences
 from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.pair import Pair, Separation
 from qnn_theory.relations.invariants.ranks import by_rank
-from qnn_theory.relations.invariants.tails import by_sides, by_tails
+from qnn_theory.relations.invariants.smooth_gates.complex_plane import by_complex_plane
+from qnn_theory.relations.invariants.smooth_gates.fans import by_directions
+from qnn_theory.relations.invariants.smooth_gates.finite_differences import by_finite_differences
+from qnn_theory.relations.invariants.smooth_gates.tails import by_sides, by_tails
 from qnn_theory.relations.relation import decide
 from qnn_theory.relations.separation import find_separation
 from qnn_theory.relations.witness import nested

@@ -22,9 +22,9 @@ from qnn_theory.feature_spaces.pieces import random_pieces
 from qnn_theory.feature_spaces.tails import tail_gates
 from qnn_theory.grammar.expr import Activation, ActivationKind, Expr, walk
 from qnn_theory.grammar.widths import width
-from qnn_theory.relations.invariants.finite_differences import no_polynomial
 from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
 from qnn_theory.relations.invariants.pair import Pair, Separation
+from qnn_theory.relations.invariants.smooth_gates.finite_differences import no_polynomial
 
 _LOGISTIC: frozenset[ActivationKind] = frozenset(("sigmoid", "silu", "tanh"))
 _MISH: frozenset[ActivationKind] = frozenset(("mish",))

@@ -11,7 +11,7 @@ from qnn_theory.feature_spaces.tails import tail
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation
-from qnn_theory.relations.invariants.tails import directions_of, plain_values
+from qnn_theory.relations.invariants.smooth_gates.tails import directions_of, plain_values
 
 _MONOMIALS = 130
 _FAR = 10**6
