@@ -221,9 +221,9 @@ def fit(layer: QuadraticLayer, points: Tensor, goal: Tensor, *, seed: int = 0, s
 
 
 def _mapped(a: Format, b: Format, map: AnyMap | UserMap, values: Values, dim: int) -> Mapping[str, Any]:
-    if not callable(map):
-        return rolled_values(b.expr, map.apply(unrolled_values(a.expr, values), dim=dim))
-    return map({name: np.asarray(value, dtype=np.float64) for name, value in values.items()})
+    if callable(map):
+        return map({name: np.asarray(value, dtype=np.float64) for name, value in values.items()})
+    return rolled_values(b.expr, map.apply(unrolled_values(a.expr, values), dim=dim))
 
 
 def _assert_is(layer: QuadraticLayer, format: Format, values: Values, x: np.ndarray) -> None:

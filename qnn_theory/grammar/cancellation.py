@@ -3,8 +3,8 @@
 Every part of an expression is read as a piecewise polynomial (`piecewise`). An argument is needed when the polynomials on two
 cells that differ in its sign alone differ; cells that differ in another sign are joined. What is left is written as
 Σ q Π relu(±u)^m with polynomials q, over the signs that make it shortest, read again and compared. It replaces the part where
-it has fewer activations (a product also where it has as many and fewer nodes: a relu(a) = relu(a)²), and where the range that
-`intervals` sees does not grow: |a| stays relu(a) + relu(-a), which is seen to be nonnegative.
+it has fewer activations, or as many and fewer nodes (a relu(a) = relu(a)², a - relu(a) = -relu(-a)). The range that `intervals`
+sees never grows: |a| stays relu(a) + relu(-a), which is seen to be nonnegative.
 
 The parameters of the result are some of the expression's: what cancels may take its parameters with it.
 """
@@ -14,15 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache, reduce
-from itertools import product
+from itertools import combinations, product
 from typing import TypeAlias
 
 from qnn_theory.algebra.polynomials import from_flint
 from qnn_theory.grammar.expr import (
     Activation,
-    ActivationKind,
+    Affine,
+    Bilinear,
     Constant,
     Expr,
+    FirstInput,
     Input,
     Multiple,
     Power,
@@ -37,6 +39,7 @@ from qnn_theory.grammar.piecewise import (
     PIECEWISE_KINDS,
     Cell,
     Learned,
+    Opaque,
     Pieces,
     Polynomial,
     Reading,
@@ -48,13 +51,18 @@ from qnn_theory.grammar.widths import width
 
 _ARGUMENTS = 4  # needed ones; each doubles the ways to write them
 _NODES = 400  # a larger part is left as it is
-_OPAQUE: tuple[tuple[ActivationKind, ...], ...] = ((), ("prelu",), ("prelu", "relu6"))
+_OPAQUE: tuple[tuple[Opaque, ...], ...] = ((), ("scale",), ("prelu",), ("prelu", "relu6"), ("prelu", "relu6", "scale"))
 
 
 def cancelled(expr: Expr) -> Expr:
     """The same function of x and x0 for all parameter values, with fewer nodes where activations cancel."""
     result = replace(expr, _shorter)
-    return expr if result == expr else replace(result, _without_zeros)
+    return expr if result == expr else without_zeros(result)
+
+
+def without_zeros(expr: Expr) -> Expr:
+    """Without the constants 0 that a part leaves behind which cancelled."""
+    return replace(expr, _without_zeros)
 
 
 @lru_cache(maxsize=4096)
@@ -65,13 +73,55 @@ def _shorter(expr: Expr) -> Expr:
     least = _kinks(expr)
     if not least or sum(1 for _ in walk(expr)) > _NODES:
         return expr
-    found = [way for opaque in _OPAQUE for way in _ways(expr, opaque)]
+    if isinstance(expr, Sum) and len(expr.terms) > 2:
+        joined = _pair_joined(expr)
+        if joined is not None:
+            return _shorter(joined)
+    found = [way for opaque in _opaque_choices(expr) for way in _ways(expr, opaque)]
     found.sort(key=lambda way: _cost(expr, way))
     for way in found:
-        fewer = _kinks(way) < least or (isinstance(expr, Product) and _cost(expr, way) < _cost(expr, expr))
-        if fewer and _keeps_range(expr, way) and same_function(expr, way):
+        better = _kinks(way) < least or (_cost(expr, way) < _cost(expr, expr) and _tells_more(expr, way))
+        if better and _keeps_range(expr, way) and same_function(expr, way):
             return way
     return expr
+
+
+def _opaque_choices(expr: Expr) -> list[tuple[Opaque, ...]]:
+    """What to take for an atom: everything is read, then less of what there is."""
+    present = {node.kind for node in walk(expr) if isinstance(node, Activation)}
+    scales = any(isinstance(node, Scale) for node in walk(expr))
+    return list(dict.fromkeys(tuple(k for k in some if k in present or (k == "scale" and scales)) for some in _OPAQUE))
+
+
+def _pair_joined(expr: Sum) -> Expr | None:
+    """The sum with two terms of common inner parts joined, if that takes fewer activations; other terms stay as they are."""
+    kinked = [(k, _inner_parts(term)) for k, term in enumerate(expr.terms) if _kinks(term)]
+    for (i, ours), (j, theirs) in combinations(kinked, 2):
+        if ours.isdisjoint(theirs):
+            continue
+        pair = Sum(terms=(expr.terms[i], expr.terms[j]))
+        joined = _shorter(pair)
+        if _kinks(joined) < _kinks(pair):
+            parts = joined.terms if isinstance(joined, Sum) else (joined,)
+            return Sum(terms=(*expr.terms[:i], *parts, *expr.terms[i + 1 : j], *expr.terms[j + 1 :]))
+    return None
+
+
+def _inner_parts(expr: Expr) -> frozenset[Expr]:
+    return frozenset(
+        part
+        for node in walk(expr)
+        if isinstance(node, Activation)
+        for part in walk(node.of)
+        if isinstance(part, Input | FirstInput | Affine | Bilinear)
+    ) - {part for node in walk(expr) if isinstance(node, Affine | Bilinear) for part in walk(node) if part is not node}
+
+
+def _tells_more(old: Expr, new: Expr) -> bool:
+    """A way with as many activations is wanted for fewer factors, fewer terms or a smaller range; a sum stays a sum."""
+    if isinstance(old, Sum) and isinstance(new, Sum):
+        return len(new.terms) < len(old.terms) or interval(new) != interval(old)
+    return isinstance(old, Product) or interval(new) != interval(old)
 
 
 def _kinks(expr: Expr) -> int:
@@ -119,7 +169,7 @@ def _is_zero(expr: Expr) -> bool:
     return isinstance(expr, Constant) and not expr.value
 
 
-def _ways(expr: Expr, opaque: Sequence[ActivationKind]) -> list[Expr]:
+def _ways(expr: Expr, opaque: Sequence[Opaque]) -> list[Expr]:
     """Other ways to write a part; none where it is too large, or where a number is too large for a format."""
     reading = Reading(expr, opaque=opaque)
     try:
@@ -240,7 +290,7 @@ class _Writer:
                 if (lower - higher) != 6:
                     lower, higher = higher, lower
                 factor = quotient if self._signed[relus[0][0]] == lower else -quotient
-                parts.append(self._polynomial(factor, [Activation(kind="relu6", of=self._polynomial(lower))]))
+                parts.append(self._polynomial(factor, [Activation(kind="relu6", of=self._argument(lower))]))
             else:
                 parts.append(self._polynomial(quotient, self._relus(relus)))
         return _sum(parts) if parts else Constant(value=Fraction(0), width=self._out)
@@ -253,7 +303,11 @@ class _Writer:
         return (self._signed[ours[0][0]] - self._signed[theirs[0][0]]) in (6, -6)
 
     def _relus(self, relus: Sequence[tuple[int, int]]) -> list[Expr]:
-        return [_power(relu(self._polynomial(self._signed[k])), exponent) for k, exponent in relus]
+        return [_power(relu(self._argument(self._signed[k])), exponent) for k, exponent in relus]
+
+    def _argument(self, polynomial: Polynomial) -> Expr:
+        ways = self._polynomial(polynomial), _sum(self._monomials(polynomial))
+        return min(ways, key=lambda way: sum(1 for _ in walk(way)))
 
     def _polynomial(self, polynomial: Polynomial, others: Sequence[Expr] = ()) -> Expr:
         """A polynomial in the atoms, in factors, times other expressions."""

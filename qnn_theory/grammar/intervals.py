@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
@@ -75,7 +76,9 @@ def interval(expr: Expr, inputs: Interval | None = None) -> Interval:
             case Sum(terms=terms):
                 number, bases = as_monomial(node)
                 if node in bases:
-                    return reduce(_sum, (visit(term) for term in terms))
+                    capped, others = _capped_relus(terms)
+                    ranges = [_product(Interval(m, m), _cap(visit(of), level)) for m, of, level in capped]
+                    return reduce(_sum, (*ranges, *map(visit, others)))
                 return monomial(number, bases)
             case RowSum(rows=rows, of=of):
                 return _product(Interval(Fraction(rows), Fraction(rows)), visit(of))
@@ -120,6 +123,38 @@ def as_monomial(expr: Expr) -> tuple[Fraction, Counter[Expr]]:
             return Fraction(1), Counter({expr: 1})
 
 
+def _capped_relus(terms: Sequence[Expr]) -> tuple[list[tuple[Fraction, Expr, Fraction]], list[Expr]]:
+    """Pairs ``m relu(u) - m relu(u - c)`` with c > 0, which are m times u cut off below 0 and above c, and the other terms."""
+    others = list(terms)
+    found: list[tuple[Fraction, Expr, Fraction]] = []
+    relus = [(term, *parts) for term in terms if (parts := _relu_parts(term)) is not None]
+    for term, factor, of, rest, number in relus:
+        for partner, other_factor, _, other_rest, other_number in relus:
+            fits = factor == -other_factor and rest == other_rest and number > other_number
+            if fits and term in others and partner in others:
+                others.remove(term)
+                others.remove(partner)
+                found.append((factor, of, number - other_number))
+    return found, others
+
+
+def _relu_parts(term: Expr) -> tuple[Fraction, Expr, Counter[Expr], Fraction] | None:
+    """A multiple of a relu as its factor, the argument, and that as terms plus a number."""
+    factor, relu = (term.factor, term.of) if isinstance(term, Multiple) else (Fraction(1), term)
+    if not (isinstance(relu, Activation) and relu.kind == "relu"):
+        return None
+    terms = relu.of.terms if isinstance(relu.of, Sum) else (relu.of,)
+    number = sum((part.value for part in terms if isinstance(part, Constant)), Fraction(0))
+    return factor, relu.of, Counter(part for part in terms if not isinstance(part, Constant)), number
+
+
+def _cap(of: Interval, level: Fraction) -> Interval:
+    """The range of min(max(u, 0), level)."""
+    zero = Fraction(0)
+    low = zero if of.low is None else min(level, max(zero, of.low))
+    return Interval(low, level if of.high is None else min(level, max(zero, of.high)))
+
+
 def _activation(node: Activation, of: Interval) -> Interval:
     zero = Fraction(0)
     positive = Interval(max(zero, of.low or zero), None if of.high is None else max(zero, of.high))
@@ -127,8 +162,7 @@ def _activation(node: Activation, of: Interval) -> Interval:
         case "relu":
             return positive
         case "relu6":
-            six = Fraction(6)
-            return Interval(min(six, positive.low or zero), six if positive.high is None else min(six, positive.high))
+            return _cap(of, Fraction(6))
         case "prelu":
             return of if of.at_least(0) else Interval()
         case "gelu" | "silu" | "mish":

@@ -1,10 +1,12 @@
 """The form of a layer that relations are decided on: the same function class, written with fewer kinds of nodes.
 
-Four rewrites, each an identity of functions:
+Five rewrites, each an identity of functions:
 
 * ``x0`` is ``x``: relations are about one layer, the first of a network;
 * ``Σ_m of(θ_m)`` is written out, the parameters of row m are named ``W[m]`` (biases ``b[m]``);
-* ``relu(u) = u`` where u is never negative, whatever the parameters are (a square, a sum of squares, another relu);
+* ``relu(u) = u`` where u is never negative, whatever the parameters are (a square, a sum of squares, another relu), 0 where
+  it is never positive;
+* ``relu6(u) = relu(u) - relu(u - 6)``;
 * what cancels is left out (`cancellation`): ``relu(u) - relu(-u) = u``, ``relu(u) ⊙ relu(-u) = 0``. Its parameters go with it.
 """
 
@@ -12,20 +14,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace as with_fields
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from qnn_theory.grammar.cancellation import cancelled
-from qnn_theory.grammar.expr import Activation, Affine, Bilinear, Expr, FirstInput, Input, RowSum, Scale, Sum
+from qnn_theory.grammar.cancellation import cancelled, without_zeros
+from qnn_theory.grammar.expr import (
+    Activation,
+    Affine,
+    Bilinear,
+    Constant,
+    Expr,
+    FirstInput,
+    Input,
+    Multiple,
+    RowSum,
+    Scale,
+    Sum,
+    relu,
+)
 from qnn_theory.grammar.intervals import interval
 from qnn_theory.grammar.rewrite import replace
-from qnn_theory.grammar.widths import Parameter, parameters
+from qnn_theory.grammar.widths import Parameter, parameters, width
 
 
 @cache
 def normal_form(expr: Expr) -> Expr:
     """The rewritten layer; its parameters are some of `unrolled_parameters`, on which alone its function depends."""
-    return _flatten(cancelled(_written_out(expr)))
+    return _flatten(cancelled(_flatten(without_zeros(_written_out(expr)))))
 
 
 def unrolled_parameters(expr: Expr) -> tuple[Parameter, ...]:
@@ -35,7 +51,7 @@ def unrolled_parameters(expr: Expr) -> tuple[Parameter, ...]:
 
 @cache
 def _written_out(expr: Expr) -> Expr:
-    """The layer without x0, row sums and needless relus."""
+    """The layer without x0, row sums, relu6 and needless relus."""
 
     def rule(node: Expr) -> Expr:
         match node:
@@ -43,8 +59,11 @@ def _written_out(expr: Expr) -> Expr:
                 return Input()
             case RowSum(rows=rows, of=of):
                 return Sum(terms=tuple(_row(of, m) for m in range(1, rows + 1))) if rows > 1 else _row(of, 1)
-            case Activation(kind="relu", of=of) if interval(of).at_least(0):
-                return of
+            case Activation(kind="relu", of=of):
+                return _relu(of)
+            case Activation(kind="relu6", of=of):
+                above = _relu(of - 6)
+                return Sum(terms=(_relu(of), Multiple(factor=Fraction(-1), of=above)))
             case _:
                 return node
 
@@ -70,6 +89,13 @@ def rolled_values(expr: Expr, values: Mapping[str, Any]) -> dict[str, Any]:
         else [values[f"{parameter.name}[{m + 1}]"] for m in range(parameter.rows)]
         for parameter in parameters(expr)
     }
+
+
+def _relu(of: Expr) -> Expr:
+    values = interval(of)
+    if values.at_least(0):
+        return of
+    return Constant(value=Fraction(0), width=width(of)) if values.at_most(0) else relu(of)
 
 
 def _row(expr: Expr, m: int) -> Expr:

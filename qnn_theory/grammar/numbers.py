@@ -15,6 +15,10 @@ LARGEST_NUMBER = 10**9
 _LARGEST_DENOMINATOR_OF_A_FLOAT = 1024
 
 
+class LargeNumberError(ValueError):
+    """A number that cannot be computed with everywhere; a user's, or one that a rewriting multiplied up."""
+
+
 def is_number(value: object) -> bool:
     """Whether a value is a rational number or a float; True and False are none."""
     return isinstance(value, float | Rational) and not isinstance(value, bool)
@@ -46,12 +50,13 @@ def check_number(number: Fraction) -> None:
     """Reject a fixed number that cannot be computed with everywhere.
 
     Raises:
-        ValueError: it is no fraction of two integers up to `LARGEST_NUMBER`.
+        ValueError: it is no fraction of two integers.
+        LargeNumberError: one of these is above `LARGEST_NUMBER`.
     """
     if not isinstance(number, int | Fraction) or isinstance(number, bool):
         raise ValueError(f"A number in a format is a Fraction, however: {number!r}.")
     if max(abs(number.numerator), number.denominator) > LARGEST_NUMBER:
-        raise ValueError(
+        raise LargeNumberError(
             f"A number in a format is a fraction of integers up to {LARGEST_NUMBER}, however: {_shortened(number)}."
         )
 

@@ -9,8 +9,9 @@ slope of a prelu. With g the indicator of u > 0,
 and u and its multiples share one g; u = v w has the indicators of v and w, u = v² w that of w. An activation of a piecewise
 argument is read on every cell of that argument. So a *cell*, a choice of signs of all arguments, has one polynomial.
 
-Which cells there are is decided by rational linear inequalities in the monomials of the arguments (Fourier and Motzkin). Where
-the arguments are affine in the atoms that is exact; otherwise some cells may be empty, which only makes fewer things equal.
+Which cells there are is decided by rational linear inequalities in the monomials of the arguments (Fourier and Motzkin), with
+the signs of monomials where those of their atoms are known. Where the arguments are affine in the atoms that is exact; otherwise
+some cells may be empty, which only makes fewer things equal.
 Two expressions with the same polynomial on every cell are the same function wherever no argument vanishes, a dense set, and
 both are continuous: the same function of the atoms, for all parameter values.
 """
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from operator import mul
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import flint
 
@@ -47,6 +48,7 @@ _INEQUALITY_LIMIT = 400
 
 Polynomial: TypeAlias = Any  # flint.fmpq_mpoly in the atoms; flint ships no types
 Pieces: TypeAlias = dict[frozenset[int], Polynomial]  # coefficient of each product of indicators
+Opaque: TypeAlias = ActivationKind | Literal["scale"]
 Cell: TypeAlias = tuple[bool, ...]  # which arguments are positive
 
 
@@ -70,10 +72,11 @@ class Reading:
 
     Args:
         exprs: all expressions that will be read.
-        opaque: activations that are atoms like any other node.
+        opaque: activations, and whether learned vectors, that are atoms like any other node.
     """
 
-    def __init__(self, *exprs: Expr, opaque: Sequence[ActivationKind] = ()) -> None:
+    def __init__(self, *exprs: Expr, opaque: Sequence[Opaque] = ()) -> None:
+        self._scales = "scale" not in opaque
         self._kinds = tuple(kind for kind in PIECEWISE_KINDS if kind not in opaque)
         found: dict[Atom, None] = {}
         for expr in exprs:
@@ -90,7 +93,7 @@ class Reading:
                 return
             case Sum() | Product() | Power() | Multiple():
                 pass
-            case Scale(name=name, initial=initial):
+            case Scale(name=name, initial=initial) if self._scales:
                 found.setdefault(Learned(name, initial))
             case Activation(kind=kind, slope=slope) if kind in self._kinds:
                 if slope is not None:
@@ -118,7 +121,7 @@ class Reading:
                 return reduce(_times, [self.read(of)] * exponent)
             case Multiple(factor=factor, of=of):
                 return self._scaled(self.read(of), self.ring.constant(to_flint(factor)))
-            case Scale(name=name, of=of, initial=initial):
+            case Scale(name=name, of=of, initial=initial) if self._scales:
                 return self._scaled(self.read(of), self._generators[Learned(name, initial)])
             case Activation(kind=kind, of=of, slope=slope) if kind in self._kinds:
                 inner = self.read(of)
@@ -192,13 +195,28 @@ class Reading:
 
     def _occurs(self, used: Sequence[int], cell: Cell) -> bool:
         monomials = sorted({tuple(m) for i in used for m in self.arguments[i].to_dict() if any(m)})
-        rows = []
+        rows = [
+            tuple(Fraction(sign * (m == other)) for other in (*monomials, None))
+            for m in monomials
+            if (sign := self._sign(m, used, cell))
+        ]
         for i, positive in zip(used, cell, strict=True):
             terms = {tuple(m): c for m, c in self.arguments[i].to_dict().items()}
             sign = 1 if positive else -1
             constant = next((c for m, c in terms.items() if not any(m)), 0)
             rows.append(tuple(Fraction(str(sign * c)) for c in (*(terms.get(m, 0) for m in monomials), constant)))
         return solvable(rows)
+
+    def _sign(self, monomial: tuple[int, ...], used: Sequence[int], cell: Cell) -> int:
+        """The sign of a product of atoms whose own signs are among the arguments; 0 where it is not known."""
+        sign = 1
+        for atom, exponent in zip(self.ring.gens(), monomial, strict=True):
+            if exponent % 2:
+                place = next((k for k, i in enumerate(used) if self.arguments[i] == atom), None)
+                if place is None:
+                    return 0
+                sign = sign if cell[place] else -sign
+        return sign
 
 
 def solvable(rows: Sequence[tuple[Fraction, ...]]) -> bool:

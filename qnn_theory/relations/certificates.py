@@ -158,7 +158,9 @@ def direction_to_dict(direction: Direction) -> dict[str, Any]:
                 "modular_dims": list(proof.modular_dims),
                 "error_bound": proof.error_bound,
             }
-        case Separation(invariant=invariant, rule=rule, finding=finding, witness=witness, dims=dims, closed=closed):
+        case Separation(
+            invariant=invariant, rule=rule, finding=finding, witness=witness, dims=dims, closed=closed, grows=grows
+        ):
             carried = (
                 {"carried": direction_to_dict(direction.carried)} if isinstance(direction, CarriedSeparation) else {}
             )
@@ -174,6 +176,7 @@ def direction_to_dict(direction: Direction) -> dict[str, Any]:
                     "parameters": None if witness is None else witness.parameters_text,
                     "dims": list(dims),
                     "closed": closed,
+                    "grows": grows,
                 }
             )
         case Undecided(budget=budget):

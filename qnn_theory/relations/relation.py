@@ -27,11 +27,12 @@ from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import parameter_count
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import formats, get_format, is_registered
-from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided
+from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided, direction_to_dict
 from qnn_theory.relations.constant_gates import contained_by_constant_gates
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.function_classes.proved import find_class_map
+from qnn_theory.relations.registered_order.stored import stored, stored_verdict
 from qnn_theory.relations.separation import Effort, find_separation
 from qnn_theory.relations.transitivity import by_transitivity
 
@@ -178,13 +179,26 @@ def decide(source: Format, target: Format, *, minimal: bool = True, budget: floa
 
 @cache
 def _decide(source: Format, target: Format, minimal: bool) -> Direction:
+    found = stored(source, target)
+    return _computed(source, target, minimal) if found is None else found
+
+
+def decide_anew(source: Format, target: Format, *, minimal: bool = True) -> Direction:
+    """`decide` without what is stored of registered formats."""
+    return _computed(source, target, minimal)
+
+
+@cache
+def _computed(source: Format, target: Format, minimal: bool) -> Direction:
     # Quick checks first, so that an expensive one runs only where it is likely to decide.
     direct = _direct(source, target, minimal)
     if not isinstance(direct, Undecided):
         return direct
 
     def known(a: Format, b: Format) -> Direction:
-        return _direct(a, b, minimal) if is_registered(a) and is_registered(b) else _quick(a, b, minimal)
+        if is_registered(a) and is_registered(b):
+            return stored(a, b) or _direct(a, b, minimal)
+        return _quick(a, b, minimal)
 
     return by_transitivity(source, target, known, formats()) or direct
 
@@ -233,8 +247,8 @@ def containment_order(of: Sequence[str | Format] | None = None) -> ContainmentOr
 
 @cache
 def _containment_order(chosen: tuple[Format, ...]) -> ContainmentOrder:
-    directions = {(a.id, b.id): decide(a, b, minimal=False) for a in chosen for b in chosen if a is not b}
-    below = {pair for pair, direction in directions.items() if isinstance(direction, Containment)}
+    verdicts = {(a.id, b.id): _verdict(a, b) for a in chosen for b in chosen if a is not b}
+    below = {pair for pair, verdict in verdicts.items() if verdict == "contained"}
     classes: list[list[str]] = []
     for format in chosen:
         own = next((c for c in classes if (format.id, c[0]) in below and (c[0], format.id) in below), None)
@@ -249,8 +263,13 @@ def _containment_order(chosen: tuple[Format, ...]) -> ContainmentOrder:
     return ContainmentOrder(
         classes=tuple(map(tuple, classes)),
         edges=tuple(covering),
-        open=tuple(pair for pair, direction in directions.items() if isinstance(direction, Undecided)),
+        open=tuple(pair for pair, verdict in verdicts.items() if verdict == "open"),
     )
+
+
+def _verdict(source: Format, target: Format) -> str:
+    known = stored_verdict(source, target)
+    return known or str(direction_to_dict(decide(source, target, minimal=False))["verdict"])
 
 
 def _kind(forward: Direction, backward: Direction) -> Kind:

@@ -12,15 +12,21 @@ from typing import Literal, TypeAlias
 from qnn_theory.algebra.deadline import check
 from qnn_theory.grammar.format import Format
 from qnn_theory.relations.invariants.coefficients import by_coefficients, by_polynomial_members
+from qnn_theory.relations.invariants.complex_plane import by_complex_plane
 from qnn_theory.relations.invariants.dimensions import by_dimension
 from qnn_theory.relations.invariants.equations import by_equations
+from qnn_theory.relations.invariants.factors import by_factors
+from qnn_theory.relations.invariants.fans import by_directions
 from qnn_theory.relations.invariants.finite_differences import by_finite_differences
+from qnn_theory.relations.invariants.half_spaces import by_half_spaces
 from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.output_width import by_width
 from qnn_theory.relations.invariants.pair import Pair, Separation
 from qnn_theory.relations.invariants.ranks import by_rank
+from qnn_theory.relations.invariants.shells import by_shell
 from qnn_theory.relations.invariants.signs import by_sign
 from qnn_theory.relations.invariants.smoothness_class import by_smoothness
+from qnn_theory.relations.invariants.tails import by_sides, by_tails
 
 Effort: TypeAlias = Literal["quick", "thorough", "all"]
 
@@ -30,13 +36,19 @@ _QUICK: tuple[Callable[[Pair], Separation | None], ...] = (
     by_coefficients,
     by_sign,
     by_rank,
+    by_tails,
 )
 _THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
+    by_factors,
     by_kinks,
+    by_half_spaces,
     by_finite_differences,
+    by_complex_plane,
     by_polynomial_members,
     by_dimension,
     by_equations,
+    by_sides,
+    by_directions,
 )
 
 
@@ -57,4 +69,6 @@ def find_separation(
         found = invariant(pair)
         if found is not None:
             return found
-    return None
+    if effort == "quick":
+        return None
+    return by_shell(pair, lambda a, b: find_separation(a, b, minimal=minimal))

@@ -140,6 +140,7 @@ def carry(
         witness=shown,
         dims=apart.dims,
         closed=apart.closed,
+        grows=apart.grows,
         carried=apart,
         below=below,
         above=above,

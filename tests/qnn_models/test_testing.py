@@ -46,6 +46,19 @@ def test_activations_rows_and_heads_on_the_modules() -> None:
 @pytest.mark.parametrize(
     ("a", "b"),
     [
+        ('affine("V", affine("U", width=1/2) * affine("W", width=1/2))', "T1"),
+        ('affine("A", affine("B", width=1/4))', 'affine("V", affine("U", width=1/2))'),
+        ('affine("U")**2 - affine("V")**2', "T5"),
+        ('scale("alpha") * affine("A", affine("B", affine("C")))', 'row_sum(2, affine("U") * affine("V"))'),
+    ],
+)
+def test_maps_read_off_coefficients_on_the_modules(a: str, b: str) -> None:
+    assert_contained(a, b)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
         ("T1", "T5"),
         ("T5", "T18"),
         ("T13", "T14"),

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,10 +48,14 @@ class Problem:
     def __init__(self, a: Expr, b: Expr, *, products: bool) -> None:
         self.a, self.b = a, b
         self.parts = math.lcm(*(width(node).denominator for node in (*walk(a), *walk(b))), *_slices(a), *_slices(b))
-        step = math.lcm(divisor(a), divisor(b), self.parts)
-        self.sample = Sample(a, step * -(-3 // step), points=_POINTS, seed=SEED)
         self.blocks = BuildingBlocks(parameters(a), parts=self.parts, products=products)
         self.parameters = {p.name: p for p in parameters(b)}
+
+    @cached_property
+    def sample(self) -> Sample:
+        """Random parameters of `a` and random inputs, at the smallest d from 3 up that fits."""
+        step = math.lcm(divisor(self.a), divisor(self.b), self.parts)
+        return Sample(self.a, step * -(-3 // step), points=_POINTS, seed=SEED)
 
     def shape(self, parameter: Parameter) -> tuple[int, int]:
         """Into how many blocks of rows and of columns a parameter is cut."""

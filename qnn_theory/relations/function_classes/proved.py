@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.numbers import LargeNumberError
 from qnn_theory.relations.certificates import Containment
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.function_classes.rules import class_maps
@@ -15,10 +16,13 @@ def find_class_map(source: Format, target: Format) -> Containment | None:
     """
     if not can_prove(source, target):
         return None
-    for found in class_maps(source, target):
-        try:
-            proof = prove_map(source, target, found)
-        except ValueError:
-            continue
-        return Containment(source=source.id, target=target.id, map=found, proof=proof)
+    try:
+        for found in class_maps(source, target):
+            try:
+                proof = prove_map(source, target, found)
+            except ValueError:
+                continue
+            return Containment(source=source.id, target=target.id, map=found, proof=proof)
+    except LargeNumberError:  # multiplied out, the numbers of a format are beyond what is computed with
+        pass
     return None

@@ -10,8 +10,8 @@ from functools import cache
 from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.polynomials import PRIME, Polynomial
 from qnn_theory.feature_spaces.pieces import Gates, is_piecewise_polynomial, random_pieces
-from qnn_theory.grammar.expr import Activation, Expr, uses_activation
-from qnn_theory.relations.invariants.kinks import has_affine_arguments, relus_of_outputs
+from qnn_theory.grammar.expr import Activation, Expr, uses_activation, walk
+from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
 from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, of_every
 from qnn_theory.relations.witness import Entry, Witness
@@ -70,10 +70,11 @@ def _broken_rule(pair: Pair, dim: int) -> tuple[dict[Entry, Fraction], int, Viol
 
 @cache
 def _rules(expr: Expr, dim: int) -> tuple[LinearRules, ...]:
-    return _rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed))
+    return rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed))
 
 
-def _rules_of(member: Callable[[str], list[Polynomial]]) -> tuple[LinearRules, ...]:
+def rules_of(member: Callable[[str], list[Polynomial]]) -> tuple[LinearRules, ...]:
+    """The linear rules of every output of a polynomial family, from random members by their seed."""
     members = [member("0")]
     enough = max(map(len, members[0])) + 4
     for k in range(1, enough):
@@ -87,14 +88,20 @@ def _own(output: int, dim: int) -> int | None:
 
 
 def by_polynomial_members(pair: Pair) -> Separation | None:
-    """A polynomial of the source, where the target's polynomials have their one relu constant or switched off."""
-    if uses_activation(pair.a) or not uses_activation(pair.b) or not has_affine_arguments(pair.b):
+    """A polynomial of the source, where the target's polynomials have their one gate constant or switched off."""
+    if uses_activation(pair.a) or not uses_activation(pair.b) or not _has_vanishing_gates(pair.b):
         return None
     dims = pair.dims(4, 6)
     if not pair.is_small(dims[1], _MONOMIALS):
         return None
     found = [_polynomial_member(pair, dim) for dim in dims]
     return found[0] if all(f is not None for f in found) else None
+
+
+def _has_vanishing_gates(expr: Expr) -> bool:
+    """Whether every activation has an affine argument and, unless that is constant, tends to a constant on a half-space."""
+    kinds = {node.kind for node in walk(expr) if isinstance(node, Activation)}
+    return "prelu" not in kinds and has_affine_gates(expr)
 
 
 def _polynomial_member(pair: Pair, dim: int) -> Separation | None:
@@ -114,13 +121,20 @@ def _polynomial_member(pair: Pair, dim: int) -> Separation | None:
             return now is not None and broken.test(now[output])
 
         shown = pair.shown(entries, holds, dim, [output])
+        gate = f"{relus_of_outputs(pair.b, dim)[output][0][0].kind}(u)"
+        far = f"{gate} = 0 on" if gate == "relu(u)" else f"{gate} tends to a constant, exponentially fast, far out in"
         rule = (
-            f"y_{output + 1} of {pair.target.id} depends on one relu(u), u affine: u is constant or relu(u) = 0 on a half-space; "
-            f"so if y_{output + 1} is a polynomial, it is one with a constant in place of relu(u): it {broken.rule}"
+            f"y_{output + 1} of {pair.target.id} depends on one {gate}, u affine: u is constant or {far} a half-space; "
+            f"so if y_{output + 1} is a polynomial, it is one with a constant in place of {gate}: it {broken.rule}"
         )
         finding = finding_of(pair, shown, output, _constant_relu_rules(pair.b, dim)[output], broken)
-        data = {"output": output, "rule": broken.kind, **broken.data}
-        return pair.separation("polynomial members", rule, f"the witness {finding}", shown, pair.dims(4, 6), data=data)
+        data = {"output": output, "rule": broken.kind, **broken.data} if gate == "relu(u)" else None
+        # silu(t u) / t tends to u / 2, and so on: limits of smooth gates are polynomials of other kinds.
+        closed = gate == "relu(u)"
+        dims = pair.dims(4, 6)
+        return pair.separation(
+            "polynomial members", rule, f"the witness {finding}", shown, dims, closed=closed, data=data
+        )
     return None
 
 
@@ -130,4 +144,4 @@ def _constant_relu_rules(expr: Expr, dim: int) -> tuple[LinearRules, ...]:
         free: dict[tuple[Activation, int], int] = {}
         return lambda node, index, value: 0 * value + free.setdefault((node, index), generator.randrange(1, PRIME))
 
-    return _rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed, gates=constants))
+    return rules_of(lambda seed: random_pieces(expr, dim=dim, seed=seed, gates=constants))

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
 import flint
 
 from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, random_pieces
-from qnn_theory.grammar.evaluate import ParameterValues, evaluate
+from qnn_theory.grammar.evaluate import ActivationRule, ParameterValues, evaluate
 from qnn_theory.grammar.expr import Activation, uses_activation, walk
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
 from qnn_theory.relations.smooth_functions import PRECISION, SMOOTH, ball
 from qnn_theory.relations.witness import Witness, nested
 
+_KINKED = ("relu", "prelu")
+
 
 def by_finite_differences(pair: Pair) -> Separation | None:
     """A difference of order D + 1 along a line that is not zero, where the target's pieces are polynomials of degree D.
 
-    An analytic function that is a polynomial on one region of a piecewise polynomial one is that polynomial everywhere.
+    An analytic function that is a polynomial on one region of a piecewise polynomial one is that polynomial everywhere. A source
+    that has relus too is analytic around a point where none of them has a kink; with its relus kept on the sides where they are
+    there, it is an analytic function on R^d, and this is the polynomial.
     """
     kinds = {node.kind for node in walk(pair.source.expr) if isinstance(node, Activation)}
-    if not kinds or not kinds <= set(SMOOTH) or not is_piecewise_polynomial(pair.b):
+    if not kinds & set(SMOOTH) or not kinds <= {*SMOOTH, *_KINKED} or not is_piecewise_polynomial(pair.b):
         return None
     (dim,) = pair.dims(2)
     degree = max((sum(m) for f in random_pieces(pair.b, dim=dim, seed="degree") for m in f), default=0)
@@ -32,39 +36,70 @@ def by_finite_differences(pair: Pair) -> Separation | None:
     if found is None:
         return None
     shown, finding = found
+    line = ", ".join(str(i + 1) for i in range(dim))
+    around, continued = (f" around ({line})", " continued from there with its relus as they are there,")
+    if not kinds & set(_KINKED):
+        around, continued = "", ""
     piecewise = uses_activation(pair.b)
     rule = f"outputs of {pair.target.id} are polynomials of degree at most {degree}"
-    if piecewise:
+    if piecewise or continued:
         rule = (
-            f"on every region, outputs of {pair.target.id} are polynomials of degree at most {degree}; the witness is "
-            "analytic, so if it were one of them on a region, it would be this polynomial everywhere"
+            f"on every region, outputs of {pair.target.id} are polynomials of degree at most {degree}; the witness is analytic"
+            f"{around}, so if it were one of them on a region, it{continued} would be this polynomial everywhere"
         )
     output = shown.outputs[0][0]
     value = float(difference(pair, dict(shown.entries), dim, degree)[output])
-    data = {
-        "output": output,
-        "degree": degree,
-        "direction": [str(i + 1) for i in range(dim)],
-        "value": f"{value:.12g}",
-    }
-    return pair.separation("finite difference", rule, finding, shown, [dim], closed=not piecewise, data=data)
+    # The checker follows no function that is kept on a side of its kinks.
+    direction = [str(i + 1) for i in range(dim)]
+    data = {"output": output, "degree": degree, "direction": direction, "value": f"{value:.12g}"}
+    return pair.separation(
+        "finite difference",
+        rule,
+        finding,
+        shown,
+        [dim],
+        closed=not piecewise,
+        data=None if kinds & set(_KINKED) else data,
+    )
 
 
 def difference(pair: Pair, entries: Entries, dim: int, degree: int) -> list[Any]:
-    """The difference of the next order of each output of a function of the source, along (1, 2, ..., d) from 0, as balls."""
-    values = nested(pair.source.expr, entries, dim=dim)
+    """The difference of the next order of each output of a function of the source, along (1, 2, ..., d) from 0, as balls.
+
+    Relus are kept on the sides where they are at (1, 2, ..., d); where such a side is not certain, neither is the difference.
+    """
+    values = _balls(nested(pair.source.expr, entries, dim=dim))
+    sides: list[bool | None] = []
+
+    def note(node: Activation, value: Any, own: ParameterValues) -> Any:
+        if node.kind in SMOOTH:
+            return SMOOTH[node.kind](value)
+        sides.append(True if value > 0 else False if value < 0 else None)
+        return _kept(node, value, own, sides[-1])
+
+    def outputs_at(k: int, rule: ActivationRule) -> list[Any]:
+        point = [ball(Fraction(k * (i + 1))) for i in range(dim)]
+        return evaluate(pair.source.expr, point, values, activation=rule, constant=ball)
+
     with flint.ctx.workprec(PRECISION):
+        outputs_at(1, note)
         total = [flint.arb(0)] * int(width(pair.a) * dim)
         for k in range(degree + 2):
-            point = [ball(Fraction(k * (i + 1))) for i in range(dim)]
-            results = evaluate(pair.source.expr, point, _balls(values), activation=_activate, constant=ball)
+            known = iter(sides)
+
+            def keep(node: Activation, value: Any, own: ParameterValues, known: Iterator[bool | None] = known) -> Any:
+                return SMOOTH[node.kind](value) if node.kind in SMOOTH else _kept(node, value, own, next(known))
+
             weight = (-1) ** (degree + 1 - k) * math.comb(degree + 1, k)
-            total = [old + weight * new for old, new in zip(total, results, strict=True)]
+            total = [old + weight * new for old, new in zip(total, outputs_at(k, keep), strict=True)]
         return total
 
 
 def no_polynomial(pair: Pair, dim: int, degree: int, outputs: Sequence[int]) -> tuple[Witness, str] | None:
-    """A function of the source with an output that is no polynomial of this degree, and the difference that shows it."""
+    """A function of the source with an output that is no polynomial of this degree, and the difference that shows it.
+
+    Relus are kept on the sides where they are at (1, 2, ...); a relu whose side there is not certain makes the difference so.
+    """
 
     def differs(entries: Entries, output: int) -> bool:
         return not flint.arb(difference(pair, entries, dim, degree)[output]).contains(0)
@@ -82,8 +117,13 @@ def no_polynomial(pair: Pair, dim: int, degree: int, outputs: Sequence[int]) -> 
     return None
 
 
-def _activate(node: Activation, value: Any, values: ParameterValues) -> Any:
-    return SMOOTH[node.kind](value)
+def _kept(node: Activation, value: Any, values: ParameterValues, upper: bool | None) -> Any:
+    """A relu or prelu on one of its sides, as if it had no other."""
+    if upper is None:
+        return flint.arb("nan")
+    if upper:
+        return value
+    return value * values[str(node.slope)] if node.kind == "prelu" else 0 * value
 
 
 def _balls(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
@@ -22,8 +22,10 @@ from qnn_theory.relations.witness import Entry, Witness, nested
 
 def by_kinks(pair: Pair) -> Separation | None:
     """More kink hyperplanes than the target has relus that could make them."""
-    if not (uses_activation(pair.a) and has_affine_arguments(pair.a) and has_affine_arguments(pair.b)):
+    if not (uses_activation(pair.a) and has_affine_arguments(pair.a) and has_affine_gates(pair.b)):
         return None
+    if any(node.kind == "relu6" for node in walk(pair.b) if isinstance(node, Activation)):
+        return None  # it has two kinks
     dims = pair.dims(4, 6)
     found = [_kinks_in_one_output(pair, dim) for dim in dims]
     if all(f is not None for f in found):
@@ -36,13 +38,15 @@ def _kinks_in_one_output(pair: Pair, dim: int) -> Separation | None:
     entries = pair.draw(dim, 0)
     for output, relus in enumerate(relus_of_outputs(pair.b, dim)):
         ours = _kinks_of(pair, entries, dim, output)
-        idle = _idle_relus(pair, dim, output, ours, relus) if 0 < len(ours) <= len(relus) else ()
+        plain = has_affine_arguments(pair.b) and 0 < len(ours) <= len(relus)
+        idle = _idle_relus(pair, dim, output, ours, relus) if plain else ()
         limit = len(relus) - len(idle)
         if len(ours) <= limit:
             continue
         shown = _kink_witness(pair, entries, dim, output, idle, limit + 1)
         now = _kinks_of(pair, dict(shown.entries), dim, output)
-        count = f"{len(relus)} relu{'s' * (len(relus) != 1)} of affine forms u"
+        gates = " or ".join(sorted({relu.kind for relu, _ in relus})) or "relu"
+        count = f"{len(relus)} {gates}{'s' * (len(relus) != 1)} of affine forms u"
         rule = f"in every function of {pair.target.id}, y_{output + 1} depends on {count}"
         if idle:
             examples = "; ".join(
@@ -106,7 +110,7 @@ def _kinks_in_all(pair: Pair, dim: int) -> Separation | None:
     planes = [surface for surface, _ in kinks(pair.source.expr, dict(shown.entries), dim)]
     surfaces = [polynomial_text(plane) for plane in planes]
     rule = (
-        f"a function of {pair.target.id} has {limit} relus of affine forms in all (d = {dim}), so at most {limit} kinks"
+        f"a function of {pair.target.id} has {limit} gates of affine forms in all (d = {dim}), so at most {limit} kinks"
     )
     finding = f"the witness has {len(surfaces)}: " + ", ".join(f"{s} = 0" for s in surfaces)
     data = {"output": None, "limit": limit, "hyperplanes": [_plain(plane, dim) for plane in planes]}
@@ -143,35 +147,58 @@ def _kinks(
     only: frozenset[tuple[Activation, int]] | None,
 ) -> list[tuple[Polynomial, list[Polynomial]]]:
     """Cached, because one function of a format is compared with all other formats."""
+    found = []
+    for side in sides(expr, dict(entries), dim, only=only):
+        if side is None:
+            continue
+        surface, above, below = side
+        jumps = [
+            {m: f.get(m, Fraction(0)) - g.get(m, Fraction(0)) for m in {*f, *g}}
+            for f, g in zip(above, below, strict=True)
+        ]
+        if any(c for jump in jumps for c in jump.values()):
+            found.append((surface, jumps))
+    return found
+
+
+def sides(
+    expr: Expr, entries: Entries, dim: int, *, only: frozenset[tuple[Activation, int]] | None = None
+) -> Iterator[tuple[Polynomial, list[Polynomial], list[Polynomial]] | None]:
+    """The hyperplanes of all relus, with the outputs on the positive and on the negative side of each, near one of its points.
+
+    None for a hyperplane where no such point was found.
+    """
     plain = normal_form(expr)
     values = _plain_values(expr, dict(entries), dim)
     ring = rational_ring(dim)
     generator = random.Random("kinks")
-    found: dict[str, tuple[Polynomial, list[Polynomial]]] = {}
+    met: dict[str, list[tuple[tuple[Activation, int], Polynomial]]] = {}
     for node in dict.fromkeys(n for n in walk(plain) if isinstance(n, Activation)):
         arguments = piece(node.of, dim=dim, values=values, point=generic_point(dim)) or []
         for index, argument in enumerate(arguments):
             check()
             normal = {m: c for m, c in argument.items() if c}
-            axis = next((m.index(1) for m in normal if sum(m)), None)
-            if axis is None or (only is not None and (node, index) not in only):
-                continue
-            key = str(_monic(ring, normal))
-            point = on_hyperplane(normal, axis, dim, generator)
-            sides = [
-                piece(plain, dim=dim, values=values, point=point, forced={(node, index): on}) for on in (True, False)
-            ]
-            if sides[0] is None or sides[1] is None or key in found:
-                # Another relu meets the same hyperplane: their jumps may cancel, so it is not counted.
-                found.pop(key, None)
-                continue
-            jumps = [
-                {m: f.get(m, Fraction(0)) - g.get(m, Fraction(0)) for m in {*f, *g}}
-                for f, g in zip(sides[0], sides[1], strict=True)
-            ]
-            if any(c for jump in jumps for c in jump.values()):
-                found[key] = normal, jumps
-    return list(found.values())
+            if any(sum(m) for m in normal):
+                met.setdefault(str(_monic(ring, normal)), []).append(((node, index), normal))
+    for relus in met.values():
+        if only is not None and not any(relu in only for relu, _ in relus):
+            continue
+        surface = relus[0][1]
+        axis = next(m.index(1) for m in surface if sum(m))
+        unit = tuple(int(j == axis) for j in range(dim))
+        point = on_hyperplane(surface, axis, dim, generator)
+        above, below = (
+            piece(
+                plain,
+                dim=dim,
+                values=values,
+                point=point,
+                # Several relus may meet one hyperplane, from either side.
+                forced={relu: on == (normal[unit] * surface[unit] > 0) for relu, normal in relus},
+            )
+            for on in (True, False)
+        )
+        yield None if above is None or below is None else (surface, above, below)
 
 
 def _idle_relus(
@@ -282,11 +309,14 @@ def relus_of_outputs(expr: Expr, dim: int) -> tuple[tuple[tuple[Activation, int]
 
 def has_affine_arguments(expr: Expr) -> bool:
     """Whether every activation is a relu of an affine form of x."""
+    return has_affine_gates(expr) and all(node.kind == "relu" for node in walk(expr) if isinstance(node, Activation))
+
+
+def has_affine_gates(expr: Expr) -> bool:
+    """Whether every activation, of any kind, has an affine form of x as its argument."""
     curved = (Product, Power, Activation, Bilinear)
-    return all(
-        node.kind == "relu" and not any(isinstance(inner, curved) for inner in walk(node.of))
-        for node in walk(expr)
-        if isinstance(node, Activation)
+    return not any(
+        isinstance(inner, curved) for node in walk(expr) if isinstance(node, Activation) for inner in walk(node.of)
     )
 
 

@@ -38,6 +38,7 @@ class Separation:
         dims: the d at which the rule was computed and the witness broke it.
         closed: whether the rule survives limits, so that the target does not even approach the witness.
         data: the rule's numbers as plain values, from which `qnn_theory.checking` recomputes it; None where there are none.
+        grows: whether the rule's bound grows with d, so that each d needs a function of its own.
     """
 
     source: str
@@ -49,6 +50,7 @@ class Separation:
     dims: tuple[int, ...]
     closed: bool = True
     data: Mapping[str, Any] | None = None
+    grows: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -58,6 +60,8 @@ class Separation:
         function = f"{self.source} has {self.witness.function_text}, at {self.witness.parameters_text} (d = {self.witness.dim})"
         dims = ", ".join(map(str, self.dims))
         scope = f"computed at d = {dims}; the rule and the function, padded with zeros, read the same at every larger d"
+        if self.grows:
+            scope = f"computed at d = {dims}: the bound grows with d, and {self.source} has a function that breaks it at each"
         if not self.closed:
             scope += "; limits of functions are not excluded"
         return (function, self.rule, self.finding, scope)
@@ -94,6 +98,7 @@ class Pair:
         *,
         closed: bool = True,
         data: Mapping[str, Any] | None = None,
+        grows: bool = False,
     ) -> Separation:
         """A separation of this pair."""
         return Separation(
@@ -106,6 +111,7 @@ class Pair:
             dims=tuple(dims),
             closed=closed,
             data=data,
+            grows=grows,
         )
 
     def draw(self, dim: int, attempt: int, *, signed: bool = False) -> dict[Entry, Fraction]:

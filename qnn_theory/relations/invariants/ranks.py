@@ -11,8 +11,11 @@ import flint
 
 from qnn_theory.algebra.polynomials import PRIME, Polynomial, residue
 from qnn_theory.feature_spaces.pieces import constant_piece, is_piecewise_polynomial, random_pieces
+from qnn_theory.feature_spaces.tails import tail, tail_gates
 from qnn_theory.grammar.expr import Expr
-from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, of_every
+from qnn_theory.grammar.normal_form import unrolled_values
+from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, generic_point, of_every
+from qnn_theory.relations.witness import nested
 
 _MONOMIALS = 50_000
 
@@ -30,8 +33,7 @@ class _Shape:
 
 def by_rank(pair: Pair) -> Separation | None:
     """A matrix of coefficients whose rank is bounded over the target."""
-    if not (is_piecewise_polynomial(pair.a) and is_piecewise_polynomial(pair.b)):
-        return None
+    smooth = not (is_piecewise_polynomial(pair.a) and is_piecewise_polynomial(pair.b))
     if not pair.is_small(pair.dims(4, 6, 8, 10)[-1], _MONOMIALS) or _larger_rank(pair, pair.dims(8)[0]) is None:
         return None
     found: list[tuple[int, _Shape, int, int]] = []
@@ -50,21 +52,29 @@ def by_rank(pair: Pair) -> Separation | None:
     entries = pair.draw(dim, 0)
 
     def holds(some: Entries) -> bool:
-        now = pair.piece(some, dim)
+        now = _polynomials(pair, some, dim)
         return now is not None and _rank(shape, now, offset) > theirs
 
     shown = pair.shown(entries, holds, dim, shape.outputs)
-    now = pair.piece(dict(shown.entries), dim)
+    now = _polynomials(pair, dict(shown.entries), dim)
     ours = ours if now is None else _rank(shape, now, offset)
     fixed = ", after its fixed part is subtracted from the outputs," if any(offset[i] for i in shape.outputs) else ""
     bounds = ", ".join(f"{r} at d = {d}" for d, _, _, r in found)
-    rule = f"{of_every(pair.b)} of {pair.target.id}{fixed or ','} {shape.name} has rank at most {theirs} (largest rank: {bounds})"
-    data = {"matrix": dict(shape.data), "bound": theirs, "rank": ours}
-    return pair.separation("rank", rule, f"the witness has rank {ours}", shown, [d for d, *_ in found], data=data)
+    where = f"{of_every(pair.b)} of {pair.target.id}"
+    if smooth:
+        where = (
+            f"far out in almost every direction, a function of {pair.target.id} is polynomials but for a rest that vanishes "
+            "exponentially, and there"
+        )
+    rule = f"{where}{fixed or ','} {shape.name} has rank at most {theirs} (largest rank: {bounds})"
+    finding = f"the witness has rank {ours}"
+    data = None if smooth or not shape.data else {"matrix": dict(shape.data), "bound": theirs, "rank": ours}
+    dims, grows = [d for d, *_ in found], len({bound for *_, bound in found}) > 1
+    return pair.separation("rank", rule, finding, shown, dims, closed=not smooth, grows=grows, data=data)
 
 
 def _larger_rank(pair: Pair, dim: int) -> tuple[_Shape, int, int] | None:
-    polynomials = pair.piece(pair.draw(dim, 0), dim)
+    polynomials = _polynomials(pair, pair.draw(dim, 0), dim)
     if polynomials is None:
         return None
     offset = constant_piece(pair.b, dim=dim)
@@ -75,11 +85,19 @@ def _larger_rank(pair: Pair, dim: int) -> tuple[_Shape, int, int] | None:
     return None
 
 
+def _polynomials(pair: Pair, entries: Entries, dim: int) -> list[Polynomial] | None:
+    """A piece of the source's function; with smooth gates on either side, its tail."""
+    if is_piecewise_polynomial(pair.a) and is_piecewise_polynomial(pair.b):
+        return pair.piece(entries, dim)
+    values = unrolled_values(pair.source.expr, nested(pair.source.expr, entries, dim=dim))
+    return tail(pair.a, dim=dim, values=values, direction=generic_point(dim))
+
+
 @cache
 def _largest_ranks(expr: Expr, dim: int) -> tuple[int, ...]:
-    """The rank that each matrix has for a random member of the format's pieces, which is the largest one."""
+    """The rank that each matrix has for a random member of the format's pieces and tails, which is the largest one."""
     offset = constant_piece(expr, dim=dim)
-    members = [random_pieces(expr, dim=dim, seed=f"rank{k}") for k in range(2)]
+    members = [random_pieces(expr, dim=dim, seed=f"rank{k}", gates=tail_gates) for k in range(2)]
     return tuple(max(_rank(shape, m, offset) for m in members) for shape in _shapes(dim, len(offset)))
 
 
@@ -143,6 +161,10 @@ def _shapes(dim: int, outputs: int) -> tuple[_Shape, ...]:
         product = _monomial(dim, 0, 1)
         found.append(_shared(block, [_monomial(dim, 0, 0), product, _monomial(dim, 1, 1)], "x_1^2, x_1*x_2 and x_2^2"))
         found.append(_shared(block, [_monomial(dim, 0), product, _monomial(dim, 1)], "x_1, x_1*x_2 and x_2"))
+    if outputs > 1:
+        found.append(_all_but_constants(outputs))
+    linear = [_monomial(dim, j) for j in range(dim)]
+    found.append(_shared(range(outputs), linear, f"x_1, ..., x_{dim}"))
     return tuple(found)
 
 
@@ -197,6 +219,22 @@ def _shared(outputs: Sequence[int], monomials: Sequence[tuple[int, ...]], names:
         tuple(outputs),
         lambda f: [[f[i].get(m, 0) for m in monomials] for i in outputs],
         {"kind": "shared forms", "outputs": list(outputs), "monomials": [list(m) for m in monomials]},
+    )
+
+
+def _all_but_constants(outputs: int) -> _Shape:
+    """How many outputs are independent up to constants: at most as many as the narrowest map that they all pass through."""
+
+    def build(polynomials: Sequence[Polynomial]) -> list[list[Any]]:
+        monomials = sorted({m for f in polynomials for m in f if any(m)}) or [()]
+        return [[f.get(m, 0) for m in monomials] for f in polynomials]
+
+    return _Shape(
+        "independent outputs",
+        f"the matrix of the coefficients of all monomials but 1 in y_1, ..., y_{outputs}",
+        tuple(range(outputs)),
+        build,
+        {},  # of a kind that the checker does not know
     )
 
 

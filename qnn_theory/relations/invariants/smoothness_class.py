@@ -30,6 +30,8 @@ def by_smoothness(pair: Pair) -> Separation | None:
     if not uses_activation(pair.b):
         smooth = "a polynomial"
     rule = f"every function of {pair.target.id} is {smooth}"
+    # Limits of analytic functions may have kinks: silu(t u) / t tends to relu(u).
+    closed = not (isinstance(theirs.order, Analytic) and uses_activation(pair.b))
     (dim,) = pair.dims(2)
     if has_affine_arguments(pair.a):
         for attempt in range(DRAWS):
@@ -54,7 +56,13 @@ def by_smoothness(pair: Pair) -> Separation | None:
         )
         data = {"output": output, **_along(surface, jump, dim, order)}
         return pair.separation(
-            "smoothness", rule, finding, witness(pair.source.expr, kept, dim=dim, outputs=[output]), [dim], data=data
+            "smoothness",
+            rule,
+            finding,
+            witness(pair.source.expr, kept, dim=dim, outputs=[output]),
+            [dim],
+            closed=closed,
+            data=data,
         )
     shown = ours.witness
     if shown is None:
@@ -81,6 +89,7 @@ def by_smoothness(pair: Pair) -> Separation | None:
         finding,
         witness(pair.source.expr, exact, dim=dim, outputs=[output]),
         [dim],
+        closed=closed,
         data=data if all(isinstance(number, int | Fraction) for number in numbers) else None,
     )
 

@@ -58,3 +58,22 @@ def test_interval_of_inputs_is_used() -> None:
     assert interval(x * x).at_least(0)
     assert interval(x * (-1 * x)).at_most(0)
     assert interval(x + x, Interval(Fraction(1), Fraction(2))) == Interval(Fraction(2), Fraction(4))
+
+
+@pytest.mark.parametrize(
+    ("expr", "low", "high"),
+    [
+        (relu(x) - relu(x - 6), 0, 6),
+        (relu(x + 1) - relu(x - 1), 0, 2),
+        (relu(x - 1) - relu(x + 1), -2, 0),
+        (2 * relu(x) - 2 * relu(x - 3), 0, 6),
+        (relu(3 - x) - relu(-x), 0, 3),
+        (relu(x) - relu(x - 6) + relu(-x), 0, None),
+        (relu(x) - relu(x - 6) + relu(x) - relu(x - 6), 0, 12),
+        (relu(x) - 2 * relu(x - 6), None, None),  # falls for ever
+        (relu(x) - relu(2 * x - 6), None, None),
+        (relu(x) - relu(affine("W_a") - 6), None, None),
+    ],
+)
+def test_a_relu_cut_off_has_a_range(expr: Expr, low: int | None, high: int | None) -> None:
+    assert interval(expr) == Interval(*(None if bound is None else Fraction(bound) for bound in (low, high)))

@@ -327,10 +327,10 @@ def test_rows_and_heads() -> None:
 
 
 def test_an_open_pair_says_so() -> None:
-    smooth = with_mid_activation(qt.get_format("T19"), "gelu")
-    found = relation(smooth, "T19")
+    found = relation(*(f'{kind}(affine("A")) + {kind}(affine("B"))' for kind in ("silu", "mish")))
     assert found.kind == "open"
-    assert isinstance(found.certificate.forward, Undecided)
+    open_ones = [d for d in (found.certificate.forward, found.certificate.backward) if isinstance(d, Undecided)]
+    assert open_ones
     assert "no parameter map" in str(found.certificate)
 
 

@@ -122,7 +122,7 @@ def test_sigterm_ends_the_runner_and_its_workers_and_keeps_what_is_done(tmp_path
 def test_sigterm_that_python_drops_ends_the_process_too() -> None:
     code = (
         "import signal, time\n"
-        "from studies import termination\n"
+        "from studies.running import termination\n"
         "termination.GRACE_SECONDS = 1\n"
         "class Dying:\n"
         "    def __del__(self):\n"
