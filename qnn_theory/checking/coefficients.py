@@ -56,7 +56,9 @@ def read_off(
     for weight, value in (_pair(entry) for entry in _list(data["fixed"])):
         for k in rows_of(weight):
             put(weight if value == "x" else bias_name(weight), (k, k) if value == "x" else (k,), number(Fraction(1)))
-    for reading in _list(data["readings"]):
+    for at, reading in enumerate(_list(data["readings"])):
+        if reading in data["readings"][:at]:
+            raise RejectedError("a reading is given twice")
         exact_keys(reading, {"of", "slots"}, "a reading has exactly its keys")
         found = multiplied_out(reading["of"])
         taken: set[tuple[int, tuple[int, ...]]] = set()

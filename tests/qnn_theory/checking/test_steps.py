@@ -165,3 +165,52 @@ def test_what_cancels_in_a_target_is_left_out_first() -> None:
     assert entry["above"]["formula"] == 'x * affine("W")'
     assert verdict(entry, "T19", target) == "accepted"
     assert seal({"a": entry}) != seal({"a": gated()})
+
+
+BY_COEFFICIENTS = [
+    (NARROW, "T1"),
+    ("scale('alpha') * affine('W')", "T1"),
+    ("bilinear('A', affine('B'))", "bilinear('C') + affine('W')"),
+]
+
+
+@pytest.mark.parametrize(("source", "target"), BY_COEFFICIENTS)
+def test_maps_by_coefficients_are_accepted_and_what_they_say_matters(source: str, target: str) -> None:
+    a, b = qt.get_format(source), qt.get_format(target)
+    entry = plain(direction_data(decide(a, b), a, b))
+    assert verdict(entry, source, target) == "accepted"
+    assert verdict(entry, target, source) == "rejected"
+    if "coefficients" not in entry:
+        return
+    for number, (where, what, changed) in enumerate(mutants(entry)):
+        if number % 4:
+            continue
+        # A slot that takes nothing, or what another one has read already, may be anything.
+        harmless = {"slots", "fixed"} & set(where)
+        assert verdict(changed, source, target) == "rejected" or harmless or where == ("coefficients",), (where, what)
+
+
+def test_a_reading_of_another_function_is_rejected() -> None:
+    a, b = qt.get_format(NARROW), qt.get_format("T1")
+    text = json.dumps(direction_data(decide(a, b), a, b))
+    formula = json.loads(text)["coefficients"]["readings"][0]["of"]
+    for other in (
+        "x",
+        "affine('V', affine('U', width=1/2))",
+        "x * affine('V')",
+        "x * relu(x)",
+        "x ** 100",
+        "import os",
+    ):
+        forged = json.loads(text)
+        forged["coefficients"]["readings"][0]["of"] = other
+        assert other != formula
+        assert verdict(forged, NARROW, "T1") == "rejected"
+
+
+def test_no_map_by_coefficients_goes_into_a_format_without_the_terms() -> None:
+    """T16 is cubic: what T1 can take of it is not all of it."""
+    a, b = qt.get_format(NARROW), qt.get_format("T1")
+    entry = plain(direction_data(decide(a, b), a, b))
+    entry["coefficients"]["readings"][0]["of"] = 'x * affine("W_a") * affine("W_b") + x'
+    assert verdict(entry, "T16", "T1") == "rejected"
