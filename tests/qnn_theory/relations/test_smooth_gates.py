@@ -48,6 +48,14 @@ GDCN = 'x0 * affine("A") * sigmoid(affine("B")) + x'
         ('tanh(affine("A"))', '2 * sigmoid(affine("A")) - 1'),
         ('2 * sigmoid(affine("A")) - 1', 'tanh(affine("A"))'),
         ('-tanh(affine("A"))', 'tanh(affine("A"))'),
+        # A prelu of slope 0 is relu, of slope 1 the identity, of slope -1 the absolute value.
+        ("T19", 'x * prelu(affine("A")) + x'),
+        ("T5", 'affine("A") * prelu(affine("B"))'),
+        ('relu(affine("A")) + relu(-affine("A"))', 'prelu(affine("A"))'),
+        ('affine("V", affine("U", width=1/2))', 'affine("V", prelu(affine("U", width=1/2)))'),
+        # A hidden layer of two units an input has relu(u) - relu(-u) = u and gelu(u) - gelu(-u) = u.
+        ("Linear", 'affine("V", relu(affine("U", width=2)))'),
+        ("Linear", 'affine("V", gelu(affine("U", width=2)))'),
     ],
 )
 def test_contained(small: str, large: str) -> None:
