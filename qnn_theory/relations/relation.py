@@ -27,6 +27,7 @@ from qnn_theory.relations.certificates import Certificate, Containment, Directio
 from qnn_theory.relations.constant_gates import contained_by_constant_gates
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
+from qnn_theory.relations.idle_units import contained_by_idle_units
 from qnn_theory.relations.separation import find_separation
 
 Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
@@ -154,6 +155,9 @@ def decide(source: Format, target: Format, *, minimal: bool = True) -> Direction
         found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
         if found is not None and can_prove(source, target):
             return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
+        narrow = contained_by_idle_units(source, target, tries=_QUICK_TRIES)
+        if narrow is not None and can_prove(source, target):
+            return Containment(source=source.id, target=target.id, map=narrow, proof=prove_map(source, target, narrow))
         gated = contained_by_constant_gates(source, target, tries=_QUICK_TRIES)
         if gated is not None:
             return Containment(source=source.id, target=target.id, map=gated[0], proof=gated[1], gates=gated[2])
