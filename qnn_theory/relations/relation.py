@@ -32,6 +32,7 @@ from qnn_theory.relations.constant_gates import contained_by_constant_gates
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.function_classes.proved import find_class_map
+from qnn_theory.relations.idle_units import contained_by_idle_units
 from qnn_theory.relations.registered_order.stored import stored, stored_verdict
 from qnn_theory.relations.separation import Effort, find_separation
 from qnn_theory.relations.transitivity import by_transitivity
@@ -226,6 +227,9 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
     if found is not None and can_prove(source, target):
         return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
+    narrow = contained_by_idle_units(source, target, tries=_QUICK_TRIES)
+    if narrow is not None and can_prove(source, target):
+        return Containment(source=source.id, target=target.id, map=narrow, proof=prove_map(source, target, narrow))
     gated = contained_by_constant_gates(source, target, tries=_QUICK_TRIES)
     if gated is not None:
         return Containment(source=source.id, target=target.id, map=gated[0], proof=gated[1], gates=gated[2])

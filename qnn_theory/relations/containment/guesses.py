@@ -102,7 +102,11 @@ class Guesses:
                 return [*self._same_shape_choices(name, row), {}]
             case _:
                 slot = Slot(self.problem.parameters[name], row, 0)
-                return [{slot: Combination(((Fraction(1), f),))} for f in self.problem.candidates(slot)] + [{}]
+                signs = (1, -1) if slot.parameter.role == "slope" else (1,)  # a prelu of slope -1 is |u|
+                return [
+                    *({slot: Combination(((Fraction(s), f),))} for s in signs for f in self.problem.candidates(slot)),
+                    {},
+                ]
 
     def _same_shape_choices(self, name: str, row: int) -> list[Choice]:
         """The source's maps of the same shape, with their biases."""

@@ -12,6 +12,7 @@ from qnn_theory.grammar.expr import activation, affine
 from qnn_theory.grammar.format import Format
 from qnn_theory.relations.certificates import Containment
 from qnn_theory.relations.constant_gates import contained_by_constant_gates
+from qnn_theory.relations.idle_units import contained_by_idle_units
 from qnn_theory.relations.relation import decide
 from qnn_theory.relations.smooth_functions import bracket
 
@@ -48,6 +49,17 @@ GDCN = 'x0 * affine("A") * sigmoid(affine("B")) + x'
         ('tanh(affine("A"))', '2 * sigmoid(affine("A")) - 1'),
         ('2 * sigmoid(affine("A")) - 1', 'tanh(affine("A"))'),
         ('-tanh(affine("A"))', 'tanh(affine("A"))'),
+        # A prelu of slope 0 is relu, of slope 1 the identity, of slope -1 the absolute value.
+        ("T19", 'x * prelu(affine("A")) + x'),
+        ("T5", 'affine("A") * prelu(affine("B"))'),
+        ('relu(affine("A")) + relu(-affine("A"))', 'prelu(affine("A"))'),
+        ('affine("V", affine("U", width=1/2))', 'affine("V", prelu(affine("U", width=1/2)))'),
+        # A wider hidden layer has idle units.
+        ("T25", 'x * affine("W_a", relu(affine("W_b"))) + x'),
+        ('affine("V", gelu(affine("U", width=1/2)))', 'affine("V", gelu(affine("U")))'),
+        # A hidden layer of two units an input has relu(u) - relu(-u) = u and gelu(u) - gelu(-u) = u.
+        ("Linear", 'affine("V", relu(affine("U", width=2)))'),
+        ("Linear", 'affine("V", gelu(affine("U", width=2)))'),
     ],
 )
 def test_contained(small: str, large: str) -> None:
@@ -72,6 +84,8 @@ def test_contained(small: str, large: str) -> None:
         ("T5", GLU),
         ("T9", 'x * silu(affine("A")) + x'),
         ("Linear", 'sigmoid(affine("A"))'),
+        ('affine("V", gelu(affine("U")))', 'affine("V", gelu(affine("U", width=1/2)))'),
+        ('affine("V", relu(affine("U", width=1/2)))', 'affine("V", relu(constant(1)) * affine("U"))'),
         ('x * (affine("A") + 1)', 'x * sigmoid(affine("A"))'),
         ("Linear", 'affine("A") * silu(affine("B", bias=False))'),  # silu(Bx) is constant at 0 only
         ("3 * x", 'x + x * tanh(affine("A"))'),  # tanh stays below 1
@@ -87,6 +101,12 @@ def test_a_gate_whose_map_is_used_elsewhere_is_no_free_constant() -> None:
     shared = Format("shared", affine("A") * affine("B") * activation("silu", affine("B")))
     assert contained_by_constant_gates(qt.get_format("T5"), shared, tries=64) is None
     assert contained_by_constant_gates(qt.get_format("T5"), qt.get_format(SWIGLU), tries=64) is None
+
+
+def test_a_hidden_map_that_is_read_elsewhere_has_no_idle_units() -> None:
+    narrow = qt.get_format('affine("V", relu(affine("U", width=1/2)))')
+    for shared in ('affine("V", relu(affine("U"))) + affine("U")', 'affine("V", relu(affine("U"))) * affine("V", x)'):
+        assert contained_by_idle_units(narrow, qt.get_format(shared), tries=64) is None
 
 
 def test_the_certificate_says_where_the_constant_is_taken() -> None:

@@ -1,0 +1,106 @@
+"""Containment by idle units: a hidden layer does what a narrower one does when the map after it ignores the other units.
+
+The search cuts parameters into blocks of rows, not of columns, so it does not see ``V' = [V | 0]``. Here the target's hidden
+layers are narrowed to a width of the source's, the usual search finds a map, and zeros widen it again; the proof is that of any
+map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace as with_fields
+from fractions import Fraction
+from typing import Any
+
+from qnn_theory.grammar.expr import Activation, Affine, Expr, Multiple, Power, Product, Sum, children, walk
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.normal_form import normal_form
+from qnn_theory.grammar.rewrite import replace
+from qnn_theory.grammar.widths import Parameter, parameters, width
+from qnn_theory.relations.containment.parameter_map import Assignment, Combination, Formula, ParameterMap
+from qnn_theory.relations.containment.search import find_map
+
+
+def contained_by_idle_units(source: Format, target: Format, *, tries: int) -> ParameterMap | None:
+    """A map from the parameters of `source` to those of `target` that leaves some hidden units of the target idle, or None.
+
+    Args:
+        source: the format whose functions are to be written in the other.
+        target: the other format.
+        tries: as in `find_map`.
+    """
+    a, b = normal_form(source.expr), normal_form(target.expr)
+    hidden = _hidden_maps(b)
+    ours = {node.width for node in walk(a) if isinstance(node, Affine)}
+    if width(a) != width(b) or not hidden:
+        return None
+    for narrow in sorted(ours):
+        wider = {name for name, wide in hidden.items() if wide > narrow}
+        if not wider:
+            continue
+        found = find_map(source, Format(target.id, _narrowed(b, wider, narrow)), tries=tries)
+        if found is not None and _is_whole(found):
+            own = {assignment.parameter.name: assignment for assignment in found.assignments}
+            return ParameterMap(tuple(_widened(own[parameter.name], parameter) for parameter in parameters(b)))
+    return None
+
+
+def _hidden_maps(expr: Expr) -> dict[str, Fraction]:
+    """Maps of x that only units of one hidden layer read, with the layer's width."""
+    uses = [node.name for node in walk(expr) if isinstance(node, Affine)]
+    found: dict[str, Fraction] = {}
+    for node in walk(expr):
+        if isinstance(node, Affine) and (leaves := _leaves(node.of)) is not None and uses.count(node.name) == 1:
+            found |= {leaf.name: leaf.width for leaf in leaves if all(uses.count(other.name) == 1 for other in leaves)}
+    return found
+
+
+def _leaves(expr: Expr) -> list[Affine] | None:
+    """The maps below an expression of element-wise nodes, or None where anything else is below."""
+    match expr:
+        case Affine():
+            return [expr]
+        case Activation() | Product() | Sum() | Power() | Multiple():
+            parts = [_leaves(child) for child in children(expr)]
+            return None if None in parts else [leaf for part in parts if part is not None for leaf in part]
+        case _:
+            return None
+
+
+def _narrowed(expr: Expr, names: set[str], narrow: Fraction) -> Expr:
+    """The layer with these hidden maps at a smaller width."""
+    return replace(
+        expr, lambda node: with_fields(node, width=narrow) if isinstance(node, Affine) and node.name in names else node
+    )
+
+
+def _is_whole(map: ParameterMap) -> bool:
+    """Whether all coefficients are integers, so that the map can be computed over any ring."""
+    return all(
+        coefficient.denominator == 1
+        for assignment in map.assignments
+        for row in assignment.blocks
+        for combination in row
+        for coefficient, _ in combination.terms
+    )
+
+
+def _widened(own: Assignment, parameter: Parameter) -> Assignment:
+    """The assignment with rows and columns of zeros added."""
+    small = own.parameter
+    if small.axes == parameter.axes:
+        return own
+    zero_rows, zero_columns = (small.axes[k : k + 1] != parameter.axes[k : k + 1] for k in (0, 1))
+    _, text = own.text.split(" = ", 1)
+    text = f"[{text} | 0]" if zero_columns else text
+    text = f"[{text}; 0]" if zero_rows else text
+
+    def compute(values: Mapping[str, Any], dim: int) -> Any:
+        value = own.value(values, dim, int)
+        shape = [int(axis * dim) for axis in parameter.axes]
+        if len(shape) == 1:
+            return [*value, *[0] * (shape[0] - len(value))]
+        rows = [[*row, *[0] * (shape[1] - len(row))] for row in value]
+        return [*rows, *([0] * shape[1] for _ in range(shape[0] - len(rows)))]
+
+    return Assignment(parameter, ((Combination(((Fraction(1), Formula(text, compute)),)),),))
