@@ -7,7 +7,7 @@ Five rewrites, each an identity of functions:
 * ``relu(u) = u`` where u is never negative, whatever the parameters are (a square, a sum of squares, another relu), 0 where
   it is never positive;
 * ``relu6(u) = relu(u) - relu(u - 6)``;
-* what cancels is left out (`cancellation`): ``relu(u) - relu(-u) = u``, ``relu(u) ⊙ relu(-u) = 0``. Its parameters go with it.
+* what cancels is left out (`cancelling`): ``relu(u) - relu(-u) = u``, ``relu(u) ⊙ relu(-u) = 0``. Its parameters go with it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from qnn_theory.grammar.cancellation import cancelled, without_zeros
+from qnn_theory.grammar.cancelling.cancellation import cancelled, without_zeros
 from qnn_theory.grammar.expr import (
     Activation,
     Affine,

@@ -6,7 +6,7 @@ Claim: for all parameter values the stack is C^r, and where `exact` is set, for 
 The bound follows one kink set at a time, by the composition rules of `near_kink`: where two sides of the set {s = 0} differ
 first at s^m, f^+ - f^- divides by s^m, so f = f^- + relu(s)^m·(...) is C^(m-1), and the m-th derivative along v jumps by
 m!·C·(∂_v s)^m. An argument that keeps its sign has no kink: relu of a square is the square. What cancels is left out before
-(`grammar.cancellation`): relu(s) - relu(-s) is s.
+(`grammar.cancelling`): relu(s) - relu(-s) is s.
 
 Exactness is shown by `one_sided.find_witness`. Source of the question: li2025qnn argues with smoothness but does not define it.
 Checked in tests/qnn_theory/smoothness_classes.
@@ -21,7 +21,7 @@ from enum import Enum
 from fractions import Fraction
 from functools import lru_cache, total_ordering
 
-from qnn_theory.grammar.cancellation import cancelled
+from qnn_theory.grammar.cancelling.cancellation import cancelled
 from qnn_theory.grammar.expr import Activation, ActivationKind, Concat, Expr, walk
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
 from qnn_theory.grammar.rewrite import replace as rewrite

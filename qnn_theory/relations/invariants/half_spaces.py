@@ -17,8 +17,8 @@ from typing import Any
 
 from qnn_theory.algebra.polynomials import Polynomial, polynomial_text
 from qnn_theory.feature_spaces.pieces import random_pieces
+from qnn_theory.grammar.cancelling.piecewise import Reading, TooLargeError
 from qnn_theory.grammar.expr import Activation, Expr, uses_activation, walk
-from qnn_theory.grammar.piecewise import Reading, TooLargeError
 from qnn_theory.relations.invariants.coefficients import rules_of
 from qnn_theory.relations.invariants.kinks import has_affine_arguments, relus_of_outputs, sides
 from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation

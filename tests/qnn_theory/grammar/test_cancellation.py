@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qnn_theory as qt
-from qnn_theory.grammar.cancellation import cancelled
+from qnn_theory.grammar.cancelling.cancellation import cancelled
+from qnn_theory.grammar.cancelling.piecewise import same_function, solvable
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
 from qnn_theory.grammar.expr import Activation, Expr, activation, affine, constant, relu, scale, walk, x
 from qnn_theory.grammar.normal_form import normal_form
-from qnn_theory.grammar.piecewise import same_function, solvable
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import parameters
 from tests.qnn_theory.random_expressions import expressions

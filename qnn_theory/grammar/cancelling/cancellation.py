@@ -18,6 +18,17 @@ from itertools import combinations, product
 from typing import TypeAlias
 
 from qnn_theory.algebra.polynomials import from_flint
+from qnn_theory.grammar.cancelling.piecewise import (
+    PIECEWISE_KINDS,
+    Cell,
+    Learned,
+    Opaque,
+    Pieces,
+    Polynomial,
+    Reading,
+    TooLargeError,
+    same_function,
+)
 from qnn_theory.grammar.expr import (
     Activation,
     Affine,
@@ -35,17 +46,6 @@ from qnn_theory.grammar.expr import (
     walk,
 )
 from qnn_theory.grammar.intervals import Interval, interval
-from qnn_theory.grammar.piecewise import (
-    PIECEWISE_KINDS,
-    Cell,
-    Learned,
-    Opaque,
-    Pieces,
-    Polynomial,
-    Reading,
-    TooLargeError,
-    same_function,
-)
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.widths import width
 
