@@ -13,7 +13,7 @@ from typing import Any
 
 from qnn_theory.checking.document import seal
 from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, piece
-from qnn_theory.grammar.cancellation import cancelled
+from qnn_theory.grammar.cancelling.cancellation import cancelled
 from qnn_theory.grammar.expr import Expr, FirstInput, Input, bias_name
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import unrolled_parameters
