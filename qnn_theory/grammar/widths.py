@@ -140,9 +140,10 @@ def parameters(expr: Expr) -> tuple[Parameter, ...]:
     """All parameters of an expression, in reading order, each name once.
 
     Raises:
-        ValueError: one name is used for two parameters of different shape or role.
+        ValueError: one name is used for two parameters of different shape or role, or two maps own a bias of one name.
     """
     found: dict[str, Parameter] = {}
+    owners: dict[str, str] = {}
 
     def declare(name: str, role: Role, *axes: Fraction, rows: int | None, initial: float | None = None) -> None:
         new = Parameter(name=name, role=role, axes=axes, rows=rows, initial=initial)
@@ -153,6 +154,15 @@ def parameters(expr: Expr) -> tuple[Parameter, ...]:
                 f"{_describe(new)}; rename one of them."
             )
 
+    def own(name: str) -> str:
+        bias = bias_name(name)
+        owner = owners.setdefault(bias, name)
+        if owner != name:
+            raise ValueError(
+                f"A bias belongs to one map, however: {bias} is that of {owner} and of {name}; rename one of them."
+            )
+        return bias
+
     def visit(node: Expr, rows: int | None) -> None:
         match node:
             case Input() | FirstInput() | Constant():
@@ -161,13 +171,13 @@ def parameters(expr: Expr) -> tuple[Parameter, ...]:
                 visit(of, rows)
                 declare(name, "affine", out, width(of), rows=rows)
                 if bias:
-                    declare(bias_name(name), "bias", out, rows=rows)
+                    declare(own(name), "bias", out, rows=rows)
             case Bilinear(name=name, left=left, right=right, width=out, bias=bias):
                 visit(left, rows)
                 visit(right, rows)
                 declare(name, "bilinear", out, width(left), width(right), rows=rows)
                 if bias:
-                    declare(bias_name(name), "bilinear_bias", out, rows=rows)
+                    declare(own(name), "bilinear_bias", out, rows=rows)
             case Scale(name=name, of=of, initial=initial):
                 visit(of, rows)
                 declare(name, "scale", width(of), rows=rows, initial=initial)
@@ -196,7 +206,12 @@ def check_expr(expr: Expr) -> None:
         ValueError: see `width` and `parameters`.
     """
     width(expr)
-    parameters(expr)
+    copied = [parameter.name for parameter in parameters(expr) if "[" in parameter.name]
+    if copied and any(isinstance(node, RowSum) for node in walk(expr)):
+        raise ValueError(
+            f"In a format with a sum over rows, names with brackets are those of the rows' own copies, however: {copied[0]}; "
+            "rename it."
+        )
 
 
 def divisor(expr: Expr) -> int:

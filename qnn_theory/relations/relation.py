@@ -22,13 +22,14 @@ from qnn_theory.algebra.deadline import BudgetSpentError
 from qnn_theory.algebra.deadline import budget as within
 from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.feature_space import number_text
-from qnn_theory.grammar.expr import RowSum, walk
+from qnn_theory.grammar.expr import Concat, Constant, Expr, HeadMajor, Multiple, Power, RowSum, Slice, children, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import parameter_count
 from qnn_theory.grammar.widths import divisor
 from qnn_theory.registry import formats, get_format, is_registered
 from qnn_theory.relations.certificates import Certificate, Containment, Direction, Undecided, direction_to_dict
 from qnn_theory.relations.constant_gates import contained_by_constant_gates
+from qnn_theory.relations.containment.parameter_map import ParameterMap
 from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.function_classes.proved import find_class_map
@@ -55,6 +56,8 @@ BUDGET = 30.0
 """Seconds for a pair, unless told otherwise."""
 
 _QUICK_TRIES = 256
+_LARGEST_PRODUCT = 2**29
+"""Fixed numbers that multiply up to more could vanish, or be 1, modulo a prime of the rules; such pairs stay open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +162,10 @@ def _refuse_above(limit: int, size: int, what: str, format: Format) -> None:
         )
 
 
+_decided: dict[tuple[Format, Format, bool], Direction] = {}
+"""A proof holds whatever the budget was that it was found in."""
+
+
 def decide(source: Format, target: Format, *, minimal: bool = True, budget: float | None = None) -> Direction:
     """Whether F_source ⊆ F_target: a proved map, a separation, or neither.
 
@@ -171,53 +178,102 @@ def decide(source: Format, target: Format, *, minimal: bool = True, budget: floa
     """
     if is_registered(source) and is_registered(target):
         budget = None
+    key = source, target, minimal
+    if key in _decided:
+        return _decided[key]
     try:
         with within(budget):
-            return _decide(source, target, minimal)
+            found = _decide(source, target, minimal, budget)
     except BudgetSpentError:
         return Undecided(source=source.id, target=target.id, budget=budget)
+    if not isinstance(found, Undecided):
+        _decided[key] = found
+    return found
 
 
+# What a step may cost depends on the budget (`deadline.limit`), so answers are kept for each.
 @cache
-def _decide(source: Format, target: Format, minimal: bool) -> Direction:
+def _decide(source: Format, target: Format, minimal: bool, budget: float | None) -> Direction:
     found = stored(source, target)
-    return _computed(source, target, minimal) if found is None else found
+    return _computed(source, target, minimal, budget, True) if found is None else found
 
 
 def decide_anew(source: Format, target: Format, *, minimal: bool = True) -> Direction:
     """`decide` without what is stored of registered formats."""
-    return _computed(source, target, minimal)
+    return _computed(source, target, minimal, None, False)
 
 
 @cache
-def _computed(source: Format, target: Format, minimal: bool) -> Direction:
+def _computed(source: Format, target: Format, minimal: bool, budget: float | None, use_stored: bool) -> Direction:
+    if not (_is_uniform(source.expr) and _is_uniform(target.expr)):
+        return Undecided(source=source.id, target=target.id)
     # Quick checks first, so that an expensive one runs only where it is likely to decide.
-    direct = _direct(source, target, minimal)
+    direct = _direct(source, target, minimal, budget)
     if not isinstance(direct, Undecided):
         return direct
 
     def known(a: Format, b: Format) -> Direction:
+        if not (_is_uniform(a.expr) and _is_uniform(b.expr)):
+            return Undecided(source=a.id, target=b.id)
         if is_registered(a) and is_registered(b):
-            return stored(a, b) or _direct(a, b, minimal)
-        return _quick(a, b, minimal)
+            return (stored(a, b) if use_stored else None) or _direct(a, b, minimal, budget)
+        return _quick(a, b, minimal, budget)
 
     return by_transitivity(source, target, known, formats()) or direct
 
 
+def _is_uniform(expr: Expr) -> bool:
+    """Whether what holds at some d and modulo the primes of the rules holds at all.
+
+    Head layouts one after another are permutations whose order depends on d; numbers multiply up beyond the primes.
+    """
+    if _size_of_numbers(expr) > _LARGEST_PRODUCT:
+        return False
+    below = (inner for node in walk(expr) if isinstance(node, HeadMajor) for inner in walk(node.of))
+    return not any(isinstance(inner, HeadMajor | Slice | Concat) for inner in below)
+
+
+def _size_of_numbers(expr: Expr) -> int:
+    """A bound of what the fixed numbers of an expression multiply up to."""
+    match expr:
+        case Constant(value=value):
+            return max(abs(value.numerator), value.denominator, 1)
+        case Multiple(factor=factor, of=of):
+            return max(abs(factor.numerator), factor.denominator, 1) * _size_of_numbers(of)
+        case Power(of=of, exponent=exponent):
+            size = _size_of_numbers(of)
+            return 1 if size == 1 else min(size ** min(exponent, 64), 2 * _LARGEST_PRODUCT)
+        case _:
+            product = 1
+            for part in children(expr):
+                product = min(product * _size_of_numbers(part), 2 * _LARGEST_PRODUCT)
+            return product
+
+
 @cache
-def _direct(source: Format, target: Format, minimal: bool) -> Direction:
+def _direct(source: Format, target: Format, minimal: bool, budget: float | None) -> Direction:
     """Without a third format."""
-    quick = _quick(source, target, minimal)
+    quick = _quick(source, target, minimal, budget)
     if not isinstance(quick, Undecided):
         return quick
     return _searched(source, target, minimal, "thorough", None)
 
 
 @cache
-def _quick(source: Format, target: Format, minimal: bool) -> Direction:
+def _quick(source: Format, target: Format, minimal: bool, budget: float | None) -> Direction:
     """By what takes a fraction of a second."""
     found = _searched(source, target, minimal, "quick", _QUICK_TRIES)
     return (find_class_map(source, target) or found) if isinstance(found, Undecided) else found
+
+
+def _proved(source: Format, target: Format, map: ParameterMap | None) -> Containment | None:
+    """A map that was found, if it passes the proof: the search works modulo a prime and may be wrong."""
+    if map is None or not can_prove(source, target):
+        return None
+    try:
+        return Containment(source=source.id, target=target.id, map=map, proof=prove_map(source, target, map))
+    except ValueError:
+        return None
 
 
 def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tries: int | None) -> Direction:
@@ -225,11 +281,11 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     if separation is not None:
         return separation
     found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
-    if found is not None and can_prove(source, target):
-        return Containment(source=source.id, target=target.id, map=found, proof=prove_map(source, target, found))
-    narrow = contained_by_idle_units(source, target, tries=_QUICK_TRIES)
-    if narrow is not None and can_prove(source, target):
-        return Containment(source=source.id, target=target.id, map=narrow, proof=prove_map(source, target, narrow))
+    proved = _proved(source, target, found) or _proved(
+        source, target, contained_by_idle_units(source, target, tries=_QUICK_TRIES)
+    )
+    if proved is not None:
+        return proved
     gated = contained_by_constant_gates(source, target, tries=_QUICK_TRIES)
     if gated is not None:
         return Containment(source=source.id, target=target.id, map=gated[0], proof=gated[1], gates=gated[2])

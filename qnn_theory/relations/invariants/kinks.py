@@ -19,6 +19,8 @@ from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, generic_point
 from qnn_theory.relations.witness import Entry, Witness, nested
 
+_ANY_FACTORS = tuple(random.Random("gate").sample(range(2, PRIME), 2))
+
 
 def by_kinks(pair: Pair) -> Separation | None:
     """More kink hyperplanes than the target has relus that could make them."""
@@ -225,7 +227,8 @@ def _possible_jumps(
     found: list[Polynomial] = []
     for number, relu in enumerate(relus):
         count = 0
-        while count < 40:
+        while True:
+            check()
             on, off = (
                 random_pieces(
                     expr, dim=dim, seed=f"jump{number}|{count}", gates=_one_relu(relu, surface, dim, active=active)
@@ -300,11 +303,17 @@ def relus_of_outputs(expr: Expr, dim: int) -> tuple[tuple[tuple[Activation, int]
         return gates
 
     for relu in relus:
-        on, off = (random_pieces(expr, dim=dim, seed="effective", gates=switched(relu, f)) for f in (1, 0))
+        on, off = (random_pieces(expr, dim=dim, seed="effective", gates=switched(relu, f)) for f in _states(relu[0]))
         for output, (f, g) in enumerate(zip(on, off, strict=True)):
             if f != g:
                 result[output].append(relu)
     return tuple(tuple(found) for found in result)
+
+
+def _states(node: Activation) -> tuple[int, int]:
+    """Two factors that a gate can have: a relu has no others than 1 and 0, a prelu has 1 and any slope, other gates have any."""
+    first, second = _ANY_FACTORS
+    return {"relu": (1, 0), "prelu": (1, second)}.get(node.kind, (first, second))
 
 
 def has_affine_arguments(expr: Expr) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -171,3 +172,52 @@ def test_a_special_case_can_be_told_from_another_format() -> None:
     """The property test above could not fail if nothing were ever separated."""
     assert isinstance(decide(Format("source", -U), Format("target", relu(U))), Separation)
     assert isinstance(decide(Format("source", RowSum(rows=2, of=relu(W))), Format("target", relu(U))), Separation)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        # P⁴ = 1 at d = 2, 4, 6, the widths of the proof; at d = 8 it is another permutation.
+        ("head_major(2, 2, head_major(2, 2, head_major(2, 2, head_major(2, 2, x)))) * affine('W')", "x * affine('V')"),
+        ("head_major(2, 2, block(0, 2, x) | block(1, 2, x))", "head_major(2, 2, x)"),
+    ],
+)
+def test_permutations_that_depend_on_d_are_left_open(first: str, second: str) -> None:
+    assert qt.relation(first, second).kind == "open"
+
+
+@pytest.mark.parametrize(
+    ("expr", "says"),
+    [
+        (lambda: affine("a") + x * relu(affine("W_a")), "A bias belongs to one map"),
+        (lambda: affine("W[1]") * RowSum(rows=2, of=affine("W")), "rows' own copies"),
+    ],
+)
+def test_names_that_would_be_one_parameter_by_accident_are_refused(expr: Callable[[], Expr], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Format("mine", expr())
+    assert Format("mine", affine("a", bias=False) + affine("W_a")).expr is not None  # only one of them has a bias
+
+
+@pytest.mark.parametrize(
+    ("contained", "in_"),
+    [
+        # prelu(u)(prelu(u) - u) is 0 at slopes 0 and 1, and relu(-u)^2 at the golden ratio: it does depend on the gate.
+        ('relu(affine("A")) ** 2', 'prelu(affine("A")) * (prelu(affine("A")) - affine("A")) + affine("C")'),
+        (
+            '2 * (2 * sigmoid(2 * affine("A")) - 1) * (2 * sigmoid(2 * affine("A")) - 1 - affine("A")) * affine("C") ** 2 + x',
+            'tanh(affine("A")) * (tanh(affine("A")) - affine("A")) * affine("C") ** 2 + scale("s", x)',
+        ),
+        (  # more than 40 independent jumps
+            '2 * relu(affine("A")) ** 2 * affine("B") ** 2 * affine("C") ** 2 + x',
+            'relu(affine("A")) ** 2 * affine("B") ** 2 * affine("C") ** 2 + scale("s", x)',
+        ),
+        (  # 2^61 is 1 modulo the prime of the linear rules
+            "x * constant(2) ** 16 * constant(2) ** 16 * constant(2) ** 16 * constant(2) ** 13",
+            "x * constant(4) ** 16 * constant(4) ** 14 * 2",
+        ),
+    ],
+)
+def test_what_is_contained_by_hand_is_not_separated(contained: str, in_: str) -> None:
+    """Each of these was separated once, by a rule that forgot a case."""
+    assert not isinstance(decide(qt.get_format(contained), qt.get_format(in_), budget=10.0), Separation)

@@ -9,6 +9,7 @@ from typing import Any
 
 import flint
 
+from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, random_pieces
 from qnn_theory.grammar.evaluate import ActivationRule, ParameterValues, evaluate
 from qnn_theory.grammar.expr import Activation, uses_activation, walk
@@ -31,7 +32,8 @@ def by_finite_differences(pair: Pair) -> Separation | None:
     if not kinds & set(SMOOTH) or not kinds <= {*SMOOTH, *_KINKED} or not is_piecewise_polynomial(pair.b):
         return None
     (dim,) = pair.dims(2)
-    degree = max((sum(m) for f in random_pieces(pair.b, dim=dim, seed="degree") for m in f), default=0)
+    found_degree = max((sum(m) for f in random_pieces(pair.b, dim=dim, seed="degree") for m in f), default=0)
+    degree = max(found_degree, degree_bound(pair.b, depth=1))  # at a small d, maps commute that do not at larger ones
     found = no_polynomial(pair, dim, degree, range(int(width(pair.a) * dim)))
     if found is None:
         return None
@@ -59,7 +61,7 @@ def by_finite_differences(pair: Pair) -> Separation | None:
         shown,
         [dim],
         closed=not piecewise,
-        data=None if kinds & set(_KINKED) else data,
+        data=None if kinds & set(_KINKED) or degree > found_degree else data,
     )
 
 
