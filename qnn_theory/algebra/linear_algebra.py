@@ -14,10 +14,9 @@ import flint
 import numpy as np
 import numpy.typing as npt
 
-Array: TypeAlias = npt.NDArray[Any]
+from qnn_theory.algebra.modular import PRIME
 
-PRIME = 2**31 - 1
-"""The largest prime whose products fit int64."""
+Array: TypeAlias = npt.NDArray[Any]
 
 TOLERANCE = 1e-9
 """Singular values below this fraction of the largest count as zero."""

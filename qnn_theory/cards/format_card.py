@@ -18,7 +18,7 @@ from qnn_theory.feature_spaces.closed_forms import degree_formula, dimension_clo
 from qnn_theory.feature_spaces.feature_space import feature_space
 from qnn_theory.feature_spaces.quadratic_form import quadratic_forms, quadratic_rank_formulas
 from qnn_theory.feature_spaces.symbolic import expanded
-from qnn_theory.grammar.expr import Activation, ActivationKind, RowSum, uses_activation, walk
+from qnn_theory.grammar.expr import PIECEWISE, Activation, RowSum, uses_activation, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.readings.latex import to_latex
 from qnn_theory.grammar.readings.text import to_text
@@ -31,8 +31,6 @@ from qnn_theory.smoothness_classes.smoothness import KINKED_DEPTH_LIMIT, Smoothn
 _EXPANDED_WIDTH = 2
 _CARD_WIDTH = 4
 _EXPANDED_CHARACTERS = 600  # of one output; longer ones are cut on the terminal, not in JSON
-_KINKED: tuple[ActivationKind, ...] = ("relu", "relu6", "prelu")
-_SMOOTH = frozenset({"gelu", "silu", "mish", "sigmoid", "tanh"})
 
 
 def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1, relations: bool = False) -> Table:
@@ -107,7 +105,7 @@ def _definition(card: _Card, format: Format) -> None:
 
 
 def _support(card: _Card, format: Format, dim: int, depth: int) -> None:
-    if any(isinstance(node, Activation) and node.kind in _SMOOTH for node in walk(format.expr)):
+    if any(isinstance(node, Activation) and node.kind not in PIECEWISE for node in walk(format.expr)):
         card.add("monomials", "none: a smooth activation is a polynomial on no region")
         card.data |= {"support": None, "quadratic_form": None}
         return
@@ -231,7 +229,7 @@ def _smooth(card: _Card, format: Format, depth: int) -> None:
         return
     if depth > KINKED_DEPTH_LIMIT:
         return
-    after = {kind: smoothness(format, depth=depth, post_activation=kind) for kind in _KINKED}
+    after = {kind: smoothness(format, depth=depth, post_activation=kind) for kind in PIECEWISE}
     card.data["smoothness"]["post_activation"] = {kind: class_data(result.order) for kind, result in after.items()}
     card.add(
         "with post-activation",

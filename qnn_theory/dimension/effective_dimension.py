@@ -9,7 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from qnn_theory.algebra.linear_algebra import PRIME, TOLERANCE, Array, PrimeField, Reals
+from qnn_theory.algebra.linear_algebra import TOLERANCE, Array, PrimeField, Reals
+from qnn_theory.algebra.modular import PRIME
 from qnn_theory.dimension.jacobian import StackJacobian
 from qnn_theory.dimension.symmetries import Symmetry, symmetries
 from qnn_theory.feature_spaces.degrees import total_degree

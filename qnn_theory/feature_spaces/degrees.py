@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qnn_theory.feature_spaces.support import PIECEWISE
 from qnn_theory.grammar.evaluate import ParameterValues, Scalar, evaluate
-from qnn_theory.grammar.expr import Activation, Expr
+from qnn_theory.grammar.expr import PIECEWISE, Activation, Expr
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import fill_parameters, layer_widths
 from qnn_theory.grammar.widths import divisor

@@ -19,9 +19,8 @@ from typing import Any, TypeAlias
 import flint
 
 from qnn_theory.algebra.polynomials import PRIME, Polynomial, from_flint, rational_ring, residue, residue_ring, to_flint
-from qnn_theory.feature_spaces.support import PIECEWISE
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
-from qnn_theory.grammar.expr import Activation, Expr, walk
+from qnn_theory.grammar.expr import PIECEWISE, Activation, Expr, walk
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import width
 

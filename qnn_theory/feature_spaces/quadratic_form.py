@@ -18,10 +18,10 @@ from functools import cache
 import numpy as np
 
 from qnn_theory.algebra.closed_form import ClosedForm, closed_form
-from qnn_theory.algebra.linear_algebra import PRIME, Array, PrimeField
-from qnn_theory.feature_spaces.support import PIECEWISE
+from qnn_theory.algebra.linear_algebra import Array, PrimeField
+from qnn_theory.algebra.modular import PRIME
 from qnn_theory.grammar.evaluate import ParameterValues, Scalar, evaluate
-from qnn_theory.grammar.expr import Activation
+from qnn_theory.grammar.expr import PIECEWISE, Activation
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import fill_parameters, layer_widths, parameter_count
 from qnn_theory.grammar.widths import divisor

@@ -20,11 +20,12 @@ from typing import Any
 import flint
 
 from qnn_theory.algebra.monomials import Diagrams
+from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.feature_space import FeatureSpace, number_text, stack_support
-from qnn_theory.feature_spaces.support import PIECEWISE, GateState, is_exact
+from qnn_theory.feature_spaces.support import GateState, is_exact
 from qnn_theory.grammar.evaluate import ParameterValues, Scalar, evaluate, relu_of_numbers
-from qnn_theory.grammar.expr import Activation, Expr
+from qnn_theory.grammar.expr import PIECEWISE, Activation, Expr
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import fill_parameters, layer_widths, parameter_count
 from qnn_theory.registry import get_format
@@ -83,10 +84,10 @@ def regions_on_line(format: str | Format, *, dim: int, depth: int = 1, seed: int
     _check_size(chosen, widths)
     numbers = _random_numbers(chosen.id, dim=dim, depth=depth, seed=seed)
     weights = [
-        fill_parameters(chosen.expr, dim=width, entry=lambda name, index: _rational(next(numbers)))
+        fill_parameters(chosen.expr, dim=width, entry=lambda name, index: to_flint(next(numbers)))
         for width in widths[:-1]
     ]
-    line = [flint.fmpq_poly([_rational(next(numbers)), _rational(next(numbers))]) for _ in range(dim)]
+    line = [flint.fmpq_poly([to_flint(next(numbers)), to_flint(next(numbers))]) for _ in range(dim)]
     boundaries: list[_Root] = []
     patterns: list[tuple[GateState, ...]] = []
     waiting: list[tuple[_Root | None, _Root | None]] = [(None, None)]
@@ -197,7 +198,7 @@ def _pattern_between(
 
     values = line
     for layer in weights:
-        values = evaluate(expr, values, layer, x0=line, activation=gate, constant=_rational)
+        values = evaluate(expr, values, layer, x0=line, activation=gate, constant=to_flint)
     return tuple(pattern)
 
 
@@ -296,10 +297,6 @@ def _exact(point: Any) -> Any:
     """The rational value of a ball of radius zero."""
     mantissa, exponent = point.mid().man_exp()
     return flint.fmpq(mantissa) * flint.fmpq(2) ** int(exponent)
-
-
-def _rational(number: Fraction) -> Any:
-    return flint.fmpq(number.numerator, number.denominator)
 
 
 def _random_numbers(format_id: str, *, dim: int, depth: int, seed: int) -> Iterator[Fraction]:

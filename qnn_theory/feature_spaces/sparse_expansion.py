@@ -18,13 +18,13 @@ from typing import Any
 import flint
 
 from qnn_theory.algebra.monomials import Monomial
+from qnn_theory.algebra.polynomials import PRIME
 from qnn_theory.feature_spaces.degrees import degree_bound, degree_in, identity_on_pieces
 from qnn_theory.grammar.evaluate import Scalar, evaluate
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import fill_parameters, layer_widths
 from qnn_theory.registry import get_format
 
-PRIME = 2**61 - 1
 EXPANSION_LIMIT = 5_000_000
 """The largest possible number of terms, over all outputs, that `expand` takes on."""
 

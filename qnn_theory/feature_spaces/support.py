@@ -18,8 +18,8 @@ from typing import Literal, TypeAlias, assert_never
 
 from qnn_theory.algebra.monomials import MonomialSet
 from qnn_theory.grammar.expr import (
+    PIECEWISE,
     Activation,
-    ActivationKind,
     Affine,
     Bilinear,
     Concat,
@@ -40,7 +40,6 @@ from qnn_theory.grammar.expr import (
 from qnn_theory.grammar.widths import head_major_order
 
 GateState: TypeAlias = Literal["active", "inactive", "saturated"]
-PIECEWISE: tuple[ActivationKind, ...] = ("relu", "relu6", "prelu")
 
 
 def support(

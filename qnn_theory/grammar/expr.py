@@ -23,6 +23,8 @@ from qnn_theory.grammar.numbers import Number, exact, is_number
 
 ActivationKind: TypeAlias = Literal["relu", "relu6", "prelu", "gelu", "silu", "mish", "sigmoid", "tanh"]
 ACTIVATION_KINDS: tuple[ActivationKind, ...] = get_args(ActivationKind)
+PIECEWISE: tuple[ActivationKind, ...] = ("relu", "relu6", "prelu")
+"""The activations that are polynomials in pieces; the others are smooth."""
 
 _FULL = Fraction(1)
 

@@ -10,8 +10,8 @@ from typing import Literal, assert_never
 
 import sympy
 
-from qnn_theory.feature_spaces.support import PIECEWISE
 from qnn_theory.grammar.expr import (
+    PIECEWISE,
     Activation,
     Affine,
     Bilinear,

@@ -14,7 +14,6 @@ Checked in tests/qnn_theory/smoothness_classes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -26,7 +25,7 @@ from qnn_theory.grammar.expr import Activation, ActivationKind, Concat, Expr, wa
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
 from qnn_theory.grammar.rewrite import replace as rewrite
 from qnn_theory.grammar.stacking import fill_parameters, layer_widths, parameter_count
-from qnn_theory.grammar.widths import divisor
+from qnn_theory.grammar.widths import smallest_width
 from qnn_theory.registry import get_format
 from qnn_theory.smoothness_classes.kinks import Kink, kinks
 from qnn_theory.smoothness_classes.layer_analysis import KINKED
@@ -112,7 +111,7 @@ def smoothness(
 
 @lru_cache(maxsize=4096)
 def _smoothness(format: Format, depth: int) -> Smoothness:
-    widths = layer_widths(format, dim=_witness_width(format), depth=depth)
+    widths = layer_widths(format, dim=smallest_width(format.expr, 2), depth=depth)
     kinked = any(isinstance(node, Activation) and node.kind in KINKED for node in walk(format.expr))
     if kinked and depth > KINKED_DEPTH_LIMIT:
         raise ValueError(
@@ -135,11 +134,6 @@ def _smoothness(format: Format, depth: int) -> Smoothness:
             witness = _with_all_parameters(witness, format.expr, widths)
             break
     return Smoothness(order=order, exact=witness is not None, kinks=tuple(kink for kink, _ in found), witness=witness)
-
-
-def _witness_width(format: Format) -> int:
-    step = divisor(format.expr)
-    return step * math.ceil(2 / step)
 
 
 def _with_all_parameters(witness: Witness, expr: Expr, widths: Sequence[int]) -> Witness:

@@ -19,7 +19,6 @@ from typing import TypeAlias
 
 from qnn_theory.algebra.polynomials import from_flint
 from qnn_theory.grammar.cancelling.piecewise import (
-    PIECEWISE_KINDS,
     Cell,
     Learned,
     Opaque,
@@ -30,6 +29,7 @@ from qnn_theory.grammar.cancelling.piecewise import (
     same_function,
 )
 from qnn_theory.grammar.expr import (
+    PIECEWISE,
     Activation,
     Affine,
     Bilinear,
@@ -125,7 +125,7 @@ def _tells_more(old: Expr, new: Expr) -> bool:
 
 
 def _kinks(expr: Expr) -> int:
-    return sum(isinstance(node, Activation) and node.kind in PIECEWISE_KINDS for node in walk(expr))
+    return sum(isinstance(node, Activation) and node.kind in PIECEWISE for node in walk(expr))
 
 
 def _cost(old: Expr, new: Expr) -> tuple[int, bool, int]:

@@ -29,6 +29,7 @@ import flint
 
 from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.grammar.expr import (
+    PIECEWISE,
     Activation,
     ActivationKind,
     Constant,
@@ -41,7 +42,6 @@ from qnn_theory.grammar.expr import (
     children,
 )
 
-PIECEWISE_KINDS: tuple[ActivationKind, ...] = ("relu", "relu6", "prelu")
 TERM_LIMIT = 300
 ARGUMENT_LIMIT = 6
 _INEQUALITY_LIMIT = 400
@@ -77,7 +77,7 @@ class Reading:
 
     def __init__(self, *exprs: Expr, opaque: Sequence[Opaque] = ()) -> None:
         self._scales = "scale" not in opaque
-        self._kinds = tuple(kind for kind in PIECEWISE_KINDS if kind not in opaque)
+        self._kinds = tuple(kind for kind in PIECEWISE if kind not in opaque)
         found: dict[Atom, None] = {}
         for expr in exprs:
             self._collect(expr, found)

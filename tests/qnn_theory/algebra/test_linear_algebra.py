@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn_theory.algebra.linear_algebra import PRIME, TOLERANCE, PrimeField, Reals
+from qnn_theory.algebra.linear_algebra import TOLERANCE, PrimeField, Reals
+from qnn_theory.algebra.modular import PRIME
 
 FIELD = PrimeField()
 ENTRIES = st.one_of(st.integers(0, 3), st.integers(PRIME - 3, PRIME - 1), st.integers(0, PRIME - 1))

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qnn_theory.algebra.linear_algebra import PRIME, PrimeField, Reals
+from qnn_theory.algebra.linear_algebra import PrimeField, Reals
+from qnn_theory.algebra.modular import PRIME
 from qnn_theory.dimension.effective_dimension import SMALLEST_GAP, effective_dimension
 from qnn_theory.dimension.jacobian import Gradient, StackJacobian, linearise
 from qnn_theory.grammar.evaluate import evaluate

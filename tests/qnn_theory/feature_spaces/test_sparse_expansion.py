@@ -7,9 +7,10 @@ from fractions import Fraction
 import pytest
 import sympy
 
+from qnn_theory.algebra.polynomials import PRIME
 from qnn_theory.feature_spaces.degrees import degree_bound, input_degree, total_degree
 from qnn_theory.feature_spaces.feature_space import feature_space
-from qnn_theory.feature_spaces.sparse_expansion import PRIME, expand
+from qnn_theory.feature_spaces.sparse_expansion import expand
 from qnn_theory.feature_spaces.symbolic import inputs, to_sympy
 from qnn_theory.grammar.expr import affine, uses_activation, x
 from qnn_theory.grammar.format import Format
