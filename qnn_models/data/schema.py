@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,9 +19,11 @@ from qnn_models.data.layout import LABEL_COLUMN, column_names
 from qnn_models.runtime.names import check_name
 
 FieldKind = Literal["categorical", "numeric", "sequence"]
-Bucket = Literal["log2square", "integer", "edges"]
+Bucket = Literal["quantile", "log2square", "integer", "edges"]
 Missing = Literal["oov", "own"]
 SPLITS = ("train", "valid", "test")
+MAX_BUCKETS = 10_000
+"""Most buckets of a numeric field by quantiles."""
 MAX_LENGTH = 10_000
 """Most tokens of a sequence; each is a column."""
 
@@ -44,9 +47,12 @@ class Field:
         separator: what separates the tokens of a sequence; of several characters each one does.
         prefix: keep only so many first characters of a categorical text; 0 keeps all.
         min_count: a token seen fewer times than this in the training rows is out of vocabulary.
-        bucket: `log2square` is floor(ln(x)²) for x > 2, else x without its fraction; `integer` is x without its
-            fraction; `edges` is k for edges[k] < x ≤ edges[k + 1], and missing outside the edges.
-        edges: ascending bounds of the buckets, for `edges`.
+        bucket: `quantile` has about as many training rows in each bucket, equal values in one; `log2square` is floor(ln(x)²)
+            for x > 2, else x without its fraction, for counts (the rule of Criteo's winners, which the paper's data sets have);
+            `integer` is x without its fraction; `edges` is k for edges[k] < x ≤ edges[k + 1], and missing outside the edges.
+        buckets: most buckets of `quantile`.
+        edges: ascending bounds of the buckets, for `edges`; for `quantile` they are learned, unless given: k is the number of
+            edges below x.
         missing: an empty value is `oov` (id 1, like an unknown token) or gets an id of its `own`, if the training rows
             hold enough of them. A sequence without tokens is padding only.
     """
@@ -58,7 +64,8 @@ class Field:
     separator: str = ""
     prefix: int = 0
     min_count: int = 1
-    bucket: Bucket = "log2square"
+    bucket: Bucket = "quantile"
+    buckets: int = 64
     edges: tuple[float, ...] = ()
     missing: Missing = "oov"
 
@@ -76,15 +83,22 @@ class Field:
                 f"prefix={self.prefix}"
             )
         wants_edges = self.kind == "numeric" and self.bucket == "edges"
-        if bool(self.edges) != wants_edges or (
-            wants_edges and (len(self.edges) < 2 or not all(low < high for low, high in pairwise(self.edges)))
-        ):
+        takes_edges = wants_edges or (self.kind == "numeric" and self.bucket == "quantile")
+        ascending = all(low < high for low, high in pairwise((-math.inf, *self.edges)))
+        if (self.edges and not (takes_edges and ascending)) or (wants_edges and len(self.edges) < 2):
             raise ValueError(
                 f"edges are two or more ascending numbers, for a numeric field with bucket = 'edges', however: "
                 f"{self.name} is {self.kind} with bucket={self.bucket!r}, edges={self.edges}"
             )
+        if not 2 <= self.buckets <= MAX_BUCKETS:
+            raise ValueError(f"buckets must be 2 to {MAX_BUCKETS}, however: {self.name} has buckets={self.buckets}")
         if self.min_count < 1:
             raise ValueError(f"min_count must be at least 1, however: {self.name} has min_count={self.min_count}")
+
+    @property
+    def learns_edges(self) -> bool:
+        """Whether the training rows give the edges of the buckets."""
+        return self.kind == "numeric" and self.bucket == "quantile" and not self.edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

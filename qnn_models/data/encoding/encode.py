@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -27,8 +28,10 @@ from qnn_models.data.reading.prefetch import prefetched
 from qnn_models.data.reading.readers import Chunk
 from qnn_models.data.reading.rows import check_numbers, field_columns
 from qnn_models.data.reading.source_files import file_states, find_source, fingerprint
-from qnn_models.data.schema import SPLITS, Label, Schema, Source
+from qnn_models.data.schema import MAX_BUCKETS, SPLITS, Label, Schema, Source
 from qnn_models.runtime.seeds import derive
+
+_LOG = logging.getLogger("qnn_models.data")
 
 ROW_GROUP_ROWS = 131_072
 
@@ -200,7 +203,9 @@ class _Rows:
                     f"every split needs rows of both labels, however: the {rows} {split} rows of {self._schema.name} all have "
                     f"label {int(positive[split] > 0)}; give more rows, check the label's rule, or take another --split-seed"
                 )
-        return counter.encoder()
+        encoder = counter.encoder()
+        _warn_of_buckets(encoder)
+        return encoder
 
     def write(self, encoder: Encoder, folder: Path) -> str:
         """Encode all rows into one Parquet file a split; returns the content hash."""
@@ -266,10 +271,27 @@ class _SplitWriter:
             self._waiting = self._waiting.slice(whole)
 
 
+def _warn_of_buckets(encoder: Encoder) -> None:
+    """Warn of numeric fields that say nothing, or that are as good as ids."""
+    for field, tokens in zip(encoder.schema.fields, encoder.vocabularies, strict=True):
+        if field.kind == "numeric" and not 2 <= len(tokens) <= MAX_BUCKETS:
+            _LOG.warning(
+                "numeric field %s has %d buckets (bucket = %r, min_count = %d), where 2 to %d are of use; take bucket = "
+                "'quantile', or leave the field out",
+                field.name,
+                len(tokens),
+                field.bucket,
+                field.min_count,
+                MAX_BUCKETS,
+            )
+
+
 def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     """Labels of a chunk as 0 or 1 (uint8), and which rows stay (booleans)."""
     column = chunk.columns[rule.column]
+    truths = column.texts.str.to_lowercase()
     value = column.texts.cast(pl.Float64, strict=False)
+    value = value.zip_with(~truths.is_in(["true", "false"]).fill_null(False), (truths == "true").cast(pl.Float64))
     dropped = value.is_in(rule.drop)
     bad = value.is_null() | value.is_nan()
     if rule.positive_above is None:

@@ -52,7 +52,8 @@ def check_numbers(chunk: Chunk, schema: Schema) -> None:
         if field.kind == "numeric":
             column = chunk.columns[field.name]
             value = column.texts.cast(pl.Float64, strict=False)
-            row = column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "")))
+            truth = column.texts.str.to_lowercase().is_in(["true", "false"])
+            row = column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "") & ~truth))
             if row is not None:
                 raise ValueError(
                     f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
