@@ -66,7 +66,7 @@ def encode_dataset(
     before = file_states(source, source_folder)
     total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
     with replacing(folder) as new:
-        with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
+        with tqdm(total=total, unit="B", unit_scale=True, disable=None if progress else True, desc=schema.name) as bar:
             spill = Spill(new / "spill")
             spill.folder.mkdir()
             rows = _Rows(schema, source, source_folder, spill=spill, split_seed=split_seed, bar=bar)
