@@ -110,12 +110,14 @@ class Label:
         aliases: other names of it, each tried where the one before is absent.
         positive_above: label = value > positive_above; None: the column holds 0 and 1 already, else an error.
         drop: rows with one of these values are left out, before the split.
+        drop_missing: rows without a value are left out, before the split; else they are errors.
     """
 
     column: str
     aliases: tuple[str, ...] = ()
     positive_above: float | None = None
     drop: tuple[float, ...] = ()
+    drop_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,10 @@ class Schema:
 
     `ratios` (train, valid, test) split a table at random by seed. Sizes are exact: each is the share's floor, and the
     rows left over go to the largest fractions (45 840 617 rows at 8:1:1 are 36 672 493, 4 584 062 and 4 584 062).
+
+    With `split_by` they split it by the order of that column instead, the first rows to train and the last to test, rows of one
+    value in the file's order. The column holds numbers, or texts that sort as they should (2013-01-31 05:15). It need be no
+    field, and it is held in memory while the data are encoded.
     """
 
     name: str
@@ -191,6 +197,7 @@ class Schema:
     fields: tuple[Field, ...]
     sources: tuple[Source, ...] = ()
     ratios: tuple[int, int, int] = (8, 1, 1)
+    split_by: str = ""
     description: str = ""
     origin: str = ""
 
@@ -215,6 +222,12 @@ class Schema:
         """Hash of everything that changes the encoding (hexadecimal, 16 digits)."""
         content = asdict(self)
         del content["description"], content["origin"]
+        # What was encoded before there were these keys stays what it was.
+        if not self.split_by:
+            del content["split_by"]
+        for label in (content["label"], *(source["label"] for source in content["sources"])):
+            if label is not None and not label["drop_missing"]:
+                del label["drop_missing"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -54,13 +54,19 @@ def encode_dataset(
         schema: what to read and how.
         folder: where the data set goes; one that is there is replaced, at the last moment.
         source_folder: where the files are; the schema's first source whose files are all there is taken.
-        split_seed: seed of the split of a table, or of the validation rows held out where the files have none.
+        split_seed: seed of the split of a table, or of the validation rows held out where the files have none; it must be 0
+            where the schema splits by a column.
         progress: show a bar.
 
     Raises:
         ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, with file and line; a split without
             rows, or with one label alone.
     """
+    if schema.split_by and split_seed:
+        raise ValueError(
+            f"a split by a column is always the same, however: {schema.name} is split by {schema.split_by!r} and "
+            f"split_seed={split_seed}; leave the split's seed out, or take a data set that is split at random"
+        )
     source = find_source(schema, source_folder)
     check_source(schema, source)
     before = file_states(source, source_folder)
@@ -109,7 +115,7 @@ def check_source(schema: Schema, source: Source) -> None:
         near = difflib.get_close_matches(source.format, READERS, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"known: {', '.join(READERS)}"
         raise ValueError(f"{schema.name}: a format must be known, however: format={source.format!r}; {remedy}")
-    wanted = 2 if source.format.startswith("ml-") else 0
+    wanted = 2 if source.format.startswith(("ml-", "nycflights")) else 0
     if len(source.extra) != wanted:
         raise ValueError(
             f"{schema.name}: {source.format} takes {wanted} files beside the table, however: extra={source.extra}"
@@ -141,12 +147,16 @@ class _Rows:
         self._bar = bar
         self._parts = dict(source.parts)
         self._assignment: dict[str, np.ndarray] = {}
+        self._order: dict[str, list[pl.Series]] = {role: [] for role in self._parts}
         self.sizes = dict.fromkeys(SPLITS, 0)
 
     def read(self) -> None:
         """Read the text, check it, and keep the rows that stay."""
         self._bar.set_postfix_str("text")
         columns = [(self._label.column, *self._label.aliases), *field_columns(self._schema.fields)]
+        split_by = self._schema.split_by
+        if split_by and split_by not in [wanted for wanted, *_ in columns]:
+            columns.append((split_by,))
         read = READERS[self._source.format]
         for role, name in self._parts.items():
             with closing(prefetched(read(self._source, self._folder, name, columns))) as chunks:
@@ -154,6 +164,8 @@ class _Rows:
                     check_numbers(chunk, self._schema)
                     labels, keep = _labels(chunk, self._label)
                     kept = {field.name: chunk.columns[field.name] for field in self._schema.fields}
+                    if split_by:
+                        self._order[role].append(_order(chunk, split_by).filter(pl.Series(keep)))
                     if not keep.all():
                         kept, labels = {name: column.kept(keep) for name, column in kept.items()}, labels[keep]
                     self._spill.write(kept, labels, role=role, size=chunk.size)
@@ -167,9 +179,9 @@ class _Rows:
         train, valid, test = self._schema.ratios
         for role, rows in kept.items():
             if role == "table":
-                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid, test)), (0, 1, 2))
+                self._assignment[role] = self._divided(role, split_sizes(rows, (train, valid, test)), (0, 1, 2))
             elif role == "train" and "valid" not in self._parts:
-                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid)), (0, 1))
+                self._assignment[role] = self._divided(role, split_sizes(rows, (train, valid)), (0, 1))
             else:
                 self._assignment[role] = np.full(rows, SPLITS.index(role), dtype=np.uint8)
         for assignment in self._assignment.values():
@@ -227,8 +239,12 @@ class _Rows:
                         writers[split].add([*some, labels[rows]])
         return digest.hexdigest(encoder)
 
-    def _shuffled(self, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
+    def _divided(self, role: str, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
         assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
+        if self._schema.split_by:
+            by_order = np.empty_like(assignment)
+            by_order[_ranked(self._order.pop(role), self._schema)] = assignment
+            return by_order
         np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
         return assignment
 
@@ -292,8 +308,10 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     truths = column.texts.str.to_lowercase()
     value = column.texts.cast(pl.Float64, strict=False)
     value = value.zip_with(~truths.is_in(["true", "false"]).fill_null(False), (truths == "true").cast(pl.Float64))
-    dropped = value.is_in(rule.drop)
-    bad = value.is_null() | value.is_nan()
+    dropped = value.is_in(rule.drop).fill_null(False)
+    if rule.drop_missing:
+        dropped |= column.texts.is_null() | (column.texts == "").fill_null(False)
+    bad = (value.is_null() | value.is_nan()) & ~dropped
     if rule.positive_above is None:
         bad |= (value != 0) & (value != 1) & ~dropped
     row = column.first_row(bad)
@@ -304,4 +322,30 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
         )
     positive = value > rule.positive_above if rule.positive_above is not None else value == 1
     labels = positive.fill_null(False).to_numpy().astype(np.uint8)[column.codes]
-    return labels, ~dropped.fill_null(False).to_numpy()[column.codes]
+    return labels, ~dropped.to_numpy()[column.codes]
+
+
+def _order(chunk: Chunk, split_by: str) -> pl.Series:
+    """The texts that decide a chunk's order, each of which must be there."""
+    column = chunk.columns[split_by]
+    row = column.first_row(column.texts.is_null() | (column.texts == "").fill_null(False))
+    if row is not None:
+        raise ValueError(
+            f"{chunk.at(row)}: each row has a place in the order that splits it, however: {split_by} is empty; mend or remove it"
+        )
+    return column.rows()
+
+
+def _ranked(chunks: list[pl.Series], schema: Schema) -> np.ndarray:
+    """Row numbers in the order of the texts: by value where all are numbers, else as texts."""
+    texts = pl.concat(chunks)
+    numbers = texts.cast(pl.Float64, strict=False)
+    numeric = numbers.is_finite().fill_null(False)
+    if numeric.any() and not numeric.all():
+        one, other = texts.filter(numeric)[0], texts.filter(~numeric)[0]
+        raise ValueError(
+            f"the column that {schema.name} is split by holds numbers or texts, however: {schema.split_by} holds {one!r} and "
+            f"{other!r}; write all of one kind"
+        )
+    order = (numbers if numeric.all() else texts).to_frame("key").with_row_index("row").sort("key", maintain_order=True)
+    return order["row"].to_numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qnn_models.data.reading.movielens import read_ml1m_grouplens, read_ml100k_grouplens, read_ml100k_recbole
+from qnn_models.data.reading.nycflights import read_nycflights
 from qnn_models.data.reading.readers import Reader, read_csv, read_hdf5, read_libfm, read_parquet
 
 READERS: dict[str, Reader] = {
@@ -13,4 +14,5 @@ READERS: dict[str, Reader] = {
     "ml-100k-recbole": read_ml100k_recbole,
     "ml-100k-grouplens": read_ml100k_grouplens,
     "ml-1m-grouplens": read_ml1m_grouplens,
+    "nycflights": read_nycflights,
 }
