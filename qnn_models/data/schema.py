@@ -189,7 +189,9 @@ class Schema:
 
     With `split_by` they split it by the order of that column instead, the first rows to train and the last to test, rows of one
     value in the file's order. The column holds numbers, or texts that sort as they should (2013-01-31 05:15). It need be no
-    field, and it is held in memory while the data are encoded.
+    field, and it is held in memory while the data are encoded. With `split_as` = `group` all rows of one value, such as a user,
+    go to one split, in an order of chance, by seed; with `part` the column names each row's split (train, valid, test), and where
+    it names none valid, training rows are taken by seed.
     """
 
     name: str
@@ -198,6 +200,7 @@ class Schema:
     sources: tuple[Source, ...] = ()
     ratios: tuple[int, int, int] = (8, 1, 1)
     split_by: str = ""
+    split_as: Literal["order", "group", "part"] = "order"
     description: str = ""
     origin: str = ""
 
@@ -217,17 +220,20 @@ class Schema:
             )
         if len(self.ratios) != 3 or min(self.ratios) < 1:
             raise ValueError(f"ratios are three positive integers, however: ratios={self.ratios}")
+        if self.split_as != "order" and not self.split_by:
+            raise ValueError(
+                f"split_as = {self.split_as!r} is of the column that split_by names, however: it names none; add split_by"
+            )
+
+        if self.split_as == "part" and any(source.train for source in self.sources):
+            raise ValueError(
+                "a column names the splits of one table, however: a source has train and test files already; leave out split_as"
+            )
 
     def fingerprint(self) -> str:
         """Hash of everything that changes the encoding (hexadecimal, 16 digits)."""
         content = asdict(self)
         del content["description"], content["origin"]
-        # What was encoded before there were these keys stays what it was.
-        if not self.split_by:
-            del content["split_by"]
-        for label in (content["label"], *(source["label"] for source in content["sources"])):
-            if label is not None and not label["drop_missing"]:
-                del label["drop_missing"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -20,6 +20,7 @@ from qnn_models.data.encoding.encoded import ContentHash, EncodedDataset
 from qnn_models.data.encoding.encoder import Encoder, VocabularyCounter
 from qnn_models.data.encoding.manifest import VOCABULARY, Manifest
 from qnn_models.data.encoding.spill import Spill
+from qnn_models.data.encoding.splits import assigned, deciding_texts
 from qnn_models.data.encoding.store import open_dataset, replacing
 from qnn_models.data.layout import LABEL_COLUMN, FieldLayout
 from qnn_models.data.reading.columns import Column
@@ -29,7 +30,6 @@ from qnn_models.data.reading.readers import Chunk
 from qnn_models.data.reading.rows import check_numbers, field_columns
 from qnn_models.data.reading.source_files import file_states, find_source, fingerprint
 from qnn_models.data.schema import MAX_BUCKETS, SPLITS, Label, Schema, Source
-from qnn_models.runtime.seeds import derive
 
 _LOG = logging.getLogger("qnn_models.data")
 
@@ -122,16 +122,6 @@ def check_source(schema: Schema, source: Source) -> None:
         )
 
 
-def split_sizes(rows: int, ratios: Sequence[int]) -> list[int]:
-    """Exact sizes of a split of `rows` by `ratios`: floors, the rest to the largest fractions (the later on ties)."""
-    total = sum(ratios)
-    sizes = [rows * ratio // total for ratio in ratios]
-    by_fraction = sorted(range(len(ratios)), key=lambda part: (rows * ratios[part] % total, part), reverse=True)
-    for part in by_fraction[: rows - sum(sizes)]:
-        sizes[part] += 1
-    return sizes
-
-
 class _Rows:
     """The rows of a source, the split each belongs to, and the passes over them."""
 
@@ -147,7 +137,7 @@ class _Rows:
         self._bar = bar
         self._parts = dict(source.parts)
         self._assignment: dict[str, np.ndarray] = {}
-        self._order: dict[str, list[pl.Series]] = {role: [] for role in self._parts}
+        self._deciding: dict[str, list[pl.Series]] = {role: [] for role in self._parts}
         self.sizes = dict.fromkeys(SPLITS, 0)
 
     def read(self) -> None:
@@ -165,7 +155,7 @@ class _Rows:
                     labels, keep = _labels(chunk, self._label)
                     kept = {field.name: chunk.columns[field.name] for field in self._schema.fields}
                     if split_by:
-                        self._order[role].append(_order(chunk, split_by).filter(pl.Series(keep)))
+                        self._deciding[role].append(deciding_texts(chunk, self._schema).filter(pl.Series(keep)))
                     if not keep.all():
                         kept, labels = {name: column.kept(keep) for name, column in kept.items()}, labels[keep]
                     self._spill.write(kept, labels, role=role, size=chunk.size)
@@ -176,14 +166,16 @@ class _Rows:
         kept = dict.fromkeys(self._parts, 0)
         for chunk in self._spill.chunks:
             kept[chunk.role] += chunk.rows
-        train, valid, test = self._schema.ratios
         for role, rows in kept.items():
             if role == "table":
-                self._assignment[role] = self._divided(role, split_sizes(rows, (train, valid, test)), (0, 1, 2))
+                parts: tuple[int, ...] = (0, 1, 2)
             elif role == "train" and "valid" not in self._parts:
-                self._assignment[role] = self._divided(role, split_sizes(rows, (train, valid)), (0, 1))
+                parts = (0, 1)
             else:
                 self._assignment[role] = np.full(rows, SPLITS.index(role), dtype=np.uint8)
+                continue
+            texts = pl.concat(self._deciding.pop(role)) if self._schema.split_by else None
+            self._assignment[role] = assigned(rows, parts, self._schema, seed=self._seed, texts=texts)
         for assignment in self._assignment.values():
             for part, split in enumerate(SPLITS):
                 # Not by `bincount`, which would copy the assignment at eight bytes a row.
@@ -238,15 +230,6 @@ class _Rows:
                         digest.update(split, some, labels[rows])
                         writers[split].add([*some, labels[rows]])
         return digest.hexdigest(encoder)
-
-    def _divided(self, role: str, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
-        assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
-        if self._schema.split_by:
-            by_order = np.empty_like(assignment)
-            by_order[_ranked(self._order.pop(role), self._schema)] = assignment
-            return by_order
-        np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
-        return assignment
 
     def _again(self, what: str) -> Iterator[tuple[dict[str, Column], np.ndarray, np.ndarray]]:
         """The kept rows chunk by chunk: columns, labels, and the split of each."""
@@ -323,29 +306,3 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     positive = value > rule.positive_above if rule.positive_above is not None else value == 1
     labels = positive.fill_null(False).to_numpy().astype(np.uint8)[column.codes]
     return labels, ~dropped.to_numpy()[column.codes]
-
-
-def _order(chunk: Chunk, split_by: str) -> pl.Series:
-    """The texts that decide a chunk's order, each of which must be there."""
-    column = chunk.columns[split_by]
-    row = column.first_row(column.texts.is_null() | (column.texts == "").fill_null(False))
-    if row is not None:
-        raise ValueError(
-            f"{chunk.at(row)}: each row has a place in the order that splits it, however: {split_by} is empty; mend or remove it"
-        )
-    return column.rows()
-
-
-def _ranked(chunks: list[pl.Series], schema: Schema) -> np.ndarray:
-    """Row numbers in the order of the texts: by value where all are numbers, else as texts."""
-    texts = pl.concat(chunks)
-    numbers = texts.cast(pl.Float64, strict=False)
-    numeric = numbers.is_finite().fill_null(False)
-    if numeric.any() and not numeric.all():
-        one, other = texts.filter(numeric)[0], texts.filter(~numeric)[0]
-        raise ValueError(
-            f"the column that {schema.name} is split by holds numbers or texts, however: {schema.split_by} holds {one!r} and "
-            f"{other!r}; write all of one kind"
-        )
-    order = (numbers if numeric.all() else texts).to_frame("key").with_row_index("row").sort("key", maintain_order=True)
-    return order["row"].to_numpy()
