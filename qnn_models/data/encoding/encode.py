@@ -62,7 +62,7 @@ def encode_dataset(
         ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, with file and line; a split without
             rows, or with one label alone.
     """
-    if schema.split_by and split_seed:
+    if schema.split_by and schema.split_as == "order" and split_seed:
         raise ValueError(
             f"a split by a column is always the same, however: {schema.name} is split by {schema.split_by!r} and "
             f"split_seed={split_seed}; leave the split's seed out, or take a data set that is split at random"
