@@ -127,7 +127,8 @@ class Source:
     Column names match exactly or, failing that, but for upper and lower case.
 
     Either `table`, one table to be split by seed, or `train` and `test`, and `valid`; without `valid` a part of the
-    training rows is held out by seed.
+    training rows is held out by seed. A name may be a pattern, such as `day-*.csv.gz`, of files that are read in order of name.
+    Text may be compressed by gzip, bzip2, xz or zstd.
 
     Attributes:
         format: a key of `qnn_models.data.reading.formats.READERS`.

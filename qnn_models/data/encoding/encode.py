@@ -28,7 +28,7 @@ from qnn_models.data.reading.formats import READERS
 from qnn_models.data.reading.prefetch import prefetched
 from qnn_models.data.reading.readers import Chunk
 from qnn_models.data.reading.rows import check_numbers, field_columns
-from qnn_models.data.reading.source_files import file_states, find_source, fingerprint
+from qnn_models.data.reading.source_files import all_files, file_states, find_source, fingerprint, role_files
 from qnn_models.data.schema import MAX_BUCKETS, SPLITS, Label, Schema, Source
 
 _LOG = logging.getLogger("qnn_models.data")
@@ -70,7 +70,7 @@ def encode_dataset(
     source = find_source(schema, source_folder)
     check_source(schema, source)
     before = file_states(source, source_folder)
-    total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
+    total = 3 * sum((source_folder / name).stat().st_size for name in all_files(source, source_folder))
     with replacing(folder) as new:
         with tqdm(total=total, unit="B", unit_scale=True, disable=None if progress else True, desc=schema.name) as bar:
             spill = Spill(new / "spill")
@@ -135,7 +135,7 @@ class _Rows:
         self._spill = spill
         self._seed = split_seed
         self._bar = bar
-        self._parts = dict(source.parts)
+        self._parts = role_files(source, folder)
         self._assignment: dict[str, np.ndarray] = {}
         self._deciding: dict[str, list[pl.Series]] = {role: [] for role in self._parts}
         self.sizes = dict.fromkeys(SPLITS, 0)
@@ -148,7 +148,7 @@ class _Rows:
         if split_by and split_by not in [wanted for wanted, *_ in columns]:
             columns.append((split_by,))
         read = READERS[self._source.format]
-        for role, name in self._parts.items():
+        for role, name in ((role, name) for role, names in self._parts.items() for name in names):
             with closing(prefetched(read(self._source, self._folder, name, columns))) as chunks:
                 for chunk in chunks:
                     check_numbers(chunk, self._schema)
@@ -182,7 +182,7 @@ class _Rows:
                 self.sizes[split] += int(np.count_nonzero(assignment == part))
         empty = [split for split, rows in self.sizes.items() if not rows]
         if empty:
-            found = ", ".join(f"{rows} of {self._parts[role]}" for role, rows in kept.items())
+            found = ", ".join(f"{rows} of {self._source.parts[role]}" for role, rows in kept.items())
             dropped = f", where rows with label in {self._label.drop} are left out" if self._label.drop else ""
             raise ValueError(
                 f"every split needs rows, however: {self._schema.name} has none for {', '.join(empty)}: its rows are {found}"
