@@ -22,6 +22,8 @@ FieldKind = Literal["categorical", "numeric", "sequence"]
 Bucket = Literal["quantile", "log2square", "integer", "edges"]
 Missing = Literal["oov", "own"]
 SPLITS = ("train", "valid", "test")
+BUCKETS = 64
+"""Buckets of a numeric field by quantiles, unless it says otherwise."""
 MAX_BUCKETS = 10_000
 """Most buckets of a numeric field by quantiles."""
 MAX_LENGTH = 10_000
@@ -51,6 +53,8 @@ class Field:
             for x > 2, else x without its fraction, for counts (the rule of Criteo's winners, which the paper's data sets have);
             `integer` is x without its fraction; `edges` is k for edges[k] < x ≤ edges[k + 1], and missing outside the edges.
         buckets: most buckets of `quantile`.
+        decimal: the mark before the fraction in a numeric field's text, "." or ","; with "," a "." between digits parts thousands
+            where a "," follows.
         edges: ascending bounds of the buckets, for `edges`; for `quantile` they are learned, unless given: k is the number of
             edges below x.
         missing: an empty value is `oov` (id 1, like an unknown token) or gets an id of its `own`, if the training rows
@@ -65,7 +69,8 @@ class Field:
     prefix: int = 0
     min_count: int = 1
     bucket: Bucket = "quantile"
-    buckets: int = 64
+    buckets: int = BUCKETS
+    decimal: Literal[".", ","] = "."
     edges: tuple[float, ...] = ()
     missing: Missing = "oov"
 
@@ -108,7 +113,8 @@ class Label:
     Attributes:
         column: the column read.
         aliases: other names of it, each tried where the one before is absent.
-        positive_above: label = value > positive_above; None: the column holds 0 and 1 already, else an error.
+        positive_above: label = value > positive_above; None: the column holds 0 and 1, or true and false, else an error.
+        positive: texts that mean 1, where the column holds texts such as yes and no; all others mean 0.
         drop: rows with one of these values are left out, before the split.
         drop_missing: rows without a value are left out, before the split; else they are errors.
     """
@@ -116,8 +122,16 @@ class Label:
     column: str
     aliases: tuple[str, ...] = ()
     positive_above: float | None = None
+    positive: tuple[str, ...] = ()
     drop: tuple[float, ...] = ()
     drop_missing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.positive and self.positive_above is not None:
+            raise ValueError(
+                f"a label is 1 above a number or for some texts, however: {self.column} has positive_above="
+                f"{self.positive_above} and positive={self.positive}; leave one out"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +153,7 @@ class Source:
         extra: files joined to the table, in the order that the reader asks for.
         separator: one character between columns; csv only.
         quoted: a double quote guards a column; csv only.
+        missing: texts that stand for a missing value, besides the empty one, such as "NA"; csv only.
         columns: names of the columns where the file has no header; empty: the first line has them.
         label: label rule of these files, where it differs from the schema's.
     """
@@ -151,6 +166,7 @@ class Source:
     extra: tuple[str, ...] = ()
     separator: str = ","
     quoted: bool = True
+    missing: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     label: Label | None = None
 

@@ -23,6 +23,48 @@ def list_data() -> None:
         click.echo(f"{name:<{width}}  {describe(name)}")
 
 
+@data.command("init")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--label", help="The column that is predicted. [default: guessed]")
+@click.option("--name", default="", help="Name of the data set. [default: that of the first file]")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="The schema. [default: NAME.toml beside the files]"
+)
+@click.option("--force", is_flag=True, help="Replace a schema that is there.")
+def init_data(files: tuple[Path, ...], label: str | None, name: str, out: Path | None, force: bool) -> None:
+    """Guess the schema of your own FILES from their first rows, and write it as a commented TOML file.
+
+    FILES are one file, several alike (day-01.csv day-02.csv), files named train, valid and test, or a folder of such files: CSV,
+    TSV, JSON lines or Parquet; text may be compressed by gzip, bzip2, xz or zstd. Then:
+
+    \b
+        qnn data prepare my.toml
+        qnn train --dataset my.toml
+    """  # noqa: D301  (click's mark of a paragraph that it must not fill)
+    from qnn_models.data.proposing.propose import propose, schema_text
+    from qnn_models.runtime.whole_file import appearing
+
+    first = files[0].parent if files[0].is_file() else files[0]
+    proposal = propose(files, label=label, name=name, folder=None if out is None else out.parent)
+    target = out or first / f"{proposal.schema.name}.toml"
+    if target.suffix != ".toml":
+        raise click.ClickException(f"A schema is a .toml file, however: {target}; name it so.")
+    if target.exists() and not force:
+        raise click.ClickException(f"A schema that is there stays, however: {target} exists; --force replaces it.")
+    with appearing(target) as temporary:
+        temporary.write_text(schema_text(proposal), encoding="utf-8")
+    schema = proposal.schema
+    click.echo(f"{target}: {len(schema.fields)} fields of {schema.name}, from {proposal.rows:,} rows")
+    click.echo(f"  label  {schema.label.column}: {proposal.remarks['label']}")
+    click.echo(f"  split  {proposal.remarks['split']}")
+    width = max(len(one) for one in (*proposal.reasons, *proposal.left_out))
+    for one in schema.fields:
+        click.echo(f"  {one.name:<{width}}  {one.kind:<11}  {proposal.reasons[one.name]}")
+    for column, why in proposal.left_out.items():
+        click.echo(f"  {column:<{width}}  left out     {why}")
+    click.echo(f"Read it, then: qnn data prepare {target}")
+
+
 @data.command("prepare")
 @click.argument("name")
 @click.option(

@@ -291,6 +291,9 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     truths = column.texts.str.to_lowercase()
     value = column.texts.cast(pl.Float64, strict=False)
     value = value.zip_with(~truths.is_in(["true", "false"]).fill_null(False), (truths == "true").cast(pl.Float64))
+    if rule.positive:  # a missing text stays missing
+        empty = column.texts.is_null() | (column.texts == "").fill_null(False)
+        value = column.texts.is_in(list(rule.positive)).cast(pl.Float64).set(empty, None)
     dropped = value.is_in(rule.drop).fill_null(False)
     if rule.drop_missing:
         dropped |= column.texts.is_null() | (column.texts == "").fill_null(False)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from qnn_models.data.reading.columns import LIST_SEPARATOR
+from qnn_models.data.reading.rows import decimal_point
 from qnn_models.data.schema import Field
 
 # What a whole number, a truth value and a day look like after a library has changed a column's type: pandas makes floats of
@@ -53,7 +54,7 @@ def sequence_expr(field: Field) -> pl.Expr:
 
 def number_expr(field: Field) -> pl.Expr:
     """Numbers of a numeric field; null where the value is missing or not a number. A truth value is 1 or 0."""
-    text = pl.col(field.name).cast(pl.String)
+    text = decimal_point(pl.col(field.name).cast(pl.String), field)
     number = text.cast(pl.Float64, strict=False)
     truth = pl.when(text.str.contains(_TRUTH)).then((text.str.to_lowercase() == "true").cast(pl.Float64))
     return pl.coalesce(number.fill_nan(None), truth)

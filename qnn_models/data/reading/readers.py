@@ -131,10 +131,11 @@ def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Itera
                 first_line=first_line,
                 separator=source.separator,
                 quoted=source.quoted,
+                missing=source.missing,
             )
             return replace(chunk, size=size)
 
-        blocks = _blocks(stream, quote, file=file, first_line=line)
+        blocks = text_blocks(stream, quote, file=file, first_line=line)
         measured = ((first_line, block, opened.progress()) for first_line, block in blocks)
         yield from mapped(parse, measured, threads=_PARSE_THREADS)
 
@@ -145,7 +146,7 @@ def read_libfm(source: Source, folder: Path, name: str, columns: Columns) -> Ite
     found = find_columns(source.columns, columns, file=file)
     with opened_text(file) as opened:
         check_text(opened.text.peek(8), file=file)
-        for line, block in _blocks(opened.text, b"", file=file, first_line=1):
+        for line, block in text_blocks(opened.text, b"", file=file, first_line=1):
             clean = block.replace(b"\r\n", b"\n").replace(b" \n", b"\n")
             chunk = parse_block(clean, source.columns, found, file=file, first_line=line, separator=" ")
             columns_ = {
@@ -176,6 +177,7 @@ def parse_block(
     first_line: int,
     separator: str,
     quoted: bool = False,
+    missing: Sequence[str] = (),
 ) -> Chunk:
     """Parse whole lines of delimited text; `columns` gives the names wanted by names of the header.
 
@@ -218,7 +220,7 @@ def parse_block(
                 include_columns=list(columns),
                 column_types=dict.fromkeys(columns, kind),
                 strings_can_be_null=True,
-                null_values=[""],
+                null_values=["", *missing],
             ),
         )
     except pa.ArrowInvalid as error:
@@ -237,7 +239,7 @@ def parse_block(
     return replace(chunk, columns=parsed)
 
 
-def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: int) -> Iterator[tuple[int, bytes]]:
+def text_blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: int) -> Iterator[tuple[int, bytes]]:
     """Cut a stream at line ends, outside quotes, and tell each block's first line.
 
     Empty lines at the end of the file are no rows.

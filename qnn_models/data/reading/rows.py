@@ -42,6 +42,17 @@ def read_rows(path: Path, *, schema: Schema) -> Iterator[Chunk]:
         yield chunk
 
 
+def decimal_point(text: pl.Expr, field: Field) -> pl.Expr:
+    """Texts of numbers with a point before the fraction: `1.234,5` of a field whose decimal mark is a comma is `1234.5`."""
+    if field.decimal == ".":
+        return text
+    return (
+        pl.when(text.str.contains(",", literal=True))
+        .then(text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
+        .otherwise(text)
+    )
+
+
 def check_numbers(chunk: Chunk, schema: Schema) -> None:
     """Check that numeric fields hold finite numbers or nothing.
 
@@ -51,7 +62,7 @@ def check_numbers(chunk: Chunk, schema: Schema) -> None:
     for field in schema.fields:
         if field.kind == "numeric":
             column = chunk.columns[field.name]
-            value = column.texts.cast(pl.Float64, strict=False)
+            value = pl.select(decimal_point(pl.lit(column.texts), field).cast(pl.Float64, strict=False)).to_series()
             truth = column.texts.str.to_lowercase().is_in(["true", "false"])
             row = column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "") & ~truth))
             if row is not None:

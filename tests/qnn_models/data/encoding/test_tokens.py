@@ -125,3 +125,13 @@ def test_thinning_keeps_the_rows_and_the_quantiles() -> None:
     assert few.height <= 1_002
     exact, near = (quantile_edges(frame, 20) for frame in (values, few))
     assert np.allclose(exact, near, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("texts", "numbers"),
+    [(["0,5", "-1,25", "1.234,5", "7"], [0.5, -1.25, 1234.5, 7.0]), (["1.000.000,0", "2,0", "3", "4"], [1e6, 2, 3, 4])],
+)
+def test_a_comma_may_stand_before_the_fraction(texts: list[str], numbers: list[float]) -> None:
+    encoder = fitted(Field(name="f", kind="numeric", decimal=","), pl.Series(texts))
+    assert ids(encoder, pl.Series(texts)) == ids(encoder, pl.Series(numbers))
+    assert len(set(ids(encoder, pl.Series(numbers)))) == 4
