@@ -65,6 +65,46 @@ def init_data(files: tuple[Path, ...], label: str | None, name: str, out: Path |
     click.echo(f"Read it, then: qnn data prepare {target}")
 
 
+@data.command("describe")
+@click.argument("name")
+@click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
+@click.option("--split-seed", type=int, default=0, show_default=True, help="Seed of the split.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+def describe_data(name: str, source: Path | None, split_seed: int, as_json: bool) -> None:
+    """Show what the data set NAME (or a schema of your own files) holds, field by field.
+
+    distinct: tokens of the vocabulary. known: share of the training rows' tokens that it holds. new: share of tokens out of
+    vocabulary in the validation and the test rows. agree: probability that two rows hold the same token. information: what the
+    field alone tells of the label, in thousandths of a nat, corrected for chance.
+    """
+    import json
+    from dataclasses import asdict
+
+    from qnn_models.data.describing import remarks, summarise
+    from qnn_models.data.registry import prepare
+
+    dataset = prepare(name, source=source, split_seed=split_seed, progress=not as_json)
+    summary = summarise(dataset)
+    if as_json:
+        click.echo(json.dumps({**asdict(summary), "remarks": list(remarks(summary))}))
+        return
+    for split, rows, clicks in zip(("train", "valid", "test"), summary.rows, summary.clicks, strict=True):
+        click.echo(f"{split:<6} {rows:>12,} rows, {clicks:.2%} clicks")
+    width = max(5, *(len(field.name) for field in summary.fields))
+    click.echo(
+        f"{'field':<{width}}  {'kind':<11} {'distinct':>10} {'known':>7} {'new valid':>9} {'new test':>9} {'missing':>8} "
+        f"{'agree':>8} {'information':>11}"
+    )
+    for field in summary.fields:
+        missing = "" if field.missing is None else f"{field.missing:.2%}"
+        click.echo(
+            f"{field.name:<{width}}  {field.kind:<11} {field.distinct:>10,} {field.coverage:>7.2%} {field.oov[1]:>9.2%} "
+            f"{field.oov[2]:>9.2%} {missing:>8} {field.agreement:>8.5f} {field.information:>11.3f}"
+        )
+    for remark in remarks(summary):
+        click.echo(f"Look: {remark}.")
+
+
 @data.command("prepare")
 @click.argument("name")
 @click.option(

@@ -21,7 +21,17 @@ MISSING_TEXTS = frozenset(
 """Texts that mostly stand for a missing value."""
 
 _LABEL_NAMES: tuple[str, ...] = ("label", "click", "clicked", "is_click", "is_clicked", "clk", "y", "target")
-_LABEL_NAMES += ("conversion", "converted", "is_conversion", "is_attributed", "purchase", "purchased", "like", "liked", "response")
+_LABEL_NAMES += (
+    "conversion",
+    "converted",
+    "is_conversion",
+    "is_attributed",
+    "purchase",
+    "purchased",
+    "like",
+    "liked",
+    "response",
+)
 _USER = re.compile(r"^(user|uid|member|customer|visitor|session|device|viewer)(_?id)?$", re.IGNORECASE)
 _ID = re.compile(r"(^|_)(id|code|zip|zipcode|postcode|key|hash|no|nr|number|ip|isbn|sku|asin)$|Id$|ID$")
 _TIME = re.compile(r"(^|_)(time|timestamp|ts|date|datetime|created|created_at|day_id|event_time)($|_)", re.IGNORECASE)
