@@ -22,7 +22,19 @@ from qnn_theory.algebra.deadline import BudgetSpentError
 from qnn_theory.algebra.deadline import budget as within
 from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.feature_space import number_text
-from qnn_theory.grammar.expr import Concat, Constant, Expr, HeadMajor, Multiple, Power, RowSum, Slice, children, walk
+from qnn_theory.grammar.expr import (
+    Concat,
+    Constant,
+    Expr,
+    HeadMajor,
+    Multiple,
+    Power,
+    RowSum,
+    Slice,
+    Sum,
+    children,
+    walk,
+)
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import parameter_count
 from qnn_theory.grammar.widths import divisor
@@ -234,7 +246,7 @@ def _is_uniform(expr: Expr) -> bool:
 
 
 def _size_of_numbers(expr: Expr) -> int:
-    """A bound of what the fixed numbers of an expression multiply up to."""
+    """A bound of what the fixed numbers of an expression multiply and add up to: ``x + x`` is 2 x."""
     match expr:
         case Constant(value=value):
             return max(abs(value.numerator), value.denominator, 1)
@@ -244,7 +256,8 @@ def _size_of_numbers(expr: Expr) -> int:
             size = _size_of_numbers(of)
             return 1 if size == 1 else min(size ** min(exponent, 64), 2 * _LARGEST_PRODUCT)
         case _:
-            product = 1
+            terms = len(expr.terms) if isinstance(expr, Sum) else expr.rows if isinstance(expr, RowSum) else 1
+            product = terms
             for part in children(expr):
                 product = min(product * _size_of_numbers(part), 2 * _LARGEST_PRODUCT)
             return product
