@@ -21,14 +21,14 @@ from qnn_theory.grammar.readings.formula import parse
 from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.widths import parameters
-from qnn_theory.registry import get_format, is_registered
+from qnn_theory.registry import get_format
 from qnn_theory.relations.certificates import CarriedSeparation, Containment, Direction
 from qnn_theory.relations.constant_gates import ConstantGate
 from qnn_theory.relations.containment.parameter_map import Assignment, ParameterMap
 from qnn_theory.relations.containment.terms import Term, parameter
 from qnn_theory.relations.function_classes.coefficient_map import CoefficientMap, Slot
 from qnn_theory.relations.invariants.pair import Separation, generic_point
-from qnn_theory.relations.relation import Relation, decide_anew, relation
+from qnn_theory.relations.relation import Relation, relation
 
 NAME = "relation of two formats"
 VERSION = 1
@@ -67,8 +67,6 @@ def certificate_text(first: str | Format, second: str | Format, found: Relation 
 
 def direction_data(direction: Direction, source: Format, target: Format) -> dict[str, Any]:
     """One direction: whether the source is contained in the target."""
-    if type(direction) is Separation and direction.data is None and is_registered(source) and is_registered(target):
-        direction = decide_anew(source, target)  # the committed order keeps a rule's text without its numbers
     ends = {source.id: source, target.id: target}
 
     def link(between: Containment, formula: str) -> dict[str, Any]:
