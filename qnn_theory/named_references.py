@@ -1,8 +1,8 @@
 """Well-known layers of the literature by name, apart from the paper's formats: GLU, SwiGLU, GDCN, Π-nets and their kin.
 
-`registry.get_format` reads their names wherever an id is accepted; `registry.formats()`, and so every list, study and table of the
-paper, leaves them out. As in the registry, biases are part of every affine map and each layer keeps the width d; the note says
-where that differs from the printed form. A hidden width that the source leaves free is a fixed share of d here.
+`registry.get_format` reads their names wherever an id is accepted; `registry.formats()`, and so every list, study and table of
+the paper, leaves them out. As in the registry, biases are part of every affine map and each layer keeps the width d; the note
+says where that differs from the printed form. A hidden width that the source leaves free is a fixed share of d here.
 Checked in tests/qnn_theory/test_named_references.py.
 """
 

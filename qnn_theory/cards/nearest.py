@@ -1,4 +1,4 @@
-"""Where a format stands: the registered formats and named references with the same functions, the smallest above, the largest below.
+"""Where a format stands: the registered formats and references with the same functions, the smallest above, the largest below.
 
 One layer, exact functions, as in `relations.relation`. A registered format is placed among the registered ones by the stored
 order, and beside the references that express the same functions as one of them; any other format is compared with all.
@@ -17,7 +17,7 @@ from qnn_theory.relations.certificates import Containment, Undecided
 from qnn_theory.relations.registered_order.stored import stored_verdict
 from qnn_theory.relations.relation import check_size, decide
 
-SECONDS = 10.0
+SECONDS = 20.0
 """For one format; what is not decided by then is not placed."""
 
 _PAIR_SECONDS = 0.5  # what takes longer is hardly ever decided
@@ -53,11 +53,12 @@ class Nearest:
     open: tuple[Neighbour, ...]
 
 
-def nearest(format: Format, *, seconds: float = SECONDS) -> Nearest:
+def nearest(format: Format, *, among: Sequence[Format] | None = None, seconds: float = SECONDS) -> Nearest:
     """The neighbours of a format among the registered ones and the references.
 
     Args:
         format: any format; registered ones are read from the stored order.
+        among: the formats to compare with; the registered ones and, for a format that is not, the references when left out.
         seconds: the time in which all comparisons must be done.
 
     Raises:
@@ -65,10 +66,7 @@ def nearest(format: Format, *, seconds: float = SECONDS) -> Nearest:
     """
     check_size(format)
     clock = _Clock(time.monotonic() + seconds)
-    others = list(formats())
-    if not is_registered(format):
-        others += [reference.format for reference in references() if not reference.same_as]
-    others = [other for other in others if other.id != format.id]
+    others = [other for other in (_all(format) if among is None else among) if other.id != format.id]
     inside: list[Format] = []
     outside: list[Format] = []
     open: list[Format] = []
@@ -91,6 +89,11 @@ def nearest(format: Format, *, seconds: float = SECONDS) -> Nearest:
     )
 
 
+def _all(format: Format) -> list[Format]:
+    own = () if is_registered(format) else references()
+    return [*formats(), *(reference.format for reference in own if not reference.same_as)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Clock:
     """Answers until a moment; None is no answer."""
@@ -109,7 +112,9 @@ class _Clock:
 
     def properly(self, source: Format, target: Format) -> bool:
         """Whether the first is known to be a proper part of the second."""
-        return self.contained(source, target) is True and self.contained(target, source) is False
+        return (
+            source is not target and self.contained(source, target) is True and self.contained(target, source) is False
+        )
 
 
 def _named(chosen: Sequence[Format], *, without: Format) -> tuple[Neighbour, ...]:

@@ -36,7 +36,8 @@ def test_a_name_stands_for_its_formula(name: str, formula: str) -> None:
     assert format.expr == qt.get_format(formula).expr
     assert format == find_reference(name)
     found = reference_of(qt.get_format(formula))
-    assert found is not None and found.format.id == name
+    assert found is not None
+    assert found.format.id == name
 
 
 @pytest.mark.parametrize(("name", "other"), SAME)
@@ -44,6 +45,7 @@ def test_what_is_the_same_is_proved(name: str, other: str) -> None:
     assert qt.relation(name, other).kind == "equivalent"
 
 
+@pytest.mark.slow
 def test_a_reference_that_names_no_equal_has_none() -> None:
     """Else the card of a registered format would leave it out."""
     dims = {
@@ -68,5 +70,5 @@ def test_names_work_wherever_an_id_does() -> None:
 
 
 def test_a_reference_s_name_is_taken() -> None:
-    with pytest.raises(ValueError, match="'GLU' is .* already"):
+    with pytest.raises(ValueError, match=r"'GLU' is .* already"):
         add_formats([qt.Format("GLU", qt.get_format("T9").expr)])
