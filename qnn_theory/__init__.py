@@ -14,6 +14,8 @@ from qnn_theory.feature_spaces.feature_space import feature_space as feature_spa
 from qnn_theory.grammar.format import Format as Format
 from qnn_theory.grammar.format import with_mid_activation as with_mid_activation
 from qnn_theory.grammar.format import with_post_activation as with_post_activation
+from qnn_theory.named_references import Reference as Reference
+from qnn_theory.named_references import references as references
 from qnn_theory.paper_claims.claim import Claim as Claim
 from qnn_theory.paper_claims.claims import claims as claims
 from qnn_theory.registry import formats as formats

@@ -9,6 +9,7 @@ from qnn_theory.cards.formulas import class_cell, class_data, formula_cell
 from qnn_theory.cards.tables import Cell, Table
 from qnn_theory.costs import cost
 from qnn_theory.grammar.readings.text import to_text
+from qnn_theory.named_references import references
 from qnn_theory.paper_claims.claim import Claim
 from qnn_theory.registry import formats
 from qnn_theory.relations.certificates import heading
@@ -45,6 +46,31 @@ def formats_table() -> Table:
         )
     headers = ("id", "formula", "parameters", "FLOPs", "class", "note")
     return Table(title="Neuron formats, one layer of width d", headers=headers, rows=tuple(rows), data=data)
+
+
+def references_table() -> Table:
+    """The named layers of the literature: formula, citation, the registered formats that express the same functions."""
+    rows, data = [], []
+    for reference in references():
+        format, same = reference.format, ", ".join(reference.same_as)
+        note = "; ".join(filter(None, (format.note, same and f"the functions of {same}")))
+        formula = Cell(to_text(format.expr), f"${format.latex}$")
+        rows.append((Cell(format.id), formula, Cell(f"{format.source}: {reference.work}"), Cell(note)))
+        data.append(
+            {
+                "id": format.id,
+                "formula": to_text(format.expr),
+                "latex": format.latex,
+                "source": format.source,
+                "work": reference.work,
+                "note": format.note,
+                "same_as": list(reference.same_as),
+            }
+        )
+    headers = ("name", "formula", "source", "note")
+    return Table(
+        title="Well-known layers, by name wherever an id is accepted", headers=headers, rows=tuple(rows), data=data
+    )
 
 
 def relation_table(found: Relation) -> Table:

@@ -137,7 +137,7 @@ def relation(first: str | Format, second: str | Format, *, budget: float | None 
     """
     a, b = get_format(first), get_format(second)
     for format in (a, b):
-        _check_size(format)
+        check_size(format)
     if budget is not None and not 0 < budget < math.inf:
         raise ValueError(f"A budget is a positive number of seconds, or None for no limit, however: {budget!r}.")
     started = time.monotonic()
@@ -154,7 +154,8 @@ def relation(first: str | Format, second: str | Format, *, budget: float | None 
     )
 
 
-def _check_size(format: Format) -> None:
+def check_size(format: Format) -> None:
+    """Raise a ValueError for a format that is beyond the limits of relations."""
     step = divisor(format.expr)
     dim = step * -(-10 // step)
     rows = max((node.rows for node in walk(format.expr) if isinstance(node, RowSum)), default=1)
