@@ -154,6 +154,19 @@ class Stack:
         index = self.output(level)
         return _entry(level, index, 0, index, self.rows - 1)
 
+    def entries(self) -> set[Entry]:
+        """The overlaps that laws depend on."""
+        rows = range(self.rows)
+        return {
+            entry
+            for law in self.laws.values()
+            for use in range(len(law.arguments))
+            for other in range(len(law.arguments))
+            for row in rows
+            for other_row in rows
+            for entry in law.entries((use, row), (other, other_row))
+        }
+
     def kernel(self, level: int) -> Value:
         """The mean of ``h_i(u) h_i(v)`` over the coordinates of a layer's output."""
         return self.overlap(self.output_entry(level)) / self._number(self.ratios[level])
