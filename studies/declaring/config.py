@@ -10,6 +10,7 @@ from studies.tasks.signatures import Choice
 from studies.tasks.spec import Scalar, Task
 
 Splits: TypeAlias = Literal["one", "per-seed"]
+Family: TypeAlias = Literal["dataset", "study"]
 
 MOST_SEEDS = 10_000
 """Repetitions of a study; a plan of more would fill the memory before anything runs."""
@@ -105,10 +106,16 @@ class Correlate:
     Attributes:
         predictors: columns that the theory computes.
         outcomes: columns that were measured or published.
+        by: settings whose every value is a set of arms of its own, as the optimizer.
+        best_of: settings whose best value is taken for each arm by itself, as a learning rate; best by the outcome's better side.
+        family: over which tests the p values are corrected: those of a ``dataset``, or of the whole ``study``.
     """
 
     predictors: tuple[str, ...]
     outcomes: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    best_of: tuple[str, ...] = ()
+    family: Family = "dataset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
