@@ -25,6 +25,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import cast
 
 import torch
@@ -117,12 +118,21 @@ def order_of(dataset: str) -> int | None:
 def law(spec: RunSpec) -> PureInteractions:
     """What the run's rows are drawn from; depends on its data set, the split's seed and the settings of the data."""
     options = dict(spec.options)
-    fields, strength = cast(int, options["fields"]), cast(float, options["strength"])
-    order = order_of(spec.dataset)
+    return _law(
+        spec.dataset,
+        derive(spec.split_seed, "law", spec.dataset),
+        fields=cast(int, options["fields"]),
+        vocabulary=cast(int, options["vocabulary"]),
+        strength=cast(float, options["strength"]),
+    )
+
+
+@lru_cache(maxsize=64)
+def _law(dataset: str, seed: int, *, fields: int, vocabulary: int, strength: float) -> PureInteractions:
+    order = order_of(dataset)
     orders = ORDERS if order is None else (order,)
-    seed = derive(spec.split_seed, "law", spec.dataset)
     terms = [random_term(k, fields=fields, strength=strength / len(orders) ** 0.5, seed=seed) for k in orders]
-    return pure_interactions(terms, fields=fields, vocabulary=cast(int, options["vocabulary"]), seed=seed)
+    return pure_interactions(terms, fields=fields, vocabulary=vocabulary, seed=seed)
 
 
 def check(spec: RunSpec) -> None:
