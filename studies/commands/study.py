@@ -149,6 +149,10 @@ def run_study(
             f"{opened.config.name} measures time, so its runs are done one at a time, whatever is asked.", err=True
         )
         jobs = together = None
+    if opened.config.only_reads:
+        click.echo(f"{opened.config.name} carries out no run: it reads the records in {opened.store.folder}.", err=True)
+        context.invoke(collect_study, **which)
+        return
     try:
         with terminated_like_ctrl_c():
             summary = run_specs(

@@ -74,13 +74,18 @@ def _check_comparison(
 
 
 def _check_correlate(config: StudyConfig, correlate: Correlate, settings: Mapping[str, set[str]]) -> None:
-    outcomes = [f"{metric}_{statistic}" for metric in METRICS[config.task] for statistic in STATISTICS]
+    outcomes = [f"{metric}_{statistic}" for metric in METRICS[config.task] for statistic in STATISTICS] + ["failed"]
     if config.published is not None:
         outcomes += [f"published_{metric}" for metric in published_metrics(config.published.source)]
     for name in correlate.predictors:
         known(name, PREDICTORS, "correlate.predictors")
     for name in correlate.outcomes:
         known(name, outcomes, "correlate.outcomes")
+    columns = {"model", "label", *settings}
+    for name, value in correlate.where.items():
+        known(name, columns, "correlate.where")
+        if name in settings:
+            known(as_text(value), sorted(settings[name]), f"correlate.where.{name}")
     for key in ("by", "best_of"):
         for name in getattr(correlate, key):
             known(name, settings, f"correlate.{key}")

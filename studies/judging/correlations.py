@@ -16,6 +16,7 @@ import polars as pl
 from studies.declaring.config import Correlate, StudyConfig
 from studies.judging.statistics import benjamini_hochberg, holm, rank_correlation
 from studies.tasks.metrics import higher_is_better
+from studies.tasks.spec import as_text
 
 
 def correlations_table(config: StudyConfig, summary: pl.DataFrame) -> pl.DataFrame:
@@ -28,6 +29,8 @@ def correlations_table(config: StudyConfig, summary: pl.DataFrame) -> pl.DataFra
     asked = config.correlate
     if asked is None:
         return pl.DataFrame()
+    for name, value in asked.where.items():
+        summary = summary.filter(pl.col(name).cast(pl.String).str.to_lowercase() == as_text(value).lower())
     families: list[list[dict[str, Any]]] = []
     for _, here in summary.group_by("dataset", maintain_order=True):
         found: list[dict[str, Any]] = []
