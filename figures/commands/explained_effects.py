@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,12 @@ def report(
         "variance": found.variance,
         "variance_error": found.variance_error,
         "rest_share": 1 - explained / found.variance if found.variance > 0 else 0.0,
+        "rest_share_error": math.hypot(
+            explained / found.variance * found.variance_error, *(effect.error for effect in ranked)
+        )
+        / found.variance
+        if found.variance > 0
+        else 0.0,
         "interactions": entries[:top],
         "files": write(pl.DataFrame(table), found.names, strengths, folder=folder),
     }
@@ -94,7 +101,8 @@ def text(report: Mapping[str, Any]) -> str:
     lines += [
         "",
         f"logit: mean {report['mean']:+.4f}, standard deviation {max(report['variance'], 0) ** 0.5:.4f}; "
-        f"all sets of more fields together {100 * report['rest_share']:.1f}% of the variance",
+        f"all sets of more fields together {100 * report['rest_share']:.1f}% of the variance"
+        + ("" if exact else f" ± {100 * report['rest_share_error']:.1f}%"),
     ]
     if at_row:
         lines.append(

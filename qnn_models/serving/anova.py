@@ -22,7 +22,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, sqrt
+from math import comb, hypot, inf, sqrt
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ from qnn_models.runtime.seeds import derive
 from qnn_models.serving.explain import FieldSet, field_sets
 from qnn_models.serving.independent_fields import IndependentFields, Progress, mean_and_error
 
+_NORMAL_95 = 1.96
 _EACH = 16
 """Draws that a set gets at least, where all sets of an order are taken; and of an order where they are drawn."""
 
@@ -164,7 +166,7 @@ def anova(
         effects = []
         for chosen in progress(field_sets(fields, order=order)[1:]):
             generator = rows.generator(derive(seed, "set", *chosen))
-            found = rows.products(torch.tensor([chosen] * draws), generator)
+            found, _ = rows.products(torch.tensor([chosen] * draws), generator)
             value, value_error = (None, 0.0) if at is None else mean_and_error(values[chosen])
             variance_of, error = mean_and_error(found)
             effects.append(
@@ -198,7 +200,8 @@ def order_shares(
 
     Where they are estimated, sets are drawn at random, or all taken equally often where there are few enough; the spread among
     them is part of the error. Where few of very many sets carry an order, none of them may be drawn; their variance is then found
-    in `rest`, which is what the total variance leaves.
+    in `rest`. That is what the total variance leaves, or lies between 0 and a bound where the same draws give one that is
+    narrower.
 
     Args:
         model: a trained model; it is read in evaluation mode and left as it is.
@@ -219,57 +222,106 @@ def order_shares(
     order = min(order, fields)
     _check(ids, draws, least=_EACH << order + 1)
     rows = IndependentFields(model, ids, None)
+    complete = order >= (fields if rows.order is None else rows.order)
     tables = rows.tables(progress)
     if tables is not None:
-        variance, variance_error = rows.variance(tables), 0.0
-        parts = [[0.0, 0.0] for _ in range(order)]
+        exact = [0.0] * (fields + 1)
         for chosen, table in tables.items():
-            if 1 <= len(chosen) <= order:
-                parts[len(chosen) - 1][0] += rows.mean_square(chosen, table)
+            exact[len(chosen)] += rows.mean_square(chosen, table)
+        _check_variance(sum(exact[1:]))
+        rest = 0.0 if complete else sum(exact[order + 1 :])
+        return _shares([Estimate(value, 0.0) for value in exact[1 : order + 1]], Estimate(rest, 0.0), exact=True)
+    _, _, variance, variance_error = rows.estimated_moments(derive(seed, "variance"))
+    _check_variance(variance)
+    of_orders: list[Estimate] = []
+    base, larger, most = 0, Estimate(inf, inf), inf
+    for size in range(1, order + 1):
+        generator, given = rows.generator(derive(seed, "order", size)), 2 * draws >> size
+        if _EACH * comb(fields, size) <= given:
+            own, larger = _of_all_sets(rows, size, given, generator)
+            base = size
+        else:
+            own = _of_drawn_sets(rows, size, given, generator)
+        of_orders.append(own)
+    left = _minus(Estimate(variance, variance_error), *of_orders)
+    if complete:
+        most = 0.0
+    elif base:
+        # `larger` counts a set of m > b fields C(m, b) times; without the orders that are known, at least C(order + 1, b) times.
+        known = [part.times(comb(size, base)) for size, part in enumerate(of_orders, 1) if size > base]
+        within = _minus(larger, *known)
+        most = (max(within.value, 0.0) + _NORMAL_95 * within.error) / comb(order + 1, base)
+    bounded = Estimate(most / 2, most / 2 / _NORMAL_95)
+    if hypot(bounded.error, *(part.error for part in of_orders)) < variance_error or bounded.error < left.error / 4:
+        return _shares(of_orders, bounded, exact=False)
+    return _shares(of_orders, bounded if complete else left, exact=False, of=Estimate(variance, variance_error))
+
+
+class Estimate(NamedTuple):
+    """A number and its standard error."""
+
+    value: float
+    error: float
+
+    def times(self, factor: float) -> Estimate:
+        """A multiple of it."""
+        return Estimate(self.value * factor, self.error * factor)
+
+
+def _minus(whole: Estimate, *parts: Estimate) -> Estimate:
+    """What independent parts leave."""
+    return Estimate(
+        whole.value - sum(part.value for part in parts), hypot(whole.error, *(part.error for part in parts))
+    )
+
+
+def _shares(of_orders: list[Estimate], rest: Estimate, *, exact: bool, of: Estimate | None = None) -> OrderShares:
+    """Shares of a variance, or of the sum of the parts; errors of all but the rest are independent of each other and of it."""
+    parts = [*of_orders, rest]
+    squares = sum(part.error**2 for part in parts)
+    whole = of or Estimate(sum(part.value for part in parts), sqrt(squares))
+    shares = [part.value / whole.value for part in parts]
+    if of is None:
+        spread = [(1 - 2 * s) * part.error**2 + s**2 * squares for s, part in zip(shares, parts, strict=True)]
     else:
-        _, _, variance, variance_error = rows.estimated_moments(derive(seed, "variance"))
-        parts = [
-            list(_order_variance(rows, size, 2 * draws >> size, derive(seed, "order", size)))
-            for size in range(1, order + 1)
-        ]
+        spread = [part.error**2 + (s * of.error) ** 2 for s, part in zip(shares, parts, strict=True)]
+    errors = [sqrt(square) / whole.value for square in spread]
+    return OrderShares(
+        exact=exact,
+        variance=whole.value,
+        variance_error=whole.error,
+        shares=tuple(shares[:-1]),
+        errors=tuple(errors[:-1]),
+        rest=shares[-1],
+        rest_error=errors[-1],
+    )
+
+
+def _of_all_sets(
+    rows: IndependentFields, size: int, draws: int, generator: torch.Generator
+) -> tuple[Estimate, Estimate]:
+    """Sums over all sets A of one size: of V_A, and of V_B for all larger sets B that hold A."""
+    count = comb(rows.fields, size)
+    each = draws // count
+    sets = torch.tensor(list(combinations(range(rows.fields), size))).repeat_interleave(each, 0)
+    found = [part.view(count, each) for part in rows.products(sets, generator)]
+    own, larger = (Estimate(float(p.mean(1).sum()), sqrt(float(p.var(1).sum()) / each)) for p in found)
+    return own, larger
+
+
+def _of_drawn_sets(rows: IndependentFields, size: int, draws: int, generator: torch.Generator) -> Estimate:
+    """The sum of V_A over all sets of one size, from random ones."""
+    order = torch.rand(draws, rows.fields, generator=generator, device=generator.device).argsort(1)
+    found, _ = rows.products(order[:, :size].cpu(), generator)
+    return Estimate(*mean_and_error(found * comb(rows.fields, size)))
+
+
+def _check_variance(variance: float) -> None:
     if not variance > 0:
         raise ValueError(
             f"Shares are of the logit's variance, however: it is {variance:g}; the model gives all rows one logit, or there is "
             f"one row only."
         )
-    shares = tuple(part / variance for part, _ in parts)
-    errors = tuple(
-        sqrt(error**2 + (share * variance_error) ** 2) / variance
-        for share, (_, error) in zip(shares, parts, strict=True)
-    )
-    explained = sum(shares)
-    complete = order >= (fields if rows.order is None else rows.order)
-    rest = 0.0 if complete else 1 - explained
-    rest_error = (
-        0.0 if complete else sqrt(sum(error**2 for _, error in parts) + (explained * variance_error) ** 2) / variance
-    )
-    return OrderShares(
-        exact=tables is not None,
-        variance=variance,
-        variance_error=variance_error,
-        shares=shares,
-        errors=errors,
-        rest=rest,
-        rest_error=rest_error,
-    )
-
-
-def _order_variance(rows: IndependentFields, size: int, draws: int, seed: int) -> tuple[float, float]:
-    """The sum of V_A over all sets of one size, and its standard error."""
-    generator = rows.generator(seed)
-    fields, count = rows.fields, comb(rows.fields, size)
-    if _EACH * count <= draws:
-        each = draws // count
-        sets = torch.tensor(list(combinations(range(fields), size))).repeat_interleave(each, 0)
-        found = rows.products(sets, generator).view(count, each)
-        return float(found.mean(1).sum()), sqrt(float(found.var(1).sum()) / each)
-    order = torch.rand(draws, fields, generator=generator, device=generator.device).argsort(1)
-    return mean_and_error(count * rows.products(order[:, :size].cpu(), generator))
 
 
 def _check(ids: Tensor, draws: int, *, least: int = 2) -> None:

@@ -163,8 +163,12 @@ class IndependentFields:
 
     # Estimates.
 
-    def products(self, sets: Tensor, generator: torch.Generator) -> Tensor:
-        """For each row of `sets` (n, k), one unbiased estimate of its V_A, from independent draws; shape (n,)."""
+    def products(self, sets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Unbiased estimates for each row of `sets` (n, k), from independent draws.
+
+        Returns:
+            Of V_A, shape (n,); and of the sum of V_B over all larger sets B that hold A, shape (n,).
+        """
         size = sets.shape[1]
         found = []
         for part in sets.to(self.device).split(max(1, _CHUNK_ROWS >> (size + 1))):
@@ -175,8 +179,9 @@ class IndependentFields:
             rows.scatter_(3, part[:, None, None].expand(-1, 2, 2**size, -1), corners[:, None].expand(-1, 2, -1, -1))
             logits = self.logits(rows.view(-1, self.fields)).view(len(part), 2, 2**size)
             difference = (logits * (1 - 2 * (bits.sum(1) % 2))).sum(-1)
-            found.append(difference.prod(1) / 2**size)
-        return torch.cat(found)
+            found.append(difference / 2 ** (size / 2))
+        first, second = torch.cat(found).unbind(1)
+        return first * second, (first - second).square() / 2
 
     def estimated_moments(self, seed: int) -> tuple[float, float, float, float]:
         """Mean and variance of the logit, each followed by its standard error."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import qnn_models.serving.anova
+from qnn_models.layers.embedding import FieldEmbedding
 from qnn_models.models.network import CTRModel
 from qnn_models.models.registry import build
 from qnn_models.serving import independent_fields
@@ -156,9 +157,47 @@ def test_sets_are_drawn_where_there_are_many(monkeypatch: pytest.MonkeyPatch) ->
     whole = order_shares(model, IDS, order=2, draws=8000)
     monkeypatch.setattr(qnn_models.serving.anova, "_EACH", 700)  # 4000 draws of a pair are too few for 6 pairs
     drawn = order_shares(model, IDS, order=2, draws=8000)
-    assert drawn.shares[0] == whole.shares[0]
+    assert drawn.shares[0] == pytest.approx(whole.shares[0], rel=1e-3)
     assert drawn.shares[1] != whole.shares[1]
     assert abs(drawn.shares[1] - exact.shares[1]) < 4.5 * drawn.errors[1] < exact.shares[1]
+
+
+class OneSet(torch.nn.Module):
+    """A logit that is one product of the signs of four of twelve fields, so that nearly all sets have no effect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = FieldEmbedding(Signs(), dim=1, std=1.0, seed=0)
+        with torch.no_grad():
+            self.embedding.weight.copy_(torch.tensor([-1.0, 1.0] * 12)[:, None])
+
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.embedding(ids)
+
+    def score(self, embedded: torch.Tensor) -> torch.Tensor:
+        return embedded[:, 2:6, 0].prod(1) + 0.1 * embedded[:, 0, 0]
+
+
+@dataclass(frozen=True)
+class Signs:
+    names: tuple[str, ...] = tuple(f"f{k}" for k in range(12))
+    vocabulary_sizes: tuple[int, ...] = (2,) * 12
+    lengths: tuple[int, ...] = (1,) * 12
+
+
+def test_a_set_that_was_not_drawn_is_in_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = torch.tensor([[0] * 12, [1] * 12], dtype=torch.int32)
+    model: Any = OneSet()
+    exact = order_shares(model, ids, order=4)
+    assert exact.shares == pytest.approx((0.01 / 1.01, 0, 0, 1 / 1.01), abs=1e-12)
+    monkeypatch.setattr(independent_fields, "_MOST_EVALUATIONS", 0)
+    found = order_shares(model, ids, order=4, draws=5000)
+    error = found.errors[3] + found.rest_error
+    assert found.shares[3] + found.rest == pytest.approx(0.99, abs=4 * error)
+    for seed in range(5):
+        part = order_shares(model, ids, order=3, draws=5000, seed=seed)
+        assert part.rest == pytest.approx(0.99, abs=4 * part.rest_error)
+        assert part.rest_error < 0.2
 
 
 def test_a_pair_holds_neither_constants_nor_main_effects() -> None:
