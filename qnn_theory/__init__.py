@@ -14,6 +14,13 @@ from qnn_theory.feature_spaces.feature_space import feature_space as feature_spa
 from qnn_theory.grammar.format import Format as Format
 from qnn_theory.grammar.format import with_mid_activation as with_mid_activation
 from qnn_theory.grammar.format import with_post_activation as with_post_activation
+from qnn_theory.kernels.covariance import Kernel as Kernel
+from qnn_theory.kernels.covariance import Signal as Signal
+from qnn_theory.kernels.covariance import Spectrum as Spectrum
+from qnn_theory.kernels.covariance import covariance as covariance
+from qnn_theory.kernels.covariance import covariance_formula as covariance_formula
+from qnn_theory.kernels.covariance import interaction_spectrum as interaction_spectrum
+from qnn_theory.kernels.covariance import signal as signal
 from qnn_theory.paper_claims.claim import Claim as Claim
 from qnn_theory.paper_claims.claims import claims as claims
 from qnn_theory.registry import formats as formats

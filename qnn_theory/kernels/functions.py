@@ -1,0 +1,229 @@
+"""Functions of one Gaussian number and their Hermite coefficients, of which kernels of activations are made.
+
+For jointly normal (a, b) of mean 0, variances v and w and covariance C (Mehler; Price's theorem for the derivatives)
+
+    E[∂^p F(a) ∂^q G(b)] = Σ_n C^n/n! F_(n+p) G_(n+q),      F_n = E[∂^n F(a)] = v^(-n/2) E[F(√v ξ) He_n(ξ)].
+
+The sum is a power series in the correlation, so it is right for complex ones too. Coefficients of powers of relu are exact; those
+of other functions are integrals by Gauss-Legendre between the places where the function has a kink, with an error near 1e-13.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from qnn_theory.grammar.expr import ActivationKind
+
+Array: TypeAlias = Any  # a NumPy array, or a number
+
+TERMS = 512
+"""Hermite coefficients of a function that is integrated numerically."""
+RELU_TERMS = 4096
+_RANGE = 12.5  # e^(-x²/4) is below 1e-16 there
+_NODES = 16  # of one panel
+_PANEL = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """An activation of a polynomial in one Gaussian number.
+
+    Attributes:
+        kind: relu, or a smooth activation; relu6 and prelu are made of relu.
+        coefficients: of the polynomial, the constant first.
+    """
+
+    kind: ActivationKind
+    coefficients: tuple[float, ...]
+
+    def __call__(self, z: Array) -> Array:
+        """Its value at a Gaussian number."""
+        return _ACTIVATIONS[self.kind](np.polynomial.polynomial.polyval(z, self.coefficients))
+
+    def kinks(self) -> tuple[float, ...]:
+        """Where it is not smooth."""
+        if self.kind != "relu":
+            return ()
+        roots = np.roots(self.coefficients[::-1])
+        return tuple(float(root.real) for root in roots if abs(root.imag) < 1e-9)
+
+
+PLAIN_RELU = Gate("relu", (0.0, 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """``z^power · Π gate(z)^exponent``, a function of one Gaussian number."""
+
+    power: int
+    gates: tuple[tuple[Gate, int], ...]
+
+    def __call__(self, z: Array) -> Array:
+        """Its value at a Gaussian number."""
+        value = z**self.power
+        for gate, exponent in self.gates:
+            value = value * gate(z) ** exponent
+        return value
+
+
+def pair_moment(
+    left: Factor, p: int, right: Factor, q: int, covariance: Array, variances: tuple[float, float]
+) -> Array:
+    """``E[∂^p F(a) ∂^q G(b)]`` for each covariance."""
+    v, w = variances
+    if v <= 0 or w <= 0:
+        return _derivative_at_zero(left, p) * _derivative_at_zero(right, q) + 0 * covariance
+    f, g = _coefficients(left, v), _coefficients(right, w)
+    largest = float(np.max(np.abs(covariance))) / math.sqrt(v * w) if np.size(covariance) else 0.0
+    count = min(len(f) - p, len(g) - q, _needed(largest))
+    n = np.arange(count)
+    log_factorial = _log_factorials()
+    weight = np.exp(0.5 * (log_factorial[n + p] + log_factorial[n + q]) - log_factorial[n])
+    terms = f[n + p] * g[n + q] * weight * v ** (-p / 2) * w ** (-q / 2)
+    return np.polynomial.polynomial.polyval(covariance / math.sqrt(v * w), terms)
+
+
+def mean(of: Factor, p: int, variance: float) -> float:
+    """``E[∂^p F(a)]``."""
+    if variance <= 0:
+        return _derivative_at_zero(of, p)
+    return float(_coefficients(of, variance)[p] * math.sqrt(math.factorial(p)) * variance ** (-p / 2))
+
+
+def _needed(correlation: float) -> int:
+    if correlation < 1e-9:
+        return 8
+    if correlation > 0.998:
+        return RELU_TERMS
+    return min(RELU_TERMS, 24 + int(-45 / math.log(correlation)))
+
+
+def _derivative_at_zero(of: Factor, p: int) -> float:
+    if p == 0:
+        return float(of(np.float64(0.0)))
+    raise ValueError(
+        "The width correction differentiates activations by the variance of their argument, however: it is 0; "
+        "take embeddings and parameters that do not start at 0, or width_correction=False."
+    )
+
+
+@lru_cache(maxsize=4096)
+def _coefficients(of: Factor, variance: float) -> Any:
+    """``E[F(√v ξ) He_n(ξ)] / √(n!)``, n = 0, 1, ..."""
+    match of.gates:
+        case ():
+            size = of.power + 9
+            nodes, weights = np.polynomial.hermite_e.hermegauss(of.power + 9)
+            values = of(math.sqrt(variance) * nodes) * weights / math.sqrt(2 * math.pi)
+            exact = _hermite(nodes, size) @ values
+            exact[np.arange(size) > of.power] = 0  # a polynomial has no more
+            return np.concatenate([exact, np.zeros(RELU_TERMS)])
+        case ((gate, exponent),) if gate == PLAIN_RELU:
+            k = of.power + exponent
+            return _relu_coefficients(k) * variance ** (k / 2)
+        case _:
+            return _integrated(of, variance)
+
+
+@lru_cache(maxsize=64)
+def _relu_coefficients(k: int) -> Any:
+    r"""Of ``relu(ξ)^k``, k >= 1: half moments below k, then derivatives of the delta function, ``k! He_(n-k-1)(0) φ(0)``."""
+    log_factorial = _log_factorials()
+    result = np.zeros(RELU_TERMS)
+    for n in range(k + 1):
+        for j, c in enumerate(_hermite_polynomial(n)):
+            result[n] += c * _half_moment(j + k)
+        result[n] /= math.sqrt(math.factorial(n))
+    m = np.arange(0, RELU_TERMS - k - 1, 2)  # He_m(0) = (-1)^(m/2) (m-1)!!, 0 for odd m
+    log_double = log_factorial[m] - log_factorial[m // 2] - (m // 2) * math.log(2)
+    sign = np.where(m // 2 % 2, -1.0, 1.0)
+    n_of = m + k + 1
+    size = math.lgamma(k + 1) + log_double - 0.5 * log_factorial[n_of] - 0.5 * math.log(2 * math.pi)
+    result[n_of] = sign * np.exp(size)
+    return result
+
+
+def _half_moment(k: int) -> float:
+    """``E[ξ^k; ξ > 0]``."""
+    return 2 ** (k / 2 - 1) * math.gamma((k + 1) / 2) / math.sqrt(math.pi)
+
+
+def _hermite_polynomial(n: int) -> Any:
+    return np.polynomial.hermite_e.herme2poly([0] * n + [1])
+
+
+def _integrated(of: Factor, variance: float) -> Any:
+    root = math.sqrt(variance)
+    kinks = sorted({k / root for gate, _ in of.gates for k in gate.kinks() if abs(k) < _RANGE * root})
+    nodes, weights, table = _rule(tuple(kinks))
+    values = np.asarray(of(root * nodes)) * weights * np.exp(-(nodes**2) / 2) / math.sqrt(2 * math.pi)
+    return table @ values
+
+
+@lru_cache(maxsize=8)
+def _rule(kinks: tuple[float, ...]) -> tuple[Any, Any, Any]:
+    """Gauss-Legendre panels that end at the kinks, with all Hermite polynomials there."""
+    edges = np.unique(np.concatenate([np.arange(-_RANGE, _RANGE + _PANEL / 2, _PANEL), np.array(kinks)]))
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
+    points = (middle[:, None] + half[:, None] * nodes).ravel()
+    return points, (half[:, None] * weights).ravel(), _hermite(points, TERMS)
+
+
+def _hermite(points: Any, count: int) -> Any:
+    """Orthonormal Hermite polynomials, one a row."""
+    table = np.empty((count, len(points)))
+    table[0] = 1
+    if count > 1:
+        table[1] = points
+    for n in range(2, count):
+        table[n] = (points * table[n - 1] - math.sqrt(n - 1) * table[n - 2]) / math.sqrt(n)
+    return table
+
+
+@lru_cache(maxsize=1)
+def _log_factorials() -> Any:
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, RELU_TERMS + 64)))])
+
+
+def _erf(z: Array) -> Array:
+    return np.vectorize(math.erf, otypes=[float])(z)
+
+
+def _sigmoid(z: Array) -> Array:
+    return 0.5 * (1 + np.tanh(z / 2))
+
+
+def _softplus(z: Array) -> Array:
+    return np.logaddexp(0, z)
+
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda z: np.maximum(z, 0),
+    "gelu": lambda z: z * 0.5 * (1 + _erf(z / math.sqrt(2))),
+    "silu": lambda z: z * _sigmoid(z),
+    "mish": lambda z: z * np.tanh(_softplus(z)),
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+}
+
+
+def activation_value(kind: ActivationKind, z: Array) -> Array:
+    """An activation of numbers; relu6 and prelu at its start as torch has them."""
+    match kind:
+        case "relu6":
+            return np.clip(z, 0, 6)
+        case "prelu":
+            return np.where(z > 0, z, PRELU_SLOPE * z)
+        case _:
+            return _ACTIVATIONS[kind](z)
+
+
+PRELU_SLOPE = 0.25
+"""Where torch starts the slope of a prelu, and so do the modules."""

@@ -1,0 +1,556 @@
+"""A stack at its start: moments of one coordinate for two rows, layer by layer, at leading order in 1/d.
+
+For two rows u and v that agree on a share t of the fields, the overlap of two vectors is (1/d) Σ_i a_i(u) b_i(v) over their
+coordinates; it concentrates as d grows. Given the overlaps of its arguments a map's output is Gaussian, so an overlap is the mean
+of a polynomial over the coordinate's law (`layer_rules`), and that is a sum of products of moments: of the layer's input, which is
+a polynomial of the layer before, and of Gaussian pairs. Nothing is sampled.
+
+Moments may be differentiated by the overlaps that they depend on (Price's theorem), and weighted by another product of the same
+coordinate: what `finite_width` asks for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from qnn_theory.grammar.expr import Concat, HeadMajor, Slice, walk
+from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.rewrite import factor_row_sums
+from qnn_theory.grammar.stacking import layer_widths
+from qnn_theory.grammar.widths import divisor, head_major_order, width
+from qnn_theory.kernels import polynomials as poly
+from qnn_theory.kernels.functions import Factor, Gate, mean, pair_moment
+from qnn_theory.kernels.layer_rules import Layer, NoRuleError, Pieces, Variable, Variables, read_layer
+from qnn_theory.kernels.polynomials import Monomial, Polynomial
+
+Value: TypeAlias = Any  # an array over the shares t, or a SymPy expression
+Pattern: TypeAlias = frozenset[int]
+"""The pieces of the network's input whose coordinate lies in a field on which the rows agree."""
+
+PIECE_LIMIT = 64
+
+
+class Entry(NamedTuple):
+    """An overlap: of vector `left` of layer `level` in row `left_row` with vector `right` in row `right_row`."""
+
+    level: int
+    left: int
+    left_row: int
+    right: int
+    right_row: int
+
+
+class Weight(NamedTuple):
+    """A product of two vectors' coordinates, of one piece, that a moment is weighted with."""
+
+    entry: Entry
+    piece: int
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The covariance of a map's Gaussian outputs: ``factor · Π overlaps`` of its arguments, one for each side of the map."""
+
+    level: int
+    factor: Any
+    arguments: tuple[tuple[int, ...], ...]
+    shift: Any = 0
+
+    def entries(self, a: tuple[int, int], b: tuple[int, int]) -> tuple[Entry, ...]:
+        """The overlaps whose product the covariance of two of its variables (use, row) is."""
+        (use, row), (other, other_row) = a, b
+        pairs = zip(self.arguments[use], self.arguments[other], strict=True)
+        return tuple(_entry(self.level, i, row, j, other_row) for i, j in pairs)
+
+
+def _entry(level: int, i: int, row: int, j: int, other_row: int) -> Entry:
+    return Entry(level, i, row, j, other_row) if (i, row) <= (j, other_row) else Entry(level, j, other_row, i, row)
+
+
+class Stack:
+    """The moments of a stack for two rows, or for one row with itself.
+
+    Args:
+        format: of every layer.
+        fields: number of fields f.
+        embedding_dim: width e of each embedding.
+        depth: number of layers.
+        second_moment: of an embedding's entry.
+        share: t, the share of the fields on which the rows agree: an array or a symbol.
+        rows: 2, or 1 for a row with itself, where the Gaussian pairs have no density.
+    """
+
+    def __init__(
+        self,
+        format: Format,
+        *,
+        fields: int,
+        embedding_dim: int,
+        depth: int,
+        second_moment: Value,
+        share: Value,
+        rows: int = 2,
+        dim: Value = None,
+    ) -> None:
+        self.fields, self.second_moment, self.share, self.rows = fields, second_moment, share, rows
+        numbers = layer_widths(format, dim=fields * embedding_dim, depth=depth)
+        self.dim = numbers[0] if dim is None else dim
+        self.symbolic = not isinstance(share, np.ndarray)
+        self.ratios = [Fraction(number, numbers[0]) for number in numbers]
+        expr = factor_row_sums(format.expr)
+        permutations = {node for node in walk(expr) if isinstance(node, HeadMajor)}
+        if permutations:
+            families = _cycles(expr, permutations, numbers[0], depth)
+            self._weights: tuple[Fraction, ...] | None = tuple(
+                Fraction(count, numbers[0]) / size for size, count in families for _ in range(size)
+            )
+            self._representatives: tuple[int, ...] | None = tuple(
+                sum(size for size, _ in families[:k]) for k in range(len(families))
+            )
+            self.pieces = len(self._weights)
+            order = _shifts([size for size, _ in families])
+        else:
+            self._weights, self._representatives = None, None
+            self.pieces = _piece_count(expr, self.ratios)
+            order = ()
+        self.variables = Variables()
+        self.layers: list[Layer] = []
+        for level in range(1, depth + 1):
+            layer = Layer(level, self.ratios[level - 1], int(self.ratios[level - 1] * self.pieces))
+            read_layer(expr, layer, self.variables, per_unit=Fraction(self.pieces), order=lambda _: order)
+            self.layers.append(layer)
+        self.laws: dict[int, Law] = {}
+        for layer in self.layers:
+            for index, made in enumerate(layer.maps):
+                inner = self._width_of(layer.vectors[made.arguments[0][0]])
+                if made.bilinear:
+                    law = Law(layer.index, self.dim / (3 * self._number(inner)), tuple(made.arguments))
+                else:
+                    law = Law(layer.index, self._number(Fraction(2) / (made.width + inner)), tuple(made.arguments))
+                self.laws[(layer.index << 16) + index] = law
+        self._moments: dict[Any, Value] = {}
+        self._groups: dict[Any, Value] = {}
+        self._overlaps: dict[Entry, Value] = {}
+        self._roots: dict[tuple[int, int], Pattern] = {}
+        self.tangents: list[list[Pieces]] = []
+
+    # ------------------------------------------------------------------ the vectors and their overlaps
+
+    def output(self, level: int) -> int:
+        """The number of a layer's output among the layer's vectors."""
+        layer = self.layers[level - 1]
+        if layer.output not in layer.vectors:
+            layer.vectors.append(layer.output)
+        return layer.vectors.index(layer.output)
+
+    def output_entry(self, level: int) -> Entry:
+        """The overlap of a layer's output for both rows."""
+        index = self.output(level)
+        return _entry(level, index, 0, index, self.rows - 1)
+
+    def entries(self) -> set[Entry]:
+        """The overlaps that laws depend on."""
+        rows = range(self.rows)
+        return {
+            entry
+            for law in self.laws.values()
+            for use in range(len(law.arguments))
+            for other in range(len(law.arguments))
+            for row in rows
+            for other_row in rows
+            for entry in law.entries((use, row), (other, other_row))
+        }
+
+    def kernel(self, level: int) -> Value:
+        """The mean of ``h_i(u) h_i(v)`` over the coordinates of a layer's output."""
+        return self.overlap(self.output_entry(level)) / self._number(self.ratios[level])
+
+    def overlap(self, entry: Entry) -> Value:
+        """An overlap at leading order."""
+        if entry not in self._overlaps:
+            self._overlaps[entry] = self.mean_of(entry)
+        return self._overlaps[entry]
+
+    def mean_of(self, entry: Entry, marks: tuple[Entry, ...] = ()) -> Value:
+        """The mean of an overlap over the law of coordinates, or its derivative by other overlaps."""
+        total: Value = 0
+        for piece, weight in self.counted(entry):
+            product = self.product(Weight(entry, piece))
+            for pattern, share in self.patterns(self.roots(entry.level, product)):
+                total = total + weight * share * self.expect(entry.level, product, pattern, marks)
+        return total
+
+    def counted(self, entry: Entry) -> Iterator[tuple[int, Any]]:
+        """The pieces of an overlap with their share of d; one of those that are alike by symmetry stands for all."""
+        count = len(self.layers[entry.level - 1].vectors[entry.left])
+        if self._weights is None or self._representatives is None:
+            for piece in range(count):
+                yield piece, self._number(Fraction(1, self.pieces))
+        else:
+            ends = (*self._representatives[1:], self.pieces)
+            for start, end in zip(self._representatives, ends, strict=True):
+                yield start, self._number(self._weights[start] * (end - start))
+
+    def product(self, weight: Weight) -> Polynomial:
+        """The product of two vectors' coordinates in one piece."""
+        level, left, left_row, right, right_row = weight.entry
+        vectors = self.layers[level - 1].vectors
+        return poly.multiply(
+            poly.in_row(vectors[left][weight.piece], left_row), poly.in_row(vectors[right][weight.piece], right_row)
+        )
+
+    def degree(self) -> int | None:
+        """An upper bound of the kernel's degree in t, or None where it is no polynomial."""
+        inputs = [1] * self.layers[0].pieces
+        first = list(inputs)
+        for layer in self.layers:
+            vectors: list[int] = []
+            inner: list[Pieces] = [*layer.vectors, layer.output]
+            for pieces in inner:
+                largest = 0
+                for piece in pieces:
+                    for monomial in piece:
+                        total = 0
+                        for name, exponent in monomial:
+                            variable = self.variables[name]
+                            match variable.role:
+                                case "input":
+                                    total += exponent * inputs[variable.piece]
+                                case "first":
+                                    total += exponent * first[variable.piece]
+                                case "gaussian":
+                                    use = layer.maps[variable.map & 0xFFFF].arguments[variable.argument]
+                                    total += exponent * sum(vectors[i] for i in use)
+                                case "gate":
+                                    return None
+                        largest = max(largest, total)
+                vectors.append(largest)
+            inputs = [vectors[-1]] * len(layer.output)
+        return vectors[-1]
+
+    # ------------------------------------------------------------------ which coordinates lie in agreeing fields
+
+    def roots(self, level: int, of: Polynomial) -> Pattern:
+        """The pieces of the network's input that a polynomial of a layer depends on."""
+        found: set[int] = set()
+        for name in poly.variables(of):
+            variable = self.variables[name]
+            if variable.role == "first" or (variable.role == "input" and level == 1):
+                found.add(variable.piece)
+            elif variable.role in ("input", "tangent"):
+                found |= self._roots_of(level - 1, variable)
+        return frozenset(found)
+
+    def _roots_of(self, level: int, variable: Variable) -> Pattern:
+        key = (level, self.variables.number(variable))
+        if key not in self._roots:
+            self._roots[key] = self.roots(level, self._meaning(level, variable))
+        return self._roots[key]
+
+    def _meaning(self, level: int, variable: Variable) -> Polynomial:
+        if variable.role == "tangent":
+            return self.tangents[variable.map][level - 1][variable.piece]
+        return self.layers[level - 1].output[variable.piece]
+
+    def patterns(self, roots: Pattern) -> Iterator[tuple[Pattern, Value]]:
+        """Which of the coordinates agree, with their probability over the sets of s = t f fields."""
+        if self.rows == 1 or not roots:
+            yield roots, 1
+            return
+        names = sorted(roots)
+        for code in range(1 << len(names)):
+            pattern = frozenset(name for bit, name in enumerate(names) if code >> bit & 1)
+            yield pattern, self._probability(len(pattern), len(names))
+
+    def _probability(self, agreeing: int, of: int) -> Value:
+        t, total = self.share, 1
+        step = Fraction(1, self.fields) if of <= self.fields else Fraction(0)
+        for i in range(agreeing):
+            total = total * (t - self._number(i * step)) / self._number(1 - i * step)
+        for i in range(of - agreeing):
+            total = total * (1 - t - self._number(i * step)) / self._number(1 - (agreeing + i) * step)
+        return total
+
+    # ------------------------------------------------------------------ moments
+
+    def expect(
+        self,
+        level: int,
+        of: Polynomial,
+        pattern: Pattern,
+        marks: tuple[Entry, ...] = (),
+        weight: Weight | None = None,
+    ) -> Value:
+        """The mean of a polynomial of a layer, differentiated by overlaps (`marks`), weighted with a product of vectors."""
+        if weight is not None and weight.entry.level == level:
+            of, weight = poly.multiply(of, self.product(weight)), None
+        own = tuple(mark for mark in marks if mark.level == level)
+        lower = tuple(mark for mark in marks if mark.level < level)
+        total: Value = 0
+        if len(own) + len(lower) < len(marks):
+            return total
+        for monomial, coefficient in of.items():
+            base, factor, groups = self._split(monomial, coefficient)
+            for more, factors, marked in self._differentiated(factor, groups, own):
+                value: Value = more
+                for (label, _), content, derivatives in marked:
+                    value = value * self._group(label, content, derivatives)
+                    if _is_zero(value):
+                        break
+                if _is_zero(value):
+                    continue
+                for entry in factors:
+                    value = value * self.overlap(entry)
+                total = total + value * self.moment(level, base, pattern, lower, weight)
+        return total
+
+    def moment(
+        self, level: int, of: Monomial, pattern: Pattern, marks: tuple[Entry, ...], weight: Weight | None
+    ) -> Value:
+        """A moment of a layer's input and of the network's."""
+        if not of and weight is None:
+            return 0 if marks else 1
+        key = (level, of, pattern, marks, weight)
+        if key not in self._moments:
+            self._moments[key] = self._moment(level, of, pattern, marks, weight)
+        return self._moments[key]
+
+    def _moment(
+        self, level: int, of: Monomial, pattern: Pattern, marks: tuple[Entry, ...], weight: Weight | None
+    ) -> Value:
+        if level == 1:
+            return 0 if marks else self._root_moment(of, pattern)
+        product = poly.constant(1)
+        for name, exponent in of:
+            variable = self.variables[name]
+            first = variable.role == "first"
+            part = poly.variable(name) if first else poly.in_row(self._meaning(level - 1, variable), name & 1)
+            product = poly.multiply(product, poly.power(part, exponent))
+        return self.expect(level - 1, product, pattern, marks, weight)
+
+    def _root_moment(self, of: Monomial, pattern: Pattern) -> Value:
+        powers: dict[int, list[int]] = {}
+        for name, exponent in of:
+            powers.setdefault(self.variables[name].piece, [0, 0])[name & 1] += exponent
+        total: Value = 1
+        for piece, (a, b) in powers.items():
+            if self.rows == 1 or piece in pattern:
+                total = total * self._normal(a + b)
+            else:
+                total = total * self._normal(a) * self._normal(b)
+        return total
+
+    def _normal(self, power: int) -> Value:
+        return 0 if power % 2 else math.prod(range(1, power, 2)) * self.second_moment ** (power // 2)
+
+    def _split(self, monomial: Monomial, coefficient: Any) -> tuple[Monomial, Any, dict[tuple[int, int], Any]]:
+        """A monomial as a moment of the inputs, a number, and groups of jointly Gaussian factors."""
+        base: list[tuple[int, int]] = []
+        factor: Value = self._number(coefficient)
+        groups: dict[tuple[int, int], dict[tuple[int, int], tuple[int, dict[Gate, int]]]] = {}
+        biases: dict[tuple[int, int], int] = {}
+        for name, exponent in monomial:
+            variable = self.variables[name]
+            row = name & 1 if self.rows == 2 else 0
+            match variable.role:
+                case "input" | "first" | "tangent":
+                    base.append((name, exponent))
+                case "scale" | "slope":
+                    factor = factor * self._number(variable.value**exponent)
+                case "bias":
+                    key = (variable.map, variable.piece)
+                    biases[key] = biases.get(key, 0) + exponent
+                case "gaussian" | "gate":
+                    gaussian = variable if variable.role == "gaussian" else self.variables[variable.of]
+                    group = groups.setdefault((gaussian.map, gaussian.piece), {})
+                    power, gates = group.get((gaussian.argument, row), (0, {}))
+                    if variable.gate is None:
+                        power += exponent
+                    else:
+                        gates = {**gates, variable.gate: gates.get(variable.gate, 0) + exponent}
+                    group[gaussian.argument, row] = (power, gates)
+        for (label, _), exponent in biases.items():
+            factor = factor * self._bias_moment(label, exponent)
+        frozen = {
+            key: tuple(
+                (name, Factor(power, tuple(sorted(gates.items(), key=repr))))
+                for name, (power, gates) in sorted(group.items())
+            )
+            for key, group in groups.items()
+        }
+        return tuple(base), factor, frozen
+
+    def _bias_moment(self, label: int, power: int) -> Value:
+        """Of a bilinear map's bias, uniform between ±1/√fan_in."""
+        if power % 2:
+            return 0
+        law = self.laws[label]
+        inner = self._number(self._width_of(self.layers[law.level - 1].vectors[law.arguments[0][0]])) * self.dim
+        return (1 / inner) ** (power // 2) / (power + 1)
+
+    def _differentiated(self, factor: Any, groups: dict[tuple[int, int], Any], marks: tuple[Entry, ...]) -> list[Any]:
+        """The derivative by overlaps: terms of a number, overlaps, and groups with the orders of their derivatives."""
+        terms: list[Any] = [(factor, (), dict.fromkeys(groups, ()))]
+        for mark in marks:
+            following: list[Any] = []
+            for value, factors, orders in terms:
+                for position, entry in enumerate(factors):
+                    if entry == mark:
+                        following.append((value, factors[:position] + factors[position + 1 :], orders))
+                for key, content in groups.items():
+                    law = self.laws[key[0]]
+                    if not any(mark.left in use or mark.right in use for use in law.arguments):
+                        continue
+                    names = [name for name, _ in content]
+                    for i, a in enumerate(names):
+                        for b in names[i:]:
+                            entries = law.entries(a, b)
+                            for position, entry in enumerate(entries):
+                                if entry != mark:
+                                    continue
+                                half = 0.5 if a == b else 1
+                                rest = entries[:position] + entries[position + 1 :]
+                                following.append(
+                                    (
+                                        value * half * law.factor,
+                                        factors + rest,
+                                        {**orders, key: tuple(sorted((*orders[key], a, b)))},
+                                    )
+                                )
+            terms = following
+        return [
+            (value, factors, [(key, groups[key], orders[key]) for key in groups]) for value, factors, orders in terms
+        ]
+
+    def _group(self, label: int, content: Any, derivatives: tuple[tuple[int, int], ...]) -> Value:
+        """A moment of jointly Gaussian numbers, or of its derivative."""
+        law = self.laws[label]
+        key = (law, content, derivatives)
+        if key not in self._groups:
+            if any(factor.gates for _, factor in content):
+                self._groups[key] = self._gated(law, content, derivatives)
+            else:
+                powers = {name: factor.power for name, factor in content}
+                number = 1
+                for name in derivatives:
+                    number *= powers[name]
+                    powers[name] = max(powers[name] - 1, 0)
+                names = tuple(name for name, power in powers.items() for _ in range(power))
+                self._groups[key] = number * self._isserlis(law, names) if number else 0
+        return self._groups[key]
+
+    def _covariance(self, law: Law, a: tuple[int, int], b: tuple[int, int]) -> Value:
+        total: Value = law.factor
+        for entry in law.entries(a, b):
+            total = total * self.overlap(entry)
+        return total
+
+    def _isserlis(self, law: Law, names: tuple[tuple[int, int], ...]) -> Value:
+        if len(names) % 2:
+            return 0
+        if not names:
+            return 1
+        key = (law, names)
+        if key not in self._groups:
+            first, *rest = names
+            total: Value = 0
+            for other in dict.fromkeys(rest):
+                left = list(rest)
+                left.remove(other)
+                count = rest.count(other)
+                total = total + count * self._covariance(law, first, other) * self._isserlis(law, tuple(left))
+            self._groups[key] = total
+        return self._groups[key]
+
+    def _gated(self, law: Law, content: Any, derivatives: tuple[tuple[int, int], ...]) -> Value:
+        if self.symbolic:
+            raise NoRuleError("A closed form has a rule for polynomial formats, however: this one has an activation.")
+        uses = {use for (use, _), _ in content}
+        if len(uses) > 1:
+            raise NoRuleError(
+                "An activation has a rule where its affine map has one argument, however: one map is applied to several."
+            )
+        orders = [sum(1 for name in derivatives if name[1] == row) for row in (0, 1)]
+        if len(content) == 1:
+            ((name, factor),) = content
+            variance = _scalar(self._covariance(law, name, name))
+            return mean(factor, orders[name[1]], variance)
+        (a, left), (b, right) = content
+        variances = (_scalar(self._covariance(law, a, a)), _scalar(self._covariance(law, b, b)))
+        return pair_moment(left, orders[0], right, orders[1], self._covariance(law, a, b), variances)
+
+    # ------------------------------------------------------------------ numbers
+
+    def _number(self, value: Any) -> Any:
+        """A rational number as the arrays or SymPy compute with it."""
+        if self.symbolic:
+            import sympy
+
+            return sympy.Rational(value.numerator, value.denominator) if isinstance(value, int | Fraction) else value
+        return float(value) if isinstance(value, Fraction) else value
+
+    def _width_of(self, pieces: Sequence[Polynomial]) -> Fraction:
+        return Fraction(len(pieces), self.pieces)
+
+
+def _is_zero(value: Value) -> bool:
+    return isinstance(value, int | float) and value == 0
+
+
+def _scalar(value: Value) -> float:
+    """The variance of a Gaussian in one row; it does not depend on the other row."""
+    flat = np.ravel(np.asarray(value))
+    return float(flat[0].real)
+
+
+def _piece_count(expr: Any, ratios: Sequence[Fraction]) -> int:
+    """The smallest number of pieces of d that every part of every layer is a whole number of."""
+    step = divisor(expr)
+    for count in range(1, PIECE_LIMIT + 1):
+        if all((ratio * count).denominator == 1 and (ratio * count) % step == 0 for ratio in ratios[:-1]) and (
+            (ratios[-1] * count).denominator == 1
+        ):
+            return count
+    raise NoRuleError(f"The kernels cut a vector in at most {PIECE_LIMIT} pieces, however: this stack needs more.")
+
+
+def _cycles(expr: Any, permutations: set[HeadMajor], dim: int, depth: int) -> list[tuple[int, int]]:
+    """Lengths of the permutation's cycles, with how many coordinates lie on such; long ones as if they had no end."""
+    if any(isinstance(node, Slice | Concat) for node in walk(expr)) or width(expr) != 1:
+        raise NoRuleError(
+            "A head-major permutation has a rule in formats without blocks, however: this one joins or cuts some."
+        )
+    layouts = {(node.heads, node.embedding_dim) for node in permutations}
+    if len(layouts) > 1 or any(width(node.of) != 1 for node in permutations):
+        raise NoRuleError(
+            "A head-major permutation has a rule where there is one of width d, however: there are several."
+        )
+    ((heads, embedding_dim),) = layouts
+    order = head_major_order(dim, heads=heads, embedding_dim=embedding_dim)
+    longest = 2 * depth + 1
+    seen = [False] * dim
+    counts: dict[int, int] = {}
+    for start in range(dim):
+        length, at = 0, start
+        while not seen[at]:
+            seen[at] = True
+            at, length = order[at], length + 1
+        if length:
+            size = min(length, longest)
+            counts[size] = counts.get(size, 0) + length
+    return sorted(counts.items())
+
+
+def _shifts(sizes: Sequence[int]) -> tuple[int, ...]:
+    """On each cycle a piece takes the next one."""
+    order: list[int] = []
+    for size in sizes:
+        start = len(order)
+        order += [start + (k + 1) % size for k in range(size)]
+    return tuple(order)
