@@ -63,7 +63,27 @@ def load_config(path: Path | str) -> StudyConfig:
         config = parse(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}.") from None
-    return validated(replace(config, source=str(path)))
+    return validated(_like(replace(config, source=str(path))))
+
+
+def _like(config: StudyConfig) -> StudyConfig:
+    """The study with what it takes from another one.
+
+    Raises:
+        ValueError: there is no such study, or both say it.
+    """
+    if not config.like:
+        return config
+    taken = ("arms", "training", "overrides", "quick", "published")
+    bare = StudyConfig(name=config.name, title=config.title, task=config.task, datasets=config.datasets)
+    for key in taken:
+        if getattr(config, key) != getattr(bare, key):
+            raise ValueError(f"{config.source}: like: {key} is that of {config.like}, however it is given too.")
+    if config.like == config.name or config.like not in study_names():
+        known = ", ".join(name for name in study_names() if name != config.name)
+        raise ValueError(f"{config.source}: like: must be one of {known}, however: {config.like!r}.")
+    other = load_config(config.like)
+    return replace(config, **{key: getattr(other, key) for key in taken})
 
 
 def with_changes(

@@ -23,8 +23,8 @@ the metrics                           of the task: see `tasks.train_task`, `task
 ====================================  ===================================================================================
 
 ``NAME_summary.csv``, one row per data set and arm: the columns that do not differ between its runs, ``n`` (runs that ended
-well), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interval of the mean ``METRIC_low``,
-``METRIC_high`` (empty for one run).
+well) and ``failed`` (runs that did not), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interval of the mean
+``METRIC_low``, ``METRIC_high`` (empty for one run).
 
 ``NAME_comparisons.csv``, one row per tested pair of arms; see `judging.comparisons`.
 
@@ -148,6 +148,7 @@ def summary_table(runs: pl.DataFrame, metrics: tuple[str, ...]) -> pl.DataFrame:
         }
         done = group.filter(pl.col("status") == "done")
         row["n"] = len(done)
+        row["failed"] = len(group.filter(pl.col("status") == "failed"))
         for metric in metrics:
             values = [value for value in done[metric].to_list() if value is not None]
             if not values:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 Scalar: TypeAlias = bool | int | float | str | None
 Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
-Task: TypeAlias = Literal["train", "boundary", "scaling", "data"]
+Task: TypeAlias = Literal["train", "boundary", "scaling", "data", "interaction"]
 LATER_SETTINGS: Mapping[str, Scalar] = {"monitor": "auc", "prior_bias": False}
 """Training settings that came after the first records, at the value that those had: at this value they are no part of a run's
 content, so that its id, its seeds and its record stay what they were."""
@@ -27,7 +27,7 @@ class RunSpec:
 
     Attributes:
         task: what is done: ``train`` a click-through-rate model, draw a decision ``boundary``, measure ``scaling``, count
-            ``data``.
+            ``data``, or time how soon an ``interaction`` is found.
         dataset: name of the data set.
         model: name of the model in its task's registry.
         options: the model's own settings, sorted by key.
