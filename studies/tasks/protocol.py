@@ -28,7 +28,12 @@ _OPTIONS: Mapping[str, Mapping[str, Scalar]] = {
     "kkbox": {"embedding_dim": 128},
 }
 
-_SAME_DATA: Mapping[str, str] = {"criteo-h5": "criteo", "kkbox-h5": "kkbox", "ipinyou-published": "ipinyou"}
+_SAME_DATA: Mapping[str, str] = {
+    "criteo-h5": "criteo",
+    "kkbox-h5": "kkbox",
+    "ipinyou-published": "ipinyou",
+    "nycflights-time": "nycflights",
+}
 
 _MODELS: Mapping[str, Mapping[str, Scalar]] = {
     "qnn-alpha": {"loss": "self_ensemble"},
@@ -39,7 +44,7 @@ _MODELS: Mapping[str, Mapping[str, Scalar]] = {
 
 
 def protocol_name(dataset: str) -> str:
-    """The name that the protocol knows a data set by: the same rows as others encoded them are trained on alike."""
+    """The name that the protocol knows a data set by: the same rows, encoded or split by others, are trained on alike."""
     return _SAME_DATA.get(dataset, dataset)
 
 
