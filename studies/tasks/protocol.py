@@ -29,7 +29,12 @@ _OPTIONS: Mapping[str, Mapping[str, Scalar]] = {
     "kkbox": {"embedding_dim": 128},
 }
 
-_SAME_DATA: Mapping[str, str] = {"criteo-h5": "criteo", "kkbox-h5": "kkbox", "ipinyou-published": "ipinyou"}
+_SAME_DATA: Mapping[str, str] = {
+    "criteo-h5": "criteo",
+    "kkbox-h5": "kkbox",
+    "ipinyou-published": "ipinyou",
+    "nycflights-time": "nycflights",
+}
 
 _OWN_DATA: Mapping[str, Scalar] = {"batch_size": None, "monitor": "auc-logloss", "prior_bias": True, "patience": 3}
 """For data sets of the user's own, which no protocol is for: probabilities count beside the order, and steps suit the rows."""
@@ -43,7 +48,7 @@ _MODELS: Mapping[str, Mapping[str, Scalar]] = {
 
 
 def protocol_name(dataset: str) -> str:
-    """The name that the protocol knows a data set by: the same rows as others encoded them are trained on alike."""
+    """The name that the protocol knows a data set by: the same rows, encoded or split by others, are trained on alike."""
     return _SAME_DATA.get(dataset, dataset)
 
 
