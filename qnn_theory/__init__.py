@@ -28,6 +28,7 @@ from qnn_theory.paper_claims.claims import claims as claims
 from qnn_theory.registry import formats as formats
 from qnn_theory.registry import get_format as get_format
 from qnn_theory.registry import qnn_alpha as qnn_alpha
+from qnn_theory.relations.limits.limit import Limit as Limit
 from qnn_theory.relations.relation import Relation as Relation
 from qnn_theory.relations.relation import containment_order as containment_order
 from qnn_theory.relations.relation import relation as relation

@@ -12,7 +12,8 @@ from qnn_theory.grammar.readings.text import to_text
 from qnn_theory.named_references import references
 from qnn_theory.paper_claims.claim import Claim
 from qnn_theory.registry import formats
-from qnn_theory.relations.certificates import heading
+from qnn_theory.relations.certificates import Containment, heading
+from qnn_theory.relations.limits.limit import Barrier, limit_heading
 from qnn_theory.relations.relation import Relation
 from qnn_theory.smoothness_classes.smoothness import smoothness
 
@@ -74,18 +75,29 @@ def references_table() -> Table:
 
 
 def relation_table(found: Relation) -> Table:
-    """How two formats relate, one row a direction: a parameter map with its proof, or a separation."""
+    """How two formats relate, one row a direction: a parameter map with its proof, or a separation; then the same with limits."""
     directions = (found.certificate.forward, found.certificate.backward)
+    limit = found.limit
+    beside = [
+        d
+        for exact, d in zip(directions, (limit.forward, limit.backward), strict=True)
+        if not isinstance(exact, Containment)
+    ]
+    rows = [(Cell(heading(d)), Cell("\n".join(d.lines))) for d in directions]
+    rows += [
+        (Cell(limit_heading(d)), Cell(d.lines[-1] if isinstance(d, Barrier) else "\n".join(d.lines))) for d in beside
+    ]
     return Table(
-        title=found.text,
+        title=f"{found.text}; {limit.text}",
         headers=("", ""),
-        rows=tuple((Cell(heading(direction)), Cell("\n".join(direction.lines))) for direction in directions),
+        rows=tuple(rows),
         data={
             "first": found.first,
             "second": found.second,
             "kind": found.kind,
             "statement": found.text,
             "certificate": found.certificate.to_dict(),
+            "limit": limit.to_dict(),
         },
     )
 

@@ -2,8 +2,8 @@
 
 Semantics. ``F_a(d)`` is the set of functions R^d -> R^(w d) that one layer of format a computes, over all real parameter values;
 ``x0`` is x, as in the first layer of a network. ``F_a ⊆ F_b`` means that every such function is exactly one of b's, for every d
-that both formats admit. Limits do not count: T10 is approached by T7, yet not contained in it (such separations have
-`Separation.closed` False). A separation is computed at the d it names; its witness, padded with zeros, and its rule carry over to
+that both formats admit. Limits do not count here: T10 is approached by T7, yet not contained in it; `Relation.limit` counts them.
+A separation is computed at the d it names; its witness, padded with zeros, and its rule carry over to
 every larger d, so ``F_a ⊄ F_b`` is a statement about all d from there on. At smaller d more formats can coincide.
 
 Checked in tests/qnn_theory/relations, every certificate also on the torch modules.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -46,6 +46,8 @@ from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.function_classes.proved import find_class_map
 from qnn_theory.relations.idle_units import contained_by_idle_units
+from qnn_theory.relations.limits.limit import Limit, limit_direction, limit_of, limit_verdict
+from qnn_theory.relations.orders import ContainmentOrder, order_of
 from qnn_theory.relations.registered_order.stored import stored, stored_verdict
 from qnn_theory.relations.separation import Effort, find_separation
 from qnn_theory.relations.transitivity import by_transitivity
@@ -82,12 +84,22 @@ class Relation:
         kind: ``equivalent`` (F_a = F_b), ``contained`` (F_a is a proper subset of F_b), ``contains`` (the other way round),
             ``incomparable``, or ``open`` when a direction is neither proved nor disproved.
         certificate: the proof, both directions.
+        formats: the two formats.
+        budget: seconds that are left of the pair's for `limit`; None is as many as it takes.
     """
 
     first: str
     second: str
     kind: Kind
     certificate: Certificate
+    formats: tuple[Format, Format] = field(repr=False)
+    budget: float | None = BUDGET
+
+    @property
+    def limit(self) -> Limit:
+        """How the two relate when limits count, uniform on compact sets; computed when it is asked for."""
+        known = self.certificate
+        return limit_of(*self.formats, known.forward, known.backward, budget=self.budget)
 
     @property
     def text(self) -> str:
@@ -100,21 +112,6 @@ class Relation:
             "open": f"how {self.first} and {self.second} relate is open",
         }
         return sentences[self.kind]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainmentOrder:
-    """The containment order of a set of formats, as a Hasse diagram.
-
-    Attributes:
-        classes: the sets of equivalent formats, in registry order.
-        edges: the covering pairs (smaller, larger), as positions in `classes`.
-        open: ordered pairs (a, b) of formats for which F_a ⊆ F_b is undecided.
-    """
-
-    classes: tuple[tuple[str, ...], ...]
-    edges: tuple[tuple[int, int], ...]
-    open: tuple[tuple[str, str], ...]
 
 
 def relation(first: str | Format, second: str | Format, *, budget: float | None = BUDGET) -> Relation:
@@ -133,7 +130,6 @@ def relation(first: str | Format, second: str | Format, *, budget: float | None 
         KeyError: unknown id; names the nearest one.
         ValueError: a budget that is no positive number, or a format beyond `STEP_LIMIT`, `PARAMETER_LIMIT`, `ROW_LIMIT` or
             `DEGREE_LIMIT`.
-            `DEGREE_LIMIT`.
     """
     a, b = get_format(first), get_format(second)
     for format in (a, b):
@@ -144,6 +140,7 @@ def relation(first: str | Format, second: str | Format, *, budget: float | None 
     forward = decide(a, b, budget=budget)
     left = None if budget is None else max(budget - (time.monotonic() - started), 0.0)
     backward = decide(b, a, budget=left)
+    spent = time.monotonic() - started
     if isinstance(backward, Undecided) and backward.budget is not None:
         backward = replace(backward, budget=budget)
     return Relation(
@@ -151,6 +148,8 @@ def relation(first: str | Format, second: str | Format, *, budget: float | None 
         second=b.id,
         kind=_kind(forward, backward),
         certificate=Certificate(forward=forward, backward=backward),
+        formats=(a, b),
+        budget=None if budget is None or (is_registered(a) and is_registered(b)) else max(budget - spent, budget / 10),
     )
 
 
@@ -306,39 +305,30 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     return Undecided(source=source.id, target=target.id)
 
 
-def containment_order(of: Sequence[str | Format] | None = None) -> ContainmentOrder:
+def containment_order(of: Sequence[str | Format] | None = None, *, limit: bool = False) -> ContainmentOrder:
     """Classes of equivalent formats and the covering edges between them.
 
     Args:
         of: the formats; all registered ones when left out.
+        limit: whether limits count: the order of the closures (`Relation.limit`).
 
     Raises:
         KeyError: unknown id.
     """
     chosen = formats() if of is None else tuple(get_format(format) for format in of)
-    return _containment_order(chosen)
+    return _containment_order(chosen, limit)
 
 
 @cache
-def _containment_order(chosen: tuple[Format, ...]) -> ContainmentOrder:
-    verdicts = {(a.id, b.id): _verdict(a, b) for a in chosen for b in chosen if a is not b}
-    below = {pair for pair, verdict in verdicts.items() if verdict == "contained"}
-    classes: list[list[str]] = []
-    for format in chosen:
-        own = next((c for c in classes if (format.id, c[0]) in below and (c[0], format.id) in below), None)
-        if own is None:
-            classes.append([format.id])
-        else:
-            own.append(format.id)
-    smaller = {(i, j) for i, a in enumerate(classes) for j, b in enumerate(classes) if i != j and (a[0], b[0]) in below}
-    covering = sorted(
-        (i, j) for i, j in smaller if not any((i, k) in smaller and (k, j) in smaller for k in range(len(classes)))
-    )
-    return ContainmentOrder(
-        classes=tuple(map(tuple, classes)),
-        edges=tuple(covering),
-        open=tuple(pair for pair, verdict in verdicts.items() if verdict == "open"),
-    )
+def _containment_order(chosen: tuple[Format, ...], limit: bool) -> ContainmentOrder:
+    verdict = _limit_verdict if limit else _verdict
+    return order_of([a.id for a in chosen], {(a.id, b.id): verdict(a, b) for a in chosen for b in chosen if a is not b})
+
+
+def _limit_verdict(source: Format, target: Format) -> str:
+    if _verdict(source, target) == "contained":
+        return "contained"
+    return limit_verdict(limit_direction(source, target, decide(source, target, minimal=False), None))
 
 
 def _verdict(source: Format, target: Format) -> str:

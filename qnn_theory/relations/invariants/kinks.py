@@ -67,7 +67,8 @@ def _kinks_in_one_output(pair: Pair, dim: int) -> Separation | None:
             "limit": len(relus) - len(idle_now),  # of the witness, which is smaller than what was drawn
             "hyperplanes": [_plain(surface, dim) for surface, _ in now],
         }
-        return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), data=data)
+        # Kinks that meet can jump by what no relu jumps by alone.
+        return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), closed=not idle, data=data)
     return None
 
 
