@@ -39,7 +39,7 @@ def contained_by_idle_units(source: Format, target: Format, *, tries: int) -> Pa
         if not wider:
             continue
         found = find_map(source, Format(target.id, _narrowed(b, wider, narrow)), tries=tries)
-        if found is not None and is_whole(found):
+        if found is not None and _is_whole(found):
             own = {assignment.parameter.name: assignment for assignment in found.assignments}
             return ParameterMap(tuple(_widened(own[parameter.name], parameter) for parameter in parameters(b)))
     return None
@@ -87,7 +87,7 @@ def _narrowed(expr: Expr, names: set[str], narrow: Fraction) -> Expr:
     )
 
 
-def is_whole(map: ParameterMap) -> bool:
+def _is_whole(map: ParameterMap) -> bool:
     """Whether all coefficients are integers, so that the map can be computed over any ring."""
     return all(
         coefficient.denominator == 1

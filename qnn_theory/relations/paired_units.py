@@ -1,9 +1,9 @@
 """Containment by hidden units in pairs: two blocks of a hidden layer whose maps are equal up to their signs.
 
 ``silu(b) - silu(-b) = b``, so two blocks of gated units ``a silu(b)`` are products ``a b``: a layer ``P (A x ⊙ silu(B x))`` with 2 d
-units has every function of ``A x ⊙ B x``, and of ``P (A x ⊙ B x)``. The search for maps does not look for such values, as blocks of
-columns are zero or nothing to it. Here the target's hidden layer is replaced by one or two of its blocks, mixed by the map after
-it or added as they are; the usual search finds a map into that smaller format, and the proof is that of any map.
+units has every function ``A x ⊙ B x`` and ``P (A x ⊙ B x)``. The search for maps does not look for such values: it cuts parameters
+into few blocks of columns. Here the target's hidden layer is replaced by one or two of its blocks, which the map after it mixes,
+adds or takes from one another; the usual search finds a map into that smaller format, and the proof is that of any map.
 """
 
 from __future__ import annotations
@@ -13,35 +13,40 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from dataclasses import replace as with_fields
 from fractions import Fraction
-from typing import Any
 
 from qnn_theory.algebra.deadline import check
-from qnn_theory.grammar.expr import Activation, Affine, Expr, Multiple, Sum, bias_name, walk
+from qnn_theory.grammar.expr import Activation, Affine, Constant, Expr, Multiple, Scale, Sum, bias_name, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.widths import Parameter, parameters, width
-from qnn_theory.relations.containment.parameter_map import Assignment, Combination, Formula, ParameterMap
+from qnn_theory.relations.containment.parameter_map import Assignment, Combination, Formula, ParameterMap, zero
 from qnn_theory.relations.containment.search import find_map
-from qnn_theory.relations.idle_units import hidden_leaves, is_whole
+from qnn_theory.relations.containment.terms import Term
+from qnn_theory.relations.idle_units import hidden_leaves
 
 _LEAF_LIMIT = 3
+_BLOCK_LIMIT = 16
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Choice:
     """Values of a hidden layer ``P of`` that make it smaller.
 
     Attributes:
         layer: the map P after the hidden units.
         leaves: the names of the maps that the units read, each with its sign in the second block.
+        size: the width of one block.
+        blocks: how many blocks the hidden layer has.
         sign: of the second block in what P adds up; 0 where the second block is idle.
-        mixed: whether P is still a free map; else its blocks are identities.
+        mixed: whether P is still a free map of one block; else it is an identity of each, with its bias.
         free: whether the second block has maps of its own, not those of the first up to a sign.
     """
 
     layer: Affine
     leaves: Mapping[str, int]
+    size: Fraction
+    blocks: int
     sign: int
     mixed: bool
     free: bool = False
@@ -58,155 +63,134 @@ def contained_by_paired_units(source: Format, target: Format, *, tries: int) -> 
     a, b = normal_form(source.expr), normal_form(target.expr)
     if width(a) != width(b):
         return None
+    sizes = {Fraction(1), *(node.width for node in walk(a) if isinstance(node, Affine))}
     seen: set[Expr] = set()
-    for choice in _choices(b):
+    for choice in _choices(b, sizes):
         check()
         special = normal_form(_special(b, choice))
         if special in seen:
             continue
         seen.add(special)
         found = find_map(source, Format(target.id, special), tries=tries)
-        if found is not None and is_whole(found):
+        if found is not None:
             own = {assignment.parameter.name: assignment for assignment in found.assignments}
             return ParameterMap(tuple(_assignment(p, own, choice) for p in parameters(b)))
     return None
 
 
-def _choices(expr: Expr) -> Iterator[_Choice]:
+def _choices(expr: Expr, sizes: set[Fraction]) -> Iterator[_Choice]:
     uses = [node.name for node in walk(expr) if isinstance(node, Affine)]
     for node in dict.fromkeys(walk(expr)):
-        leaves = hidden_leaves(node, uses) if isinstance(node, Affine) and uses.count(node.name) == 1 else None
-        if leaves is None or not isinstance(node, Affine) or not _whole_blocks(node, leaves):
+        leaves = hidden_leaves(node, uses) if isinstance(node, Affine) else None
+        if leaves is None or not isinstance(node, Affine) or len(leaves) > _LEAF_LIMIT:
             continue
-        names = tuple(dict.fromkeys(leaf.name for leaf in leaves))
-        if len(names) > _LEAF_LIMIT or not any(isinstance(inner, Activation) for inner in walk(node.of)):
+        hidden = width(node.of)
+        if any(leaf.width != hidden for leaf in leaves) or not any(isinstance(n, Activation) for n in walk(node.of)):
             continue
-        blocks, square = int(leaves[0].width), node.width == 1
-        same = dict.fromkeys(names, 1)
-        if square:
-            yield _Choice(node, same, 0, mixed=False)
-        if blocks == 1:
-            continue
-        for signs in itertools.product((1, -1), repeat=len(names)):
-            signed = dict(zip(names, signs, strict=True))
-            if signed != same:
-                for sign in (1, -1):
-                    if square:
-                        yield _Choice(node, signed, sign, mixed=False)
-                    yield _Choice(node, signed, sign, mixed=True)
-        if square:
-            for sign in (1, -1):
-                yield _Choice(node, same, sign, mixed=False, free=True)
+        for size in sorted(sizes):
+            blocks = hidden / size
+            if blocks.denominator == 1 and blocks <= _BLOCK_LIMIT:
+                yield from _choices_of(node, [leaf.name for leaf in leaves], size, int(blocks))
 
 
-def _whole_blocks(node: Affine, leaves: list[Affine]) -> bool:
-    widths = {leaf.width for leaf in leaves}
-    return len(widths) == 1 and min(widths).denominator == 1 and width(node.of) == min(widths)
+def _choices_of(layer: Affine, names: list[str], size: Fraction, blocks: int) -> Iterator[_Choice]:
+    same = dict.fromkeys(names, 1)
+    ways = [False, True] if layer.width == size else [True]
+
+    def choice(leaves: Mapping[str, int], sign: int, *, mixed: bool, free: bool = False) -> _Choice:
+        return _Choice(layer=layer, leaves=leaves, size=size, blocks=blocks, sign=sign, mixed=mixed, free=free)
+
+    if layer.width == size:
+        yield choice(same, 0, mixed=False)
+    if blocks == 1:
+        return
+    for signs in itertools.product((1, -1), repeat=len(names)):
+        if -1 in signs:
+            for sign, mixed in itertools.product((1, -1), ways):
+                yield choice(dict(zip(names, signs, strict=True)), sign, mixed=mixed)
+    if layer.width == size:
+        for sign in (1, -1):
+            yield choice(same, sign, mixed=False, free=True)
 
 
 def _special(expr: Expr, choice: _Choice) -> Expr:
     """The layer at the values of the choice; the maps of a free second block have names of their own."""
     layer = choice.layer
-    first = _block(layer.of, choice, second=False)
+    value = _block(layer.of, choice, second=False)
     if choice.sign:
         second = _block(layer.of, choice, second=True)
-        inside: Expr = Sum(terms=(first, second if choice.sign > 0 else Multiple(factor=Fraction(-1), of=second)))
-    else:
-        inside = first
-    value = with_fields(layer, of=inside) if choice.mixed else inside
+        value = Sum(terms=(value, second if choice.sign > 0 else Multiple(factor=Fraction(-1), of=second)))
+    if choice.mixed:
+        value = with_fields(layer, of=value)
+    elif layer.bias:
+        value = Sum(terms=(value, Scale(name=bias_name(layer.name), of=Constant(Fraction(1), layer.width))))
     return replace(expr, lambda node: value if node == layer else node)
 
 
 def _block(expr: Expr, choice: _Choice, *, second: bool) -> Expr:
     def rule(node: Expr) -> Expr:
-        match node:
-            case Affine(name=name) if name in choice.leaves:
-                if second and choice.free:
-                    return with_fields(node, name=_second(name), width=Fraction(1))
-                narrow = with_fields(node, width=Fraction(1))
-                negative = second and choice.leaves[name] < 0
-                return Multiple(factor=Fraction(-1), of=narrow) if negative else narrow
-            case _:
-                return node
+        if not (isinstance(node, Affine) and node.name in choice.leaves):
+            return node
+        if second and choice.free:
+            return with_fields(node, name=_second(node.name), width=choice.size)
+        narrow = with_fields(node, width=choice.size)
+        return Multiple(factor=Fraction(-1), of=narrow) if second and choice.leaves[node.name] < 0 else narrow
 
     return replace(expr, rule)
 
 
 def _second(name: str) -> str:
-    return f"{name}_second_block" if not name.startswith("W") else f"W_second_block{name[1:]}"
+    return f"W_second_block{name[1:]}" if name.startswith("W") else f"{name}_second_block"
 
 
 def _assignment(parameter: Parameter, own: Mapping[str, Assignment], choice: _Choice) -> Assignment:
-    """The parameter with its blocks put together."""
+    """A parameter of the target, its blocks put together from those of the smaller format."""
+    found = own.get(parameter.name)
     leaf = next((name for name in choice.leaves if parameter.name in (name, bias_name(name))), None)
     if leaf is not None:
-        blocks = int(parameter.axes[0])
-        other = own.get(_second(leaf) if parameter.name == leaf else bias_name(_second(leaf))) if choice.free else None
-        sign = choice.leaves[leaf] if choice.sign else 0
-        return _stacked(parameter, own.get(parameter.name), sign, other if choice.free else None, choice.free, blocks)
+        again = found
+        if choice.free:
+            again = own.get(_second(leaf) if parameter.name == leaf else bias_name(_second(leaf)))
+        sign = 0 if not choice.sign else 1 if choice.free else choice.leaves[leaf]
+        return _stacked(parameter, [_rows(found), _times(sign, _rows(again))], choice.blocks)
     if parameter.name == choice.layer.name:
-        return _side_by_side(parameter, own.get(parameter.name) if choice.mixed else None, choice)
-    if parameter.name in own:
-        return own[parameter.name]
-    return Assignment(parameter, ((Combination(),),))
+        identity = ((Combination(((Fraction(1), Formula("I", Term("identity", (1,)))),)),),)
+        block = _rows(found) if choice.mixed else identity
+        return _beside(parameter, [block, _times(choice.sign, block)], choice.blocks)
+    return zero(parameter, row_blocks=1, column_blocks=1) if found is None else Assignment(parameter, found.blocks)
 
 
-def _stacked(
-    parameter: Parameter, first: Assignment | None, sign: int, other: Assignment | None, free: bool, blocks: int
-) -> Assignment:
-    """``[W; ± W; 0]``: the rows of the first block, of the second, and of idle units."""
-    text = _text(first)
-    signed = "0" if not sign else _text(other) if free else text if sign > 0 or text == "0" else f"-({text})"
-    shown = [text, signed, "0"][: min(blocks, 3)]
-
-    def compute(values: Mapping[str, Any], dim: int) -> Any:
-        shape = [int(axis * dim) for axis in parameter.axes]
-        size = shape[0] // blocks
-        rows = _value(first, values, dim) or _zeros([size, *shape[1:]])
-        again = (_value(other, values, dim) or _zeros([size, *shape[1:]])) if free else _times(sign, rows)
-        parts = [*rows, *(again if sign else _zeros([size, *shape[1:]]))] if blocks > 1 else rows
-        return [*parts, *_zeros([shape[0] - len(parts), *shape[1:]])]
-
-    whole = text if blocks == 1 else f"[{'; '.join(shown)}]"
-    return Assignment(parameter, ((Combination(((Fraction(1), Formula(whole, compute)),)),),))
+_Rows = tuple[tuple[Combination, ...], ...]
 
 
-def _side_by_side(parameter: Parameter, own: Assignment | None, choice: _Choice) -> Assignment:
-    """``[P | ± P | 0]`` or ``[I | ± I | 0]``: the columns that read the first block, the second, and idle units."""
-    blocks = int(parameter.axes[1])
-    text = _text(own) if choice.mixed else "I"
-    signed = "0" if not choice.sign or text == "0" else text if choice.sign > 0 else f"-({text})" if choice.mixed else "-I"
-    shown = [text, signed, "0"][: min(blocks, 3)]
-
-    def compute(values: Mapping[str, Any], dim: int) -> Any:
-        rows, columns = (int(axis * dim) for axis in parameter.axes)
-        size = columns // blocks
-        if choice.mixed:
-            block = _value(own, values, dim) or _zeros([rows, size])
-        else:
-            block = [[int(i == j) for j in range(size)] for i in range(rows)]
-        second = _times(choice.sign, block)
-        lines = [[*line, *again] if blocks > 1 else list(line) for line, again in zip(block, second, strict=True)]
-        return [[*line, *[0] * (columns - len(line))] for line in lines]
-
-    whole = text if blocks == 1 else f"[{' | '.join(shown)}]"
-    return Assignment(parameter, ((Combination(((Fraction(1), Formula(whole, compute)),)),),))
+def _rows(own: Assignment | None) -> _Rows:
+    return ((Combination(),),) if own is None else own.blocks
 
 
-def _text(own: Assignment | None) -> str:
-    return "0" if own is None else own.text.split(" = ", 1)[1]
+def _times(factor: int, rows: _Rows) -> _Rows:
+    """The blocks times 1, -1 or 0."""
+    return tuple(
+        tuple(Combination(tuple((factor * c, formula) for c, formula in block.terms if factor)) for block in row)
+        for row in rows
+    )
 
 
-def _value(own: Assignment | None, values: Mapping[str, Any], dim: int) -> Any:
-    return None if own is None else own.value(values, dim, int)
+def _stacked(parameter: Parameter, parts: list[_Rows], blocks: int) -> Assignment:
+    """``[W; ± W; 0]``: the rows of the first block, of the second, and of idle units, each cut into as many."""
+    count = max(map(len, parts))
+    columns = max(len(row) for part in parts for row in part)
+    empty = ((Combination(),) * columns,) * count
+    whole = [part if len(part) == count else empty for part in parts]  # a part of one row is zero
+    return Assignment(parameter, tuple(row for part in [*whole, *[empty] * blocks][:blocks] for row in part))
 
 
-def _times(factor: int, value: Any) -> Any:
-    """A list of numbers of any ring, times 1, -1 or 0."""
-    if isinstance(value, list):
-        return [_times(factor, part) for part in value]
-    return value if factor > 0 else -1 * value if factor < 0 else 0
-
-
-def _zeros(shape: list[int]) -> Any:
-    return [_zeros(shape[1:]) for _ in range(shape[0])] if shape else 0
+def _beside(parameter: Parameter, parts: list[_Rows], blocks: int) -> Assignment:
+    """``[P | ± P | 0]``: the columns that read the first block, the second, and idle units."""
+    first, second = parts
+    return Assignment(
+        parameter,
+        tuple(
+            (*one, *two, *(Combination(),) * (len(one) * (blocks - 2)))[: len(one) * blocks]
+            for one, two in zip(first, second, strict=True)
+        ),
+    )
