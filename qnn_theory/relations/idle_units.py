@@ -7,7 +7,7 @@ map.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace as with_fields
 from fractions import Fraction
 from typing import Any
@@ -50,9 +50,22 @@ def _hidden_maps(expr: Expr) -> dict[str, Fraction]:
     uses = [node.name for node in walk(expr) if isinstance(node, Affine)]
     found: dict[str, Fraction] = {}
     for node in walk(expr):
-        if isinstance(node, Affine) and (leaves := _leaves(node.of)) is not None and uses.count(node.name) == 1:
-            found |= {leaf.name: leaf.width for leaf in leaves if all(uses.count(other.name) == 1 for other in leaves)}
+        if isinstance(node, Affine) and (leaves := hidden_leaves(node, uses)) is not None:
+            found |= {leaf.name: leaf.width for leaf in leaves}
     return found
+
+
+def hidden_leaves(node: Affine, uses: Sequence[str]) -> list[Affine] | None:
+    """The maps of x that the units below a map read and nothing else does, or None where anything else is below.
+
+    Args:
+        node: the map after the hidden units.
+        uses: the names of all maps of the layer, as often as they occur.
+    """
+    leaves = _leaves(node.of)
+    if leaves is None or any(uses.count(name) > 1 for name in (node.name, *(leaf.name for leaf in leaves))):
+        return None
+    return leaves
 
 
 def _leaves(expr: Expr) -> list[Affine] | None:

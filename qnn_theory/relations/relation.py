@@ -48,6 +48,7 @@ from qnn_theory.relations.function_classes.proved import find_class_map
 from qnn_theory.relations.idle_units import contained_by_idle_units
 from qnn_theory.relations.limits.limit import Limit, limit_direction, limit_of, limit_verdict
 from qnn_theory.relations.orders import ContainmentOrder, order_of
+from qnn_theory.relations.paired_units import contained_by_paired_units
 from qnn_theory.relations.registered_order.stored import stored, stored_verdict
 from qnn_theory.relations.separation import Effort, find_separation
 from qnn_theory.relations.transitivity import by_transitivity
@@ -294,8 +295,10 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     if separation is not None:
         return separation
     found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
-    proved = _proved(source, target, found) or _proved(
-        source, target, contained_by_idle_units(source, target, tries=_QUICK_TRIES)
+    proved = (
+        _proved(source, target, found)
+        or _proved(source, target, contained_by_idle_units(source, target, tries=_QUICK_TRIES))
+        or _proved(source, target, contained_by_paired_units(source, target, tries=_QUICK_TRIES))
     )
     if proved is not None:
         return proved
