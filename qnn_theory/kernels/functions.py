@@ -91,7 +91,20 @@ def pair_moment(
     log_factorial = _log_factorials()
     weight = np.exp(0.5 * (log_factorial[n + p] + log_factorial[n + q]) - log_factorial[n])
     terms = f[n + p] * g[n + q] * weight * v ** (-p / 2) * w ** (-q / 2)
-    return np.polynomial.polynomial.polyval(covariance / math.sqrt(v * w), terms)
+    return _series(covariance / math.sqrt(v * w), terms)
+
+
+def _series(at: Array, terms: Any) -> Array:
+    """A power series by Horner's rule in blocks."""
+    at = np.atleast_1d(at)
+    block = 32
+    padded = np.concatenate([terms, np.zeros(-len(terms) % block)]).reshape(-1, block)
+    powers = np.cumprod(np.concatenate([np.ones((1, len(at))), np.tile(at, (block, 1))]), axis=0)
+    parts = padded @ powers[:block]
+    result = parts[-1]
+    for part in parts[-2::-1]:
+        result = result * powers[block] + part
+    return result
 
 
 def mean(of: Factor, p: int, variance: float) -> float:
