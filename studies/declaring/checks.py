@@ -89,7 +89,11 @@ def _check_choose(config: StudyConfig, choose: Choose, datasets: tuple[str, ...]
         ValueError: something does not exist or does not fit; names the key.
     """
     module = task_module(config.task)
-    known(choose.metric, VALIDATION_METRICS if config.task == "train" else (), "choose.metric")
+    if config.task != "train":
+        raise ValueError(
+            f"choose: settings are chosen on validation rows, that is for task = 'train', however: task = {config.task!r}"
+        )
+    known(choose.metric, VALIDATION_METRICS, "choose.metric")
     for dataset in choose.datasets:
         known(dataset, datasets, "choose.datasets")
     if not 1 <= choose.seeds <= len(config.seeds):
