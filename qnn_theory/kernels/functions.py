@@ -37,14 +37,18 @@ class Gate:
     Attributes:
         kind: relu, or a smooth activation; relu6 and prelu are made of relu.
         coefficients: of the polynomial, the constant first.
+        order: 0 for the activation, 1 for its derivative.
     """
 
     kind: ActivationKind
     coefficients: tuple[float, ...]
+    order: int = 0
 
     def __call__(self, z: Array) -> Array:
         """Its value at a Gaussian number."""
-        return _ACTIVATIONS[self.kind](np.polynomial.polynomial.polyval(z, self.coefficients))
+        return (_ACTIVATIONS, _DERIVATIVES)[self.order][self.kind](
+            np.polynomial.polynomial.polyval(z, self.coefficients)
+        )
 
     def kinks(self) -> tuple[float, ...]:
         """Where it is not smooth."""
@@ -55,6 +59,7 @@ class Gate:
 
 
 PLAIN_RELU = Gate("relu", (0.0, 1.0))
+PLAIN_STEP = Gate("relu", (0.0, 1.0), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +129,8 @@ def _coefficients(of: Factor, variance: float) -> Any:
             exact = _hermite(nodes, size) @ values
             exact[np.arange(size) > of.power] = 0  # a polynomial has no more
             return np.concatenate([exact, np.zeros(RELU_TERMS)])
-        case ((gate, exponent),) if gate == PLAIN_RELU:
-            k = of.power + exponent
+        case gates if all(gate in (PLAIN_RELU, PLAIN_STEP) for gate, _ in gates):
+            k = of.power + sum(exponent for gate, exponent in gates if gate == PLAIN_RELU)
             return _relu_coefficients(k) * variance ** (k / 2)
         case _:
             return _integrated(of, variance)
@@ -133,7 +138,7 @@ def _coefficients(of: Factor, variance: float) -> Any:
 
 @lru_cache(maxsize=64)
 def _relu_coefficients(k: int) -> Any:
-    r"""Of ``relu(ξ)^k``, k >= 1: half moments below k, then derivatives of the delta function, ``k! He_(n-k-1)(0) φ(0)``."""
+    r"""Of ``relu(ξ)^k``, the step for k = 0: half moments up to n = k, then those of the delta function's derivatives."""
     log_factorial = _log_factorials()
     result = np.zeros(RELU_TERMS)
     for n in range(k + 1):
@@ -211,6 +216,16 @@ _ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "mish": lambda z: z * np.tanh(_softplus(z)),
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
+}
+
+
+_DERIVATIVES: dict[str, Callable[[Array], Array]] = {
+    "relu": lambda z: np.where(z > 0, 1.0, 0.0),
+    "gelu": lambda z: 0.5 * (1 + _erf(z / math.sqrt(2))) + z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi),
+    "silu": lambda z: _sigmoid(z) * (1 + z * _sigmoid(-z)),
+    "mish": lambda z: np.tanh(_softplus(z)) + z * _sigmoid(z) / np.cosh(np.minimum(_softplus(z), 300)) ** 2,
+    "sigmoid": lambda z: _sigmoid(z) * _sigmoid(-z),
+    "tanh": lambda z: 1 / np.cosh(z) ** 2,
 }
 
 

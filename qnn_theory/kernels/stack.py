@@ -1,9 +1,9 @@
 """A stack at its start: moments of one coordinate for two rows, layer by layer, at leading order in 1/d.
 
 For two rows u and v that agree on a share t of the fields, the overlap of two vectors is (1/d) Σ_i a_i(u) b_i(v) over their
-coordinates; it concentrates as d grows. Given the overlaps of its arguments a map's output is Gaussian, so an overlap is the mean
-of a polynomial over the coordinate's law (`layer_rules`), and that is a sum of products of moments: of the layer's input, which is
-a polynomial of the layer before, and of Gaussian pairs. Nothing is sampled.
+coordinates; it concentrates as d grows. Given the overlaps of its arguments a map's output is Gaussian, so an overlap is the
+mean of a polynomial over the coordinate's law (`layer_rules`), and that is a sum of products of moments: of the layer's input,
+which is a polynomial of the layer before, and of Gaussian pairs. Nothing is sampled.
 
 Moments may be differentiated by the overlaps that they depend on (Price's theorem), and weighted by another product of the same
 coordinate: what `finite_width` asks for.
@@ -130,15 +130,15 @@ class Stack:
             for index, made in enumerate(layer.maps):
                 inner = self._width_of(layer.vectors[made.arguments[0][0]])
                 if made.bilinear:
-                    law = Law(layer.index, self.dim / (3 * self._number(inner)), tuple(made.arguments))
+                    law = Law(layer.index, self.dim / (3 * self.number(inner)), tuple(made.arguments))
                 else:
-                    law = Law(layer.index, self._number(Fraction(2) / (made.width + inner)), tuple(made.arguments))
+                    law = Law(layer.index, self.number(Fraction(2) / (made.width + inner)), tuple(made.arguments))
                 self.laws[(layer.index << 16) + index] = law
         self._moments: dict[Any, Value] = {}
         self._groups: dict[Any, Value] = {}
         self._overlaps: dict[Entry, Value] = {}
         self._roots: dict[tuple[int, int], Pattern] = {}
-        self.tangents: list[list[Pieces]] = []
+        self.tangents: list[dict[int, Pieces]] = []
 
     # ------------------------------------------------------------------ the vectors and their overlaps
 
@@ -148,6 +148,15 @@ class Stack:
         if layer.output not in layer.vectors:
             layer.vectors.append(layer.output)
         return layer.vectors.index(layer.output)
+
+    def input_entry(self) -> Entry:
+        """The overlap of the network's input for both rows."""
+        layer = self.layers[0]
+        pieces = tuple(poly.variable(self.variables.number(Variable("input", piece))) for piece in range(layer.pieces))
+        if pieces not in layer.vectors:
+            layer.vectors.append(pieces)
+        index = layer.vectors.index(pieces)
+        return _entry(1, index, 0, index, self.rows - 1)
 
     def output_entry(self, level: int) -> Entry:
         """The overlap of a layer's output for both rows."""
@@ -167,9 +176,13 @@ class Stack:
             for entry in law.entries((use, row), (other, other_row))
         }
 
+    def order_of(self, entry: Entry) -> tuple[Any, ...]:
+        """Sorts overlaps so that each comes after those that it depends on."""
+        return (entry.level, max(entry.left, entry.right), entry)
+
     def kernel(self, level: int) -> Value:
         """The mean of ``h_i(u) h_i(v)`` over the coordinates of a layer's output."""
-        return self.overlap(self.output_entry(level)) / self._number(self.ratios[level])
+        return self.overlap(self.output_entry(level)) / self.number(self.ratios[level])
 
     def overlap(self, entry: Entry) -> Value:
         """An overlap at leading order."""
@@ -189,13 +202,19 @@ class Stack:
     def counted(self, entry: Entry) -> Iterator[tuple[int, Any]]:
         """The pieces of an overlap with their share of d; one of those that are alike by symmetry stands for all."""
         count = len(self.layers[entry.level - 1].vectors[entry.left])
+        for piece in range(count):
+            share = self.standing_for(piece)
+            if share:
+                yield piece, self.number(share)
+
+    def standing_for(self, piece: int) -> Fraction:
+        """The share of d that a piece stands for: its own, or that of its cycle, or 0 where another one stands for it."""
         if self._weights is None or self._representatives is None:
-            for piece in range(count):
-                yield piece, self._number(Fraction(1, self.pieces))
-        else:
-            ends = (*self._representatives[1:], self.pieces)
-            for start, end in zip(self._representatives, ends, strict=True):
-                yield start, self._number(self._weights[start] * (end - start))
+            return Fraction(1, self.pieces)
+        if piece not in self._representatives:
+            return Fraction(0)
+        ends = (*self._representatives[1:], self.pieces)
+        return self._weights[piece] * (ends[self._representatives.index(piece)] - piece)
 
     def product(self, weight: Weight) -> Polynomial:
         """The product of two vectors' coordinates in one piece."""
@@ -255,7 +274,7 @@ class Stack:
 
     def _meaning(self, level: int, variable: Variable) -> Polynomial:
         if variable.role == "tangent":
-            return self.tangents[variable.map][level - 1][variable.piece]
+            return self.tangents[variable.map][level][variable.piece]
         return self.layers[level - 1].output[variable.piece]
 
     def patterns(self, roots: Pattern) -> Iterator[tuple[Pattern, Value]]:
@@ -272,9 +291,9 @@ class Stack:
         t, total = self.share, 1
         step = Fraction(1, self.fields) if of <= self.fields else Fraction(0)
         for i in range(agreeing):
-            total = total * (t - self._number(i * step)) / self._number(1 - i * step)
+            total = total * (t - self.number(i * step)) / self.number(1 - i * step)
         for i in range(of - agreeing):
-            total = total * (1 - t - self._number(i * step)) / self._number(1 - (agreeing + i) * step)
+            total = total * (1 - t - self.number(i * step)) / self.number(1 - (agreeing + i) * step)
         return total
 
     # ------------------------------------------------------------------ moments
@@ -352,7 +371,7 @@ class Stack:
     def _split(self, monomial: Monomial, coefficient: Any) -> tuple[Monomial, Any, dict[tuple[int, int], Any]]:
         """A monomial as a moment of the inputs, a number, and groups of jointly Gaussian factors."""
         base: list[tuple[int, int]] = []
-        factor: Value = self._number(coefficient)
+        factor: Value = self.number(coefficient)
         groups: dict[tuple[int, int], dict[tuple[int, int], tuple[int, dict[Gate, int]]]] = {}
         biases: dict[tuple[int, int], int] = {}
         for name, exponent in monomial:
@@ -362,7 +381,7 @@ class Stack:
                 case "input" | "first" | "tangent":
                     base.append((name, exponent))
                 case "scale" | "slope":
-                    factor = factor * self._number(variable.value**exponent)
+                    factor = factor * self.number(variable.value**exponent)
                 case "bias":
                     key = (variable.map, variable.piece)
                     biases[key] = biases.get(key, 0) + exponent
@@ -391,7 +410,7 @@ class Stack:
         if power % 2:
             return 0
         law = self.laws[label]
-        inner = self._number(self._width_of(self.layers[law.level - 1].vectors[law.arguments[0][0]])) * self.dim
+        inner = self.number(self._width_of(self.layers[law.level - 1].vectors[law.arguments[0][0]])) * self.dim
         return (1 / inner) ** (power // 2) / (power + 1)
 
     def _differentiated(self, factor: Any, groups: dict[tuple[int, int], Any], marks: tuple[Entry, ...]) -> list[Any]:
@@ -487,7 +506,7 @@ class Stack:
 
     # ------------------------------------------------------------------ numbers
 
-    def _number(self, value: Any) -> Any:
+    def number(self, value: Any) -> Any:
         """A rational number as the arrays or SymPy compute with it."""
         if self.symbolic:
             import sympy
