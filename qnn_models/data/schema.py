@@ -57,6 +57,7 @@ class Field:
             where a "," follows.
         edges: ascending bounds of the buckets, for `edges`; for `quantile` they are learned, unless given: k is the number of
             edges below x.
+        optional: rows to predict on may lack the column; then its values are missing.
         missing: an empty value is `oov` (id 1, like an unknown token) or gets an id of its `own`, if the training rows
             hold enough of them. A sequence without tokens is padding only.
     """
@@ -73,6 +74,7 @@ class Field:
     decimal: Literal[".", ","] = "."
     edges: tuple[float, ...] = ()
     missing: Missing = "oov"
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if self.kind == "sequence" and not self.separator:

@@ -113,6 +113,12 @@ def train(
     warnings = warnings_of(result, config, train_rows=encoded.num_rows("train"))
     report = summary(spec, result, content_hash=encoded.content_hash) | {"warnings": warnings}
     if out is not None:
+        from qnn_models.serving.predict import UnknownTokens
+
+        unknown = UnknownTokens(encoded.layout)
+        for batch in encoded.batches("valid", batch_size=2**17):
+            unknown.add(batch.ids.numpy())
+        report["valid_oov"] = unknown.shares()
         save_trained(
             out, network, encoded, name=spec.model, options=dict(spec.options), split_seed=split_seed, report=report
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Sequence
@@ -60,19 +59,6 @@ class ColumnGuess:
     kind: Kind
     reason: str
     field: Field | None
-
-
-def guess_separator(lines: Sequence[str], *, default: str) -> str:
-    """The separator that cuts all lines into the same number of columns, the most of those."""
-    widths: dict[str, int] = {}
-    for separator in dict.fromkeys((default, ",", "\t", ";", "|")):
-        try:
-            found = {len(row) for row in csv.reader(lines, delimiter=separator) if row}
-        except csv.Error:
-            continue
-        if len(found) == 1 and (width := found.pop()) > 1:
-            widths[separator] = width
-    return max(widths, key=lambda separator: widths[separator]) if widths else default
 
 
 def has_header(names: Sequence[str], lines: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from itertools import islice, takewhile
+from itertools import takewhile
 from pathlib import Path
 
 import polars as pl
@@ -16,30 +16,15 @@ from qnn_models.data.proposing.guess import (
     ColumnGuess,
     guess_column,
     guess_label,
-    guess_separator,
     has_header,
 )
-from qnn_models.data.reading.compressed import SUFFIXES, opened_text
+from qnn_models.data.reading.compressed import SUFFIXES
 from qnn_models.data.reading.formats import READERS
+from qnn_models.data.reading.headers import FORMATS, column_names, first_lines, format_of, separator_of
 from qnn_models.data.reading.source_files import check_readable
-from qnn_models.data.reading.text import read_header
 from qnn_models.data.schema import Field, Label, Schema, Source
 
-FORMATS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".txt": "csv",
-    ".tab": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
-"""Suffix of a file, without that of a compression -> format of its rows."""
-
 SAMPLE_ROWS = 200_000
-_HEAD_LINES = 50
 _ROLES = {
     "train": "train",
     "training": "train",
@@ -126,23 +111,6 @@ def propose(files: Sequence[Path], *, label: str | None = None, folder: Path | N
     )
 
 
-def format_of(file: Path) -> str:
-    """The format that a file's suffix says.
-
-    Raises:
-        ValueError: it says none.
-    """
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    if suffixes and suffixes[-1] in SUFFIXES:
-        suffixes.pop()
-    if not suffixes or suffixes[-1] not in FORMATS:
-        raise ValueError(
-            f"a file's suffix says what it is ({', '.join(FORMATS)}; text may be compressed: {', '.join(SUFFIXES)}), however: "
-            f"{file.name}; rename it"
-        )
-    return FORMATS[suffixes[-1]]
-
-
 def _stem(file: Path) -> str:
     letters = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in file.name.split(".")[0])
     return letters.strip("-_") or "data"
@@ -177,20 +145,14 @@ def _source(found: list[Path], kind: str, base: Path) -> tuple[Source, list[str]
     details: dict[str, object] = {}
     first = found[0]
     if kind == "csv":
-        with opened_text(first) as opened:
-            lines = [line.decode("utf-8-sig", "replace") for line in islice(opened.text, _HEAD_LINES)]
-        details["separator"] = guess_separator(lines, default="\t" if ".tsv" in first.suffixes else ",")
-        with opened_text(first) as opened:
-            columns = list(read_header(opened.text, file=first, separator=str(details["separator"]), quoted=True))
+        lines = first_lines(first)
+        details["separator"] = separator_of(first, lines)
+        columns = column_names(first, separator=separator_of(first, lines))
         if not has_header(columns, lines):
             columns = [f"c{number}" for number in range(len(columns))]
             details["columns"] = tuple(columns)
-    elif kind == "parquet":
-        columns = list(pl.read_parquet_schema(first))
     else:
-        with opened_text(first) as opened:
-            head = b"".join(islice(opened.text, _HEAD_LINES))
-        columns = pl.read_ndjson(head, infer_schema_length=None).columns
+        columns = column_names(first)
 
     def relative(name: str) -> str:
         return os.path.relpath(first.parent.resolve() / name, base).replace(os.sep, "/")
