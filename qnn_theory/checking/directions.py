@@ -10,12 +10,10 @@ from typing import Any
 
 import flint
 
-from qnn_theory.checking.analytic import SMOOTH
-from qnn_theory.checking.coefficients import read_off
-from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
 from qnn_theory.checking.maps import check_map
-from qnn_theory.checking.reading import exact_keys, many, rational, read_formula
+from qnn_theory.checking.reading import NotCheckedError, RejectedError, exact_keys, many, rational, read_formula
 from qnn_theory.checking.separations import check_separation
+from qnn_theory.checking.smooth import STEPS, ball
 from qnn_theory.grammar.expr import (
     Activation,
     Affine,
@@ -34,6 +32,13 @@ from qnn_theory.grammar.widths import divisor, parameters, width
 
 VERDICTS = ("contained", "not contained", "open")
 _NESTED = 3
+_SMOOTH = {
+    "sigmoid": STEPS["s"],
+    "silu": lambda u: u * STEPS["s"](u),
+    "tanh": lambda u: 2 * STEPS["s"](2 * u) - 1,
+    "gelu": lambda u: u * STEPS["p"](u),
+    "mish": lambda u: u * STEPS["m"](u),
+}
 
 
 def verdict_of(entry: Any) -> str:
@@ -57,9 +62,12 @@ def check_direction(entry: Any, source: Expr, target: Expr, *, nested: int = 0) 
         case "contained" if "links" in entry:
             exact_keys(entry, {"verdict", "links"}, "a chain of maps has exactly its keys")
             return _check_links(entry["links"], source, target, nested)
-        case "contained" if "coefficients" in entry:
-            exact_keys(entry, {"verdict", "coefficients"}, "a map by coefficients has exactly its keys")
-            return f"by coefficients: {check_map(source, target, entry['coefficients'], read_off)}"
+        case "contained" if "free" in entry:
+            exact_keys(entry, {"verdict", "map", "free"}, "a map with free parameters has exactly its keys")
+            free = many(entry["free"], "free parameters")
+            if not all(isinstance(name, str) for name in free) or len({*free}) != len(free):
+                raise RejectedError("free parameters are different names")
+            return f"with free parameters: {check_map(source, target, entry['map'], free)}"
         case "contained" if "gates" in entry:
             exact_keys(entry, {"verdict", "map", "gates"}, "a map with constant gates has exactly its keys")
             return _check_gated(entry, source, target)
@@ -134,10 +142,10 @@ def _check_gated(entry: Mapping[str, Any], source: Expr, target: Expr) -> str:
         exact_keys(gate, {"kind", "map", "value", "low", "high"}, "a gate has exactly its keys")
         value, low, high = (rational(gate[name]) for name in ("value", "low", "high"))
         kind, name = gate["kind"], gate["map"]
-        if not isinstance(kind, str) or kind not in SMOOTH or not isinstance(name, str) or name in maps:
+        if not isinstance(kind, str) or kind not in _SMOOTH or not isinstance(name, str) or name in maps:
             raise RejectedError(f"a gate has a smooth activation and a map of its own, however: {str(gate)[:80]}")
         with flint.ctx.workprec(400):
-            below, above = (SMOOTH[kind](_ball(end)) - _ball(value) for end in (low, high))
+            below, above = (_SMOOTH[kind](ball(end)) - ball(value) for end in (low, high))
         if not (below < 0 < above) or high - low != Fraction(1, 10**20):
             raise RejectedError(f"{kind} does not pass {value} between two neighbouring decimals {low} and {high}")
         special = _with_constant(special, kind, name, value)
@@ -168,7 +176,3 @@ def _with_constant(expr: Expr, kind: str, name: str, value: Fraction) -> Expr:
             return replace(expr, left=next(sides), right=next(sides))
         case _:
             return replace(expr, of=_with_constant(expr.of, kind, name, value))
-
-
-def _ball(number: Fraction) -> Any:
-    return flint.arb(flint.fmpq(number.numerator, number.denominator))
