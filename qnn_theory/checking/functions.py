@@ -34,7 +34,7 @@ RANDOM = random.SystemRandom()
 Polynomial: TypeAlias = dict[tuple[int, ...], Any]
 Place: TypeAlias = tuple[Activation, str, int]
 _MONOMIALS = 60_000
-_AT_ZERO = {"s": Fraction(1, 2), "p": Fraction(1, 2), "m": Fraction(3, 5)}  # tanh(log 2) = 3/5
+AT_ZERO = {"s": Fraction(1, 2), "p": Fraction(1, 2), "m": Fraction(3, 5)}  # tanh(log 2) = 3/5
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def germ(
             number = next(iter(terms.values()), Fraction(0))
             if number and step.kind != "H":
                 raise NotCheckedError("a step of a smooth activation at a number other than 0")
-            return u, zero + (int(number > 0) if step.kind == "H" else fmpq(_AT_ZERO[step.kind]))
+            return u, zero + (int(number > 0) if step.kind == "H" else fmpq(AT_ZERO[step.kind]))
         if not far and step.kind != "H":
             raise RejectedError("a function with a smooth activation is no polynomial near a point")
         top = max(map(sum, terms))

@@ -19,14 +19,13 @@ from typing import Any
 import flint
 
 from qnn_theory.checking.evaluation import Step, degree, filled, outputs, shapes, step_kinds
-from qnn_theory.checking.functions import RANDOM, fmpq
+from qnn_theory.checking.functions import AT_ZERO, RANDOM, fmpq
 from qnn_theory.checking.reading import NotCheckedError, RejectedError
 from qnn_theory.checking.terms import mapped
 from qnn_theory.grammar.expr import Activation, Expr, RowSum, walk
 from qnn_theory.grammar.widths import divisor, width
 
 _SIZE = 2**60
-_AT_ZERO = {"s": Fraction(1, 2), "p": Fraction(1, 2), "m": Fraction(3, 5)}
 
 
 def check_map(source: Expr, target: Expr, data: Any, free: Collection[str] = ()) -> str:
@@ -119,7 +118,7 @@ class _Rule:
         if step.kind == "H":
             return u, self._indicator(u)
         if u == 0:
-            return u, fmpq(_AT_ZERO[step.kind])
+            return u, fmpq(AT_ZERO[step.kind])
         turned = step.kind != "m" and u.leading_coefficient() < 0
         known = self._unknown(step.kind, str(-u if turned else u))
         return u, 1 - known if turned else known

@@ -37,25 +37,13 @@ from qnn_theory.checking.reading import (
 )
 from qnn_theory.checking.smooth import check_no_polynomial
 from qnn_theory.checking.switches import affine_arguments, check_sides, check_switches
-from qnn_theory.grammar.expr import (
-    Activation,
-    Concat,
-    Expr,
-    FirstInput,
-    Input,
-    Multiple,
-    Power,
-    Product,
-    Sum,
-    children,
-    uses_activation,
-)
+from qnn_theory.grammar import expr as g
 from qnn_theory.grammar.widths import width
 
 Data: TypeAlias = Mapping[str, Any]
 
 
-def check_separation(source: Expr, target: Expr, rule: Any, data: Any, witness: Any) -> str:
+def check_separation(source: g.Expr, target: g.Expr, rule: Any, data: Any, witness: Any) -> str:
     """Reject a separation that proves nothing; else say how it was checked.
 
     Raises:
@@ -78,14 +66,14 @@ def check_separation(source: Expr, target: Expr, rule: Any, data: Any, witness: 
     return f"{rule} at d = {shown.dim}{check(shown, target, data)}"
 
 
-def _check_width(source: Expr, target: Expr, data: Data) -> str:
+def _check_width(source: g.Expr, target: g.Expr, data: Data) -> str:
     stated = rational(data["source"]), rational(data["target"])
     if stated != (width(source), width(target)) or stated[0] == stated[1]:
         raise RejectedError(f"the formats have {width(source)}·d and {width(target)}·d outputs")
     return "output width"
 
 
-def _one_germ(shown: Witness, target: Expr, *, everywhere: bool = False) -> Germ:
+def _one_germ(shown: Witness, target: g.Expr, *, everywhere: bool = False) -> Germ:
     """The witness's only germ, which the target's family of polynomials has to hold."""
     (germ,) = listed(shown.germs, 1, "the germs of this rule")
     if not everywhere and not germ.far and step_kinds(target) - {"H"}:
@@ -93,7 +81,7 @@ def _one_germ(shown: Witness, target: Expr, *, everywhere: bool = False) -> Germ
     return germ  # type: ignore[no-any-return]
 
 
-def _check_linear(shown: Witness, target: Expr, data: Data) -> str:
+def _check_linear(shown: Witness, target: g.Expr, data: Data) -> str:
     """An equation between coefficients of an output that all of the target's polynomials obey.
 
     With constant gates, the witness is a polynomial everywhere, and the target's output depends on one activation of an affine u:
@@ -131,7 +119,7 @@ def _stated(germ: Germ, output: Any) -> int:
     return output
 
 
-def _check_rank(shown: Witness, target: Expr, data: Data) -> str:
+def _check_rank(shown: Witness, target: g.Expr, data: Data) -> str:
     """A matrix of coefficients: at row [output, shift] and column m stands that of x^(m + shift) in the output.
 
     For a quadratic form that is multiplied by x^form, entries with shift = m + form are doubled. What the target is at all
@@ -164,7 +152,7 @@ def _check_rank(shown: Witness, target: Expr, data: Data) -> str:
     return f"; error below {max((len(rows) * family.degree / PRIME) ** 2, 1e-99):.0e}"
 
 
-def _check_sign(shown: Witness, target: Expr, data: Data) -> str:
+def _check_sign(shown: Witness, target: g.Expr, data: Data) -> str:
     """``y_i - shift x_i`` is at least (at most) a limit on an orthant for the target; the witness has a point beyond."""
     output = whole(data["output"], 0, shown.count - 1, "an output")
     side, shift = whole(data["side"], -1, 1, "a side"), whole(data["shift"], 0, 1, "a shift")
@@ -172,14 +160,14 @@ def _check_sign(shown: Witness, target: Expr, data: Data) -> str:
     listed(shown.germs, 0, "the germs of this rule")
     rest = target
     if shift:
-        terms = list(target.terms) if isinstance(target, Sum) else []
-        own = next((k for k, term in enumerate(terms) if isinstance(term, Input | FirstInput)), None)
+        terms = list(target.terms) if isinstance(target, g.Sum) else []
+        own = next((k for k, term in enumerate(terms) if isinstance(term, g.Input | g.FirstInput)), None)
         if own is None or len(terms) < 2:
             raise RejectedError("the target adds no x that could be subtracted")
         del terms[own]
-        rest = terms[0] if len(terms) == 1 else Sum(terms=tuple(terms))
+        rest = terms[0] if len(terms) == 1 else g.Sum(terms=tuple(terms))
     first, part = Fraction(0), rest
-    for part in rest.parts if isinstance(rest, Concat) else (rest,):
+    for part in rest.parts if isinstance(rest, g.Concat) else (rest,):
         if output < (first + width(part)) * shown.dim:
             break
         first += width(part)
@@ -203,7 +191,7 @@ def _check_sign(shown: Witness, target: Expr, data: Data) -> str:
     raise RejectedError("the target does not keep to this bound, as far as its formula shows")
 
 
-def _check_smoothness(shown: Witness, target: Expr, data: Data) -> str:
+def _check_smoothness(shown: Witness, target: g.Expr, data: Data) -> str:
     """A derivative of the witness along a line jumps, of an order up to which the target's are continuous."""
     output, order = (
         whole(data["output"], 0, shown.count - 1, "an output"),
@@ -226,21 +214,21 @@ def _check_smoothness(shown: Witness, target: Expr, data: Data) -> str:
     return ", exact"
 
 
-def smoothness_bound(expr: Expr) -> float:
+def smoothness_bound(expr: g.Expr) -> float:
     """An r such that all functions are C^r, from the formula. relu(u)^n is C^(n - 1), and u relu(u) is C^1."""
-    if not uses_activation(expr):
+    if not g.uses_activation(expr):
         return math.inf
-    if isinstance(expr, Product | Power | Multiple):
+    if isinstance(expr, g.Product | g.Power | g.Multiple):
         _, found = factors(expr)
         kinked = [f for f in found if not math.isinf(smoothness_bound(f))]
-        if all(isinstance(f, Activation) and f.kind == "relu" and math.isinf(smoothness_bound(f.of)) for f in kinked):
-            return min((found[f] - 1 + found[f.of] for f in kinked if isinstance(f, Activation)), default=math.inf)
-    if isinstance(expr, Activation) and step_kinds(expr) and expr.kind in ("relu", "relu6", "prelu"):
+        if all(isinstance(f, g.Activation) and f.kind == "relu" and math.isinf(smoothness_bound(f.of)) for f in kinked):
+            return min((found[f] - 1 + found[f.of] for f in kinked if isinstance(f, g.Activation)), default=math.inf)
+    if isinstance(expr, g.Activation) and step_kinds(expr) and expr.kind in ("relu", "relu6", "prelu"):
         return smoothness_bound(expr.of) if expr.kind == "relu" and never_negative(expr.of) else 0
-    return min(map(smoothness_bound, children(expr)), default=math.inf)
+    return min(map(smoothness_bound, g.children(expr)), default=math.inf)
 
 
-_RULES: dict[str, tuple[set[str], Callable[[Witness, Expr, Data], str]]] = {
+_RULES: dict[str, tuple[set[str], Callable[[Witness, g.Expr, Data], str]]] = {
     "output width": ({"source", "target"}, lambda *_: ""),
     "dimension": ({"dim", "source", "target"}, lambda *_: ""),
     "coefficients": ({"output", "terms", "value", "gates"}, _check_linear),

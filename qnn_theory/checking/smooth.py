@@ -22,9 +22,9 @@ from qnn_theory.checking.evaluation import Step, degree, outputs, step_kinds
 from qnn_theory.checking.functions import Family, Witness, fmpq
 from qnn_theory.checking.reading import RejectedError, listed, whole
 from qnn_theory.checking.switches import affine_arguments
-from qnn_theory.grammar.expr import Expr
+from qnn_theory.grammar import expr as g
 
-STEPS: dict[str, Any] = {
+_STEPS: dict[str, Any] = {
     "p": lambda u: (1 + (u / flint.arb(2).sqrt()).erf()) / 2,
     "m": lambda u: (1 + u.exp()).log().tanh(),
     "s": lambda u: 1 / (1 + (-u).exp()),
@@ -36,7 +36,13 @@ def ball(number: Fraction) -> Any:
     return flint.arb(fmpq(number))
 
 
-def check_no_polynomial(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
+def value_at(kind: g.ActivationKind, number: Fraction) -> Any:
+    """The value of a smooth activation, as a ball."""
+    node = g.Activation(kind=kind, of=g.x)
+    return outputs(node, [ball(number)], {}, lambda step, u: (u, _STEPS[step.kind](u)), ball)[0]
+
+
+def check_no_polynomial(shown: Witness, target: g.Expr, data: Mapping[str, Any]) -> str:
     """The difference of order D + 1 of an output at 0, 1, ..., D + 1 times a direction is not 0.
 
     Steps of relus are kept as they are at `around`, so that the function is analytic.
@@ -55,7 +61,7 @@ def check_no_polynomial(shown: Witness, target: Expr, data: Mapping[str, Any]) -
 
         def note(step: Step, u: Any) -> tuple[Any, Any]:
             if step.kind != "H":
-                return u, STEPS[step.kind](u)
+                return u, _STEPS[step.kind](u)
             if not (u > 0 or u < 0):
                 raise RejectedError("a relu is on its kink at the point around which the function is continued")
             return u, kept.setdefault(step, int(u > 0))
@@ -77,7 +83,7 @@ def check_no_polynomial(shown: Witness, target: Expr, data: Mapping[str, Any]) -
     return f" ({data['reason']}); error below {1e-30:.0e}"
 
 
-def _least_degree(shown: Witness, target: Expr, reason: Any) -> int:
+def _least_degree(shown: Witness, target: g.Expr, reason: Any) -> int:
     """The degree of the polynomials that a function of both formats would be one of."""
     ours, theirs = step_kinds(shown.source), step_kinds(target)
     if reason == "pieces" and not theirs - {"H"}:
