@@ -29,6 +29,8 @@ from qnn_theory.relations.containment.terms import Term, parameter
 from qnn_theory.relations.function_classes.coefficient_map import CoefficientMap
 from qnn_theory.relations.invariants.pair import Separation
 from qnn_theory.relations.relation import Relation, relation
+from qnn_theory.relations.stacks.depth import LayerwiseMap
+from qnn_theory.relations.stacks.stacked import stacked
 
 NAME = "relation of two formats"
 VERSION = 2
@@ -48,11 +50,15 @@ def certificate_data(first: str | Format, second: str | Format, found: Relation 
     """
     a, b = get_format(first), get_format(second)
     found = relation(a, b) if found is None else found
+    names = [a.id, b.id]
+    if found.depth > 1:  # stacks are formats without a name
+        a, b = (stacked(format, found.depth) for format in (a, b))
+        names = [to_formula(format.expr) for format in (a, b)]
     document = {
         "certificate": NAME,
         "version": VERSION,
-        "first": {"name": a.id, "formula": to_formula(a.expr)},
-        "second": {"name": b.id, "formula": to_formula(b.expr)},
+        "first": {"name": names[0], "formula": to_formula(a.expr)},
+        "second": {"name": names[1], "formula": to_formula(b.expr)},
         "kind": found.kind,
         "forward": direction_data(found.certificate.forward, a, b),
         "backward": direction_data(found.certificate.backward, b, a),
@@ -82,6 +88,8 @@ def direction_data(direction: Direction, source: Format, target: Format) -> dict
         case Containment(map=CoefficientMap() as map):
             return {"verdict": "contained", **coefficients_data(map)}
         case Containment(map=map, gates=gates):
+            if isinstance(map, LayerwiseMap) and not gates:
+                map = map.written_out() or map
             constants = {name for gate in gates for name in (gate.map, bias_name(gate.map))}
             plain = map_data(map, without=constants) if isinstance(map, ParameterMap) else None
             if plain is not None:  # what cancels in the target is in no map, so it may be anything

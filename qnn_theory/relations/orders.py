@@ -45,3 +45,21 @@ def order_of(ids: Sequence[str], verdicts: Mapping[tuple[str, str], str]) -> Con
         edges=tuple(covering),
         open=tuple(pair for pair, verdict in verdicts.items() if verdict == "open"),
     )
+
+
+def closed_under_transitivity(verdicts: Mapping[tuple[str, str], str]) -> dict[tuple[str, str], str]:
+    """The verdicts with what follows from them: a ⊆ m ⊆ b gives a ⊆ b, and a ⊇ s ⊄ t ⊇ b gives a ⊄ b."""
+    ids = list(dict.fromkeys(id for pair in verdicts for id in pair))
+    result = dict(verdicts)
+    inside = {(id, id) for id in ids} | {pair for pair, verdict in verdicts.items() if verdict == "contained"}
+    for middle in ids:
+        inside |= {(a, b) for a in ids for b in ids if (a, middle) in inside and (middle, b) in inside}
+    below = {id: [other for other in ids if (other, id) in inside] for id in ids}
+    above = {id: [other for other in ids if (id, other) in inside] for id in ids}
+    apart = {pair for pair, verdict in verdicts.items() if verdict == "not contained"}
+    for pair, verdict in verdicts.items():
+        if verdict == "open" and pair in inside:
+            result[pair] = "contained"
+        elif verdict == "open" and any((s, t) in apart for s in below[pair[0]] for t in above[pair[1]]):
+            result[pair] = "not contained"
+    return result

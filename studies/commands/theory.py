@@ -75,6 +75,7 @@ def show(format: str, dim: int | None, depth: int, relations: bool, nearest: boo
 @click.command()
 @click.argument("first")
 @click.argument("second")
+@click.option("--depth", type=int, default=1, show_default=True, help="Compare stacks of this many layers.")
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
@@ -89,7 +90,7 @@ def show(format: str, dim: int | None, depth: int, relations: bool, nearest: boo
     help="Also write the certificate as JSON, for `qnn check`.",
 )
 @_rendering_options
-def relate(first: str, second: str, budget: float, file: Path | None, rendering: Rendering | None) -> None:
+def relate(first: str, second: str, depth: int, budget: float, file: Path | None, rendering: Rendering | None) -> None:
     """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate.
 
     Each is an id or a formula: qnn relate 'x * affine("V", affine("U", width=1/2)) + x' T9
@@ -98,7 +99,7 @@ def relate(first: str, second: str, budget: float, file: Path | None, rendering:
     from qnn_theory.cards.overviews import relation_table
     from qnn_theory.relations.relation import relation
 
-    found = relation(first, second, budget=budget)
+    found = relation(first, second, depth=depth, budget=budget)
     _print(relation_table(found), rendering)
     if file is not None:
         from qnn_theory.relations.certificate_files import certificate_text

@@ -33,22 +33,25 @@ class Approach:
         target: id of the format that approaches them.
         family: the target's parameters as Laurent polynomials in t → 0+ over the source's.
         proof: how the limit was proved.
+        layers: the number of layers; the family is that of every layer.
     """
 
     source: str
     target: str
     family: Family
     proof: MapProof
+    layers: int = 1
 
     @property
     def lines(self) -> tuple[str, ...]:
         """The family, and its proof."""
         symbolic, modular = (", ".join(map(str, dims)) for dims in (self.proof.symbolic_dims, self.proof.modular_dims))
+        composed = f"; limits that are uniform on compact sets compose, so all {self.layers} layers tend to theirs"
         return (
-            f"put into {self.target}, with t > 0: {'; '.join(self.family.lines)}",
+            f"put into {'every layer of ' * (self.layers > 1)}{self.target}, with t > 0: {'; '.join(self.family.lines)}",
             f"then {self.target} is {self.source} + O(t), uniformly on compact sets, for all parameters: expanded in t with all "
             f"of them as indeterminates at d = {symbolic} (negative powers cancel, the coefficient of t^0 is {self.source}), and "
-            f"at random points at d = {modular}; every formula reads the same at every d",
+            f"at random points at d = {modular}; every formula reads the same at every d{composed if self.layers > 1 else ''}",
         )
 
 

@@ -62,9 +62,7 @@ def why_it_survives(separation: Separation, target: Format) -> str | None:
         if separation.invariant in (*_OF_COEFFICIENTS, "smoothness", "kinks", "sign"):
             return _POLYNOMIALS
         if separation.invariant == "factors":
-            return (
-                "a limit of products of affine forms is one: scaled to size 1, the forms converge along a subsequence"
-            )
+            return "a limit of products of polynomials of bounded degree is one: scaled to size 1, the factors converge"
         if separation.invariant == "dimension":
             return "the closure of a set of polynomials with polynomial parameters has the same dimension"
         return None
