@@ -470,14 +470,14 @@ class Stack:
                         gates = {**gates, variable.gate: gates.get(variable.gate, 0) + exponent}
                     group[gaussian.argument, row] = (power, gates)
         for (label, _), exponent in biases.items():
-            factor = factor * self._bias_moment(label, exponent)
+            factor = factor * self.bias_moment(label, exponent)
         frozen = tuple(
             (label, tuple((name, power, tuple(gates.items())) for name, (power, gates) in sorted(group.items())))
             for (label, _), group in groups.items()
         )
         return tuple(base), factor, frozen
 
-    def _bias_moment(self, label: int, power: int) -> Value:
+    def bias_moment(self, label: int, power: int) -> Value:
         """Of a bilinear map's bias, uniform between ±1/√fan_in."""
         if power % 2:
             return 0
