@@ -23,7 +23,8 @@ from qnn_theory.kernels.backward import Backward
 from qnn_theory.kernels.finite_width import FiniteWidth
 from qnn_theory.kernels.layer_rules import NoRuleError
 from qnn_theory.kernels.results import Kernel, Signal, Spectrum
-from qnn_theory.kernels.setting import checked_setting, floats
+from qnn_theory.kernels.sampling import simulate
+from qnn_theory.kernels.setting import Setting, check_rules, checked_setting, floats, has_rules
 from qnn_theory.kernels.stack import Entry, Stack
 
 _TOLERANCE = 0.03
@@ -56,6 +57,17 @@ def covariance(
         ValueError: a number is out of its range, or the format cannot have this width.
     """
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
+    if not has_rules(setting):
+        found = simulate(setting, width_correction=width_correction)
+        return Kernel(
+            values=tuple(map(float, found.values[-1])),
+            leading=tuple(map(float, found.leading[-1])),
+            exact=False,
+            setting=setting,
+            groups={},
+            reliable_from_dim=_from_ratios(found.shift * setting.dim, found.spread * setting.dim),
+            standard_error=tuple(map(float, found.errors[-1])),
+        )
     leading: list[float] = []
     shifts: list[float] = []
     reliable: int | None = None
@@ -66,7 +78,7 @@ def covariance(
             wide = FiniteWidth(stack, (target,))
             shifts += floats(wide.shift(target) / stack.number(stack.ratios[-1]), count)
             reliable = _reliable(wide, target) if stack.rows == 1 else None
-    dim = fields * embedding_dim
+    dim = setting.dim
     values = [k + shift / dim for k, shift in zip(leading, shifts, strict=True)] if width_correction else leading
     return Kernel(
         values=tuple(values),
@@ -75,6 +87,7 @@ def covariance(
         setting=setting,
         groups={},
         reliable_from_dim=reliable,
+        standard_error=(0.0,) * (fields + 1),
     )
 
 
@@ -90,8 +103,10 @@ def signal(
 ) -> Signal:
     """How a row's signal grows from layer to layer; arguments as for `covariance`."""
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
+    if not has_rules(setting):
+        return _simulated_signal(setting, width_correction)
     stack = setting.stack(np.ones(1), 1)
-    dim = fields * embedding_dim
+    dim = setting.dim
     inputs = stack.input_entry()
     targets = [stack.output_entry(level) for level in range(1, depth + 1)]
     widths = [stack.number(ratio) for ratio in stack.ratios[1:]]
@@ -100,6 +115,21 @@ def signal(
     shifts = [floats(wide.shift(target), 1)[0] / width for target, width in zip(targets, widths, strict=True)]
     moments = [k + shift / dim if width_correction else k for k, shift in zip(limits, shifts, strict=True)]
     deviations = [_log_deviation(wide, inputs, target) / math.sqrt(dim) for target in targets]
+    return _signal(setting, moments, deviations, _reliable(wide, targets[-1]))
+
+
+def _simulated_signal(setting: Setting, width_correction: bool) -> Signal:
+    found = simulate(setting, width_correction=width_correction)
+    moments = [float(v) for v in (found.values if width_correction else found.leading)[:, -1]]
+    deviations = [math.sqrt(spread) for spread in found.log_spreads]
+    reliable = _from_ratios(found.shift * setting.dim, found.spread * setting.dim)
+    return _signal(setting, moments, deviations, reliable, float(found.errors[-1, -1]))
+
+
+def _signal(
+    setting: Setting, moments: list[float], deviations: list[float], reliable: int | None, error: float = 0.0
+) -> Signal:
+    embedding_std = setting.embedding_std
     before = (embedding_std**2, *moments)
     gains = tuple(after / first for first, after in zip(before, moments, strict=False))
     gain = moments[-1] / embedding_std**2
@@ -110,7 +140,8 @@ def signal(
         log_gain=math.log(gain) if gain > 0 else -math.inf,
         log_gains_std=tuple(deviations),
         log_gain_std=deviations[-1],
-        reliable_from_dim=_reliable(wide, targets[-1]),
+        reliable_from_dim=reliable,
+        standard_error=error,
     )
 
 
@@ -145,6 +176,7 @@ def interaction_spectrum(
         raise ValueError(f"The probability of a collision is at least 0 and below 1, however: collision={collision!r}.")
     if kernel not in ("covariance", "tangent"):
         raise ValueError(f"The kernel is 'covariance' or 'tangent', however: {kernel!r}.")
+    check_rules(setting)
     same = setting.stack(np.ones(1), 1)
     share, radius = spectrum.circle(same.degree())
     total = floats(_of(same, kernel, width_correction), 1)[0]
@@ -202,6 +234,7 @@ def tangent_kernel(
     """
     check_leading(width_correction)
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
+    check_rules(setting)
     parts = [Backward(stack).groups() for stack in setting.stacks()]
     groups = {name: (*floats(parts[0][name], fields), *floats(parts[1][name], 1)) for name in parts[0]}
     values = tuple(math.fsum(column) for column in zip(*groups.values(), strict=True))
@@ -225,7 +258,11 @@ def _reliable(wide: FiniteWidth, target: Entry) -> int | None:
         return None
     first = abs(wide.shifts[0, position]) / limit
     spread = abs(wide.covariances[0, position, position]) / limit**2
-    width = max(first, spread / 4) / math.sqrt(2 * _TOLERANCE)
+    return _from_ratios(first, spread)
+
+
+def _from_ratios(first: float, spread: float) -> int | None:
+    width = max(abs(first), spread / 4) / math.sqrt(2 * _TOLERANCE)
     return max(1, math.ceil(width)) if width < _LARGEST_WIDTH else None
 
 

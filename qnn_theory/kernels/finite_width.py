@@ -30,6 +30,7 @@ class FiniteWidth:
     """
 
     def __init__(self, stack: Stack, targets: tuple[Entry, ...]) -> None:
+        stack.check_maps_are_fresh()
         self.stack = stack
         self.size = np.size(stack.share)
         needed = {entry for entry in stack.entries() if entry.level <= max(target.level for target in targets)}

@@ -20,6 +20,7 @@ class Kernel:
         values: K(0) .. K(fields), with the 1/d term where it was asked for.
         leading: the same without it.
         exact: whether these are polynomials in t, without a quadrature or a series.
+        standard_error: of `values` where the format has no rule and was simulated; zeros elsewhere.
         groups: of a tangent kernel, the part of each group of parameters, summing up to `values`; empty for a covariance.
         reliable_from_dim: the width d from which `values` are within 3 %, judged by the size of the 1/d term, or None
             where that is no width below a million: then the moments are those of rare draws.
@@ -31,6 +32,7 @@ class Kernel:
     setting: Setting
     groups: dict[str, tuple[float, ...]]
     reliable_from_dim: int | None = None
+    standard_error: tuple[float, ...] = ()
 
     @cached_property
     def formula(self) -> Formula | None:
@@ -71,6 +73,7 @@ class Signal:
             orders of magnitude, not by how many.
         log_gain_std: after the last layer.
         reliable_from_dim: as for `Kernel`.
+        standard_error: of the last second moment, where the format has no rule and was simulated.
     """
 
     second_moment: tuple[float, ...]
@@ -80,3 +83,4 @@ class Signal:
     log_gains_std: tuple[float, ...]
     log_gain_std: float
     reliable_from_dim: int | None
+    standard_error: float = 0.0

@@ -84,6 +84,8 @@ class Stack:
         second_moment: of an embedding's entry.
         share: t, the share of the fields on which the rows agree: an array or a symbol.
         rows: 2, or 1 for a row with itself, where the Gaussian pairs have no density.
+        dim: the width d, as a symbol.
+        shares: instead of `share`, one for each piece of the input: to see whether the kernel depends on their mean alone.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class Stack:
         share: Value,
         rows: int = 2,
         dim: Value = None,
+        shares: Sequence[float] | None = None,
     ) -> None:
+        self.shares = shares
         self.fields, self.second_moment, self.share, self.rows = fields, second_moment, share, rows
         numbers = layer_widths(format, dim=fields * embedding_dim, depth=depth)
         self.dim = numbers[0] if dim is None else dim
@@ -294,7 +298,11 @@ class Stack:
         names = sorted(roots)
         for code in range(1 << len(names)):
             pattern = frozenset(name for bit, name in enumerate(names) if code >> bit & 1)
-            yield pattern, self._probability(len(pattern), len(names))
+            if self.shares is None or len(names) > 1:
+                yield pattern, self._probability(len(pattern), len(names))
+            else:
+                share = self.shares[names[0]]
+                yield pattern, share if pattern else 1 - share
 
     def _probability(self, agreeing: int, of: int) -> Value:
         t, total = self.share, 1
@@ -304,6 +312,45 @@ class Stack:
         for i in range(of - agreeing):
             total = total * (1 - t - self.number(i * step)) / self.number(1 - (agreeing + i) * step)
         return total
+
+    def check_maps_are_fresh(self) -> None:
+        """Refuse a map of its own outputs: at leading order they are as independent as those of another map, no further."""
+        for layer in self.layers:
+            reached: list[set[int]] = []  # the maps that each vector goes through
+            for pieces in layer.vectors:
+                found: set[int] = set()
+                for part in pieces:
+                    for name in poly.variables(part):
+                        variable = self.variables[name]
+                        if variable.role == "gate":
+                            variable = self.variables[variable.of]
+                        if variable.role == "gaussian":
+                            index = variable.map & 0xFFFF
+                            found.add(index)
+                            for vector in layer.maps[index].arguments[variable.argument]:
+                                found |= reached[vector]
+                reached.append(found)
+            for index, made in enumerate(layer.maps):
+                if any(index in reached[vector] for use in made.arguments for vector in use):
+                    raise NoRuleError(
+                        f"The 1/d term has a rule for maps of other maps' outputs, however: {made.name} is applied to its "
+                        "own; take width_correction=False."
+                    )
+
+    def mixes(self, level: int) -> bool:
+        """Whether a layer has a coordinate that depends on several of the network's input."""
+        layer = self.layers[level - 1]
+        return any(len(self.roots(level, part)) > 1 for pieces in (*layer.vectors, layer.output) for part in pieces)
+
+    def linear(self, level: int) -> bool:
+        """Whether no coordinate of a layer is a product of two of its input."""
+        layer = self.layers[level - 1]
+        return all(
+            sum(e for name, e in monomial if self.variables[name].role in ("input", "first")) <= 1
+            for pieces in (*layer.vectors, layer.output)
+            for part in pieces
+            for monomial in part
+        )
 
     # ------------------------------------------------------------------ moments
 
@@ -423,14 +470,14 @@ class Stack:
                         gates = {**gates, variable.gate: gates.get(variable.gate, 0) + exponent}
                     group[gaussian.argument, row] = (power, gates)
         for (label, _), exponent in biases.items():
-            factor = factor * self._bias_moment(label, exponent)
+            factor = factor * self.bias_moment(label, exponent)
         frozen = tuple(
             (label, tuple((name, power, tuple(gates.items())) for name, (power, gates) in sorted(group.items())))
             for (label, _), group in groups.items()
         )
         return tuple(base), factor, frozen
 
-    def _bias_moment(self, label: int, power: int) -> Value:
+    def bias_moment(self, label: int, power: int) -> Value:
         """Of a bilinear map's bias, uniform between ±1/√fan_in."""
         if power % 2:
             return 0
