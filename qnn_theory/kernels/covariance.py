@@ -12,110 +12,23 @@ against the torch modules.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 
 from qnn_theory.grammar.expr import ActivationKind, uses_activation
-from qnn_theory.grammar.format import Format, with_post_activation
-from qnn_theory.grammar.widths import smallest_width
+from qnn_theory.grammar.format import Format
 from qnn_theory.kernels import spectrum
-from qnn_theory.kernels.stack import Stack
-from qnn_theory.registry import get_format
+from qnn_theory.kernels.backward import Backward
+from qnn_theory.kernels.finite_width import FiniteWidth
+from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.results import Kernel, Signal, Spectrum
+from qnn_theory.kernels.sampling import simulate
+from qnn_theory.kernels.setting import Setting, check_rules, checked_setting, floats, has_rules
+from qnn_theory.kernels.stack import Entry, Stack
 
-Formula: TypeAlias = Any  # a SymPy expression; SymPy ships no types
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """What a kernel is asked for."""
-
-    format: Format
-    fields: int
-    embedding_dim: int
-    depth: int
-    embedding_std: float
-
-    def stack(self, share: Any, rows: int) -> Stack:
-        """The moments for some shares of agreeing fields."""
-        return Stack(
-            self.format,
-            fields=self.fields,
-            embedding_dim=self.embedding_dim,
-            depth=self.depth,
-            second_moment=self.embedding_std**2,
-            share=share,
-            rows=rows,
-        )
-
-    def stacks(self) -> tuple[Stack, Stack]:
-        """For s = 0 .. f - 1, and for s = f."""
-        return self.stack(np.arange(self.fields) / self.fields, 2), self.stack(np.ones(1), 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kernel:
-    """A kernel as a function of the number s of fields on which two rows agree.
-
-    Attributes:
-        values: K(0) .. K(fields), with the 1/d term where it was asked for.
-        leading: the same without it.
-        exact: whether these are polynomials in t, without a quadrature or a series.
-        groups: of a tangent kernel, the part of each group of parameters, summing up to `values`; empty for a covariance.
-        reliable_from_dim: the width d from which `values` are within 3 %, judged by the size of the 1/d term, or None
-            where that is no width below a million: then the moments are those of rare draws.
-    """
-
-    values: tuple[float, ...]
-    leading: tuple[float, ...]
-    exact: bool
-    setting: Setting
-    groups: dict[str, tuple[float, ...]]
-    reliable_from_dim: int | None = None
-
-    @cached_property
-    def formula(self) -> Formula | None:
-        """The leading order as a SymPy polynomial in t = s / f, or None where it is none (or for a tangent kernel)."""
-        if not self.exact or self.groups:
-            return None
-        setting = self.setting
-        found = covariance_formula(setting.format, depth=setting.depth)
-        return found.subs({"sigma": setting.embedding_std, "d": setting.fields * setting.embedding_dim})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spectrum:
-    """The variance of the output by interaction order.
-
-    Attributes:
-        variance: V_0 .. V_fields; their sum is K(fields).
-        shares: V_k / Σ_(k >= 1) V_k, with a 0 for k = 0.
-        constant: V_0 / K(fields).
-    """
-
-    variance: tuple[float, ...]
-    shares: tuple[float, ...]
-    constant: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Signal:
-    """How large a row's signal is, layer by layer.
-
-    Attributes:
-        second_moment: the mean square of a coordinate after layer 1 .. L.
-        mean: the mean of a coordinate.
-        layer_gains: second moment after a layer over that before it.
-        gain: second moment after the last layer over that of the embeddings.
-        log_gain: its logarithm.
-    """
-
-    second_moment: tuple[float, ...]
-    layer_gains: tuple[float, ...]
-    gain: float
-    log_gain: float
+_TOLERANCE = 0.03
+_LARGEST_WIDTH = 1_000_000
 
 
 def covariance(
@@ -144,10 +57,37 @@ def covariance(
         ValueError: a number is out of its range, or the format cannot have this width.
     """
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
-    pair, same = setting.stacks()
-    leading = (*_floats(pair.kernel(depth), fields), *_floats(same.kernel(depth), 1))
+    if not has_rules(setting):
+        found = simulate(setting, width_correction=width_correction)
+        return Kernel(
+            values=tuple(map(float, found.values[-1])),
+            leading=tuple(map(float, found.leading[-1])),
+            exact=False,
+            setting=setting,
+            groups={},
+            reliable_from_dim=_from_ratios(found.shift * setting.dim, found.spread * setting.dim),
+            standard_error=tuple(map(float, found.errors[-1])),
+        )
+    leading: list[float] = []
+    shifts: list[float] = []
+    reliable: int | None = None
+    for stack, count in zip(setting.stacks(), (fields, 1), strict=True):
+        target = stack.output_entry(depth)
+        leading += floats(stack.kernel(depth), count)
+        if width_correction:
+            wide = FiniteWidth(stack, (target,))
+            shifts += floats(wide.shift(target) / stack.number(stack.ratios[-1]), count)
+            reliable = _reliable(wide, target) if stack.rows == 1 else None
+    dim = setting.dim
+    values = [k + shift / dim for k, shift in zip(leading, shifts, strict=True)] if width_correction else leading
     return Kernel(
-        values=leading, leading=leading, exact=not uses_activation(setting.format.expr), setting=setting, groups={}
+        values=tuple(values),
+        leading=tuple(leading),
+        exact=not uses_activation(setting.format.expr),
+        setting=setting,
+        groups={},
+        reliable_from_dim=reliable,
+        standard_error=(0.0,) * (fields + 1),
     )
 
 
@@ -163,13 +103,45 @@ def signal(
 ) -> Signal:
     """How a row's signal grows from layer to layer; arguments as for `covariance`."""
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
-    same = setting.stack(np.ones(1), 1)
-    moments = tuple(_floats(same.kernel(level), 1)[0] for level in range(1, depth + 1))
+    if not has_rules(setting):
+        return _simulated_signal(setting, width_correction)
+    stack = setting.stack(np.ones(1), 1)
+    dim = setting.dim
+    inputs = stack.input_entry()
+    targets = [stack.output_entry(level) for level in range(1, depth + 1)]
+    widths = [stack.number(ratio) for ratio in stack.ratios[1:]]
+    limits = [floats(stack.kernel(level), 1)[0] for level in range(1, depth + 1)]
+    wide = FiniteWidth(stack, (inputs, *targets))
+    shifts = [floats(wide.shift(target), 1)[0] / width for target, width in zip(targets, widths, strict=True)]
+    moments = [k + shift / dim if width_correction else k for k, shift in zip(limits, shifts, strict=True)]
+    deviations = [_log_deviation(wide, inputs, target) / math.sqrt(dim) for target in targets]
+    return _signal(setting, moments, deviations, _reliable(wide, targets[-1]))
+
+
+def _simulated_signal(setting: Setting, width_correction: bool) -> Signal:
+    found = simulate(setting, width_correction=width_correction)
+    moments = [float(v) for v in (found.values if width_correction else found.leading)[:, -1]]
+    deviations = [math.sqrt(spread) for spread in found.log_spreads]
+    reliable = _from_ratios(found.shift * setting.dim, found.spread * setting.dim)
+    return _signal(setting, moments, deviations, reliable, float(found.errors[-1, -1]))
+
+
+def _signal(
+    setting: Setting, moments: list[float], deviations: list[float], reliable: int | None, error: float = 0.0
+) -> Signal:
+    embedding_std = setting.embedding_std
     before = (embedding_std**2, *moments)
     gains = tuple(after / first for first, after in zip(before, moments, strict=False))
     gain = moments[-1] / embedding_std**2
     return Signal(
-        second_moment=moments, layer_gains=gains, gain=gain, log_gain=math.log(gain) if gain > 0 else -math.inf
+        second_moment=tuple(moments),
+        layer_gains=gains,
+        gain=gain,
+        log_gain=math.log(gain) if gain > 0 else -math.inf,
+        log_gains_std=tuple(deviations),
+        log_gain_std=deviations[-1],
+        reliable_from_dim=reliable,
+        standard_error=error,
     )
 
 
@@ -202,10 +174,13 @@ def interaction_spectrum(
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
     if not 0 <= collision < 1:
         raise ValueError(f"The probability of a collision is at least 0 and below 1, however: collision={collision!r}.")
+    if kernel not in ("covariance", "tangent"):
+        raise ValueError(f"The kernel is 'covariance' or 'tangent', however: {kernel!r}.")
+    check_rules(setting)
     same = setting.stack(np.ones(1), 1)
     share, radius = spectrum.circle(same.degree())
-    total = _floats(same.kernel(depth), 1)[0]
-    values = setting.stack(share, 2).kernel(depth) + 0 * share
+    total = floats(_of(same, kernel, width_correction), 1)[0]
+    values = _of(setting.stack(share, 2), kernel, width_correction) + 0 * share
     variance = spectrum.with_collisions(
         spectrum.variances(spectrum.coefficients(values, radius), fields, total), collision
     )
@@ -217,54 +192,85 @@ def interaction_spectrum(
     )
 
 
-def covariance_formula(
-    format: str | Format, *, depth: int = 1, post_activation: ActivationKind | None = None
-) -> Formula:
-    """The leading order of K as a SymPy polynomial in t = s / f, `sigma` and `d`.
+def _of(stack: Stack, kernel: str, width_correction: bool) -> Any:
+    depth = len(stack.layers)
+    if kernel == "tangent":
+        check_leading(width_correction)
+        return sum(Backward(stack).groups().values())
+    if not width_correction:
+        return stack.kernel(depth)
+    target = stack.output_entry(depth)
+    shift = FiniteWidth(stack, (target,)).shift(target) / stack.number(stack.ratios[-1])
+    return stack.kernel(depth) + shift / stack.dim
 
-    `sigma` is the embeddings' standard deviation; the width `d` occurs where a format has a bilinear map.
+
+def tangent_kernel(
+    format: str | Format,
+    *,
+    fields: int,
+    embedding_dim: int = 16,
+    depth: int = 1,
+    embedding_std: float = 1.0,
+    post_activation: ActivationKind | None = None,
+    width_correction: bool = False,
+) -> Kernel:
+    """The tangent kernel Θ of the outputs for two rows that agree on s = 0 .. fields fields, at leading order in 1/d.
+
+    Its `groups` are those of torch's parameters: ``embedding``, ``layers.0.W_a``, ``layers.0.b_a``, .., ``head`` (the weights; a
+    bias of the head adds 1 everywhere). Gradient flow learns with Θ; Adam rescales groups: compare shares within a group there.
+
+    Args:
+        format: this and the following as for `covariance`.
+        fields: number of fields f.
+        embedding_dim: width e of each embedding.
+        depth: number of layers L.
+        embedding_std: standard deviation of an embedding's entries.
+        post_activation: activation after each layer.
+        width_correction: must be off; there is no rule for the 1/d term.
 
     Raises:
-        NoRuleError: the format is no polynomial.
+        NoRuleError: the format has a node without a rule.
+        ValueError: a number is out of its range, or the format cannot have this width.
     """
-    import sympy
-
-    given = with_post_activation(get_format(format), post_activation)
-    t, sigma, d = (sympy.Symbol(name) for name in ("t", "sigma", "d"))
-    stack = Stack(
-        given,
-        fields=smallest_width(given.expr, 1),
-        embedding_dim=1,
-        depth=depth,
-        second_moment=sigma**2,
-        share=t,
-        dim=d,
-    )
-    return sympy.expand(stack.kernel(depth))
+    check_leading(width_correction)
+    setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
+    check_rules(setting)
+    parts = [Backward(stack).groups() for stack in setting.stacks()]
+    groups = {name: (*floats(parts[0][name], fields), *floats(parts[1][name], 1)) for name in parts[0]}
+    values = tuple(math.fsum(column) for column in zip(*groups.values(), strict=True))
+    exact = not uses_activation(setting.format.expr)
+    return Kernel(values=values, leading=values, exact=exact, setting=setting, groups=groups)
 
 
-def checked_setting(
-    format: str | Format,
-    fields: int,
-    embedding_dim: int,
-    depth: int,
-    embedding_std: float,
-    post_activation: ActivationKind | None,
-) -> Setting:
-    """The setting, if its numbers are in their ranges."""
-    for name, number in (("fields", fields), ("embedding_dim", embedding_dim), ("depth", depth)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{name} is a positive integer, however: {name}={number!r}.")
-    if not 0 < embedding_std < math.inf:
-        raise ValueError(f"embedding_std is a positive number, however: embedding_std={embedding_std!r}.")
-    return Setting(
-        format=with_post_activation(get_format(format), post_activation),
-        fields=fields,
-        embedding_dim=embedding_dim,
-        depth=depth,
-        embedding_std=float(embedding_std),
-    )
+def check_leading(width_correction: bool) -> None:
+    """Refuse what the tangent kernel has no rule for."""
+    if width_correction:
+        raise NoRuleError(
+            "The tangent kernel has a rule at leading order, however: width_correction=True; leave it out."
+        )
 
 
-def _floats(values: Any, count: int) -> tuple[float, ...]:
-    return tuple(float(v) for v in np.broadcast_to(np.asarray(values, dtype=float), (count,)))
+def _reliable(wide: FiniteWidth, target: Entry) -> int | None:
+    """Where a second-order term, taken as half the square of the first, is 3 %: the correction is part of an exponential."""
+    position = wide.position[target]
+    limit = floats(wide.stack.overlap(target), 1)[0]
+    if limit <= 0:
+        return None
+    first = abs(wide.shifts[0, position]) / limit
+    spread = abs(wide.covariances[0, position, position]) / limit**2
+    return _from_ratios(first, spread)
+
+
+def _from_ratios(first: float, spread: float) -> int | None:
+    width = max(abs(first), spread / 4) / math.sqrt(2 * _TOLERANCE)
+    return max(1, math.ceil(width)) if width < _LARGEST_WIDTH else None
+
+
+def _log_deviation(wide: FiniteWidth, before: Entry, after: Entry) -> float:
+    """The standard deviation of log(after / before), times √d."""
+    i, j = wide.position[before], wide.position[after]
+    a, b = (floats(wide.stack.overlap(entry), 1)[0] for entry in (before, after))
+    if b <= 0:
+        return math.inf
+    c = wide.covariances[0]
+    return math.sqrt(max(0.0, c[i, i] / a**2 + c[j, j] / b**2 - 2 * c[i, j] / (a * b)))

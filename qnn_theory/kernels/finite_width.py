@@ -30,10 +30,11 @@ class FiniteWidth:
     """
 
     def __init__(self, stack: Stack, targets: tuple[Entry, ...]) -> None:
+        stack.check_maps_are_fresh()
         self.stack = stack
         self.size = np.size(stack.share)
         needed = {entry for entry in stack.entries() if entry.level <= max(target.level for target in targets)}
-        self.entries = sorted(needed | set(targets), key=lambda e: (e.level, max(e.left, e.right), e))
+        self.entries = sorted(needed | set(targets), key=stack.order_of)
         self.position = {entry: k for k, entry in enumerate(self.entries)}
         self._sources = needed
 

@@ -49,8 +49,9 @@ class Variable:
     """A number that belongs to one coordinate.
 
     Attributes:
-        role: ``input`` and ``first``: the layer's input and the network's; ``gaussian``: of a map; ``bias``: of a bilinear map;
-            ``tangent``: a derivative of the input; ``scale``, ``slope``: a parameter at its start value; ``gate``: an activation of a Gaussian.
+        role: ``input`` and ``first``: the layer's input and the network's; ``tangent``: a derivative of the layer's input;
+            ``gaussian``: of a map; ``bias``: of a bilinear map; ``scale``, ``slope``: a parameter at its start; ``gate``: an
+            activation of a Gaussian.
         piece: the piece of the input, or of the map's output.
         map: index of the map.
         argument: which of the map's arguments.

@@ -1,9 +1,9 @@
 """A stack at its start: moments of one coordinate for two rows, layer by layer, at leading order in 1/d.
 
 For two rows u and v that agree on a share t of the fields, the overlap of two vectors is (1/d) Σ_i a_i(u) b_i(v) over their
-coordinates; it concentrates as d grows. Given the overlaps of its arguments a map's output is Gaussian, so an overlap is the mean
-of a polynomial over the coordinate's law (`layer_rules`), and that is a sum of products of moments: of the layer's input, which is
-a polynomial of the layer before, and of Gaussian pairs. Nothing is sampled.
+coordinates; it concentrates as d grows. Given the overlaps of its arguments a map's output is Gaussian, so an overlap is the
+mean of a polynomial over the coordinate's law (`layer_rules`), and that is a sum of products of moments: of the layer's input,
+which is a polynomial of the layer before, and of Gaussian pairs. Nothing is sampled.
 
 Moments may be differentiated by the overlaps that they depend on (Price's theorem), and weighted by another product of the same
 coordinate: what `finite_width` asks for.
@@ -84,6 +84,8 @@ class Stack:
         second_moment: of an embedding's entry.
         share: t, the share of the fields on which the rows agree: an array or a symbol.
         rows: 2, or 1 for a row with itself, where the Gaussian pairs have no density.
+        dim: the width d, as a symbol.
+        shares: instead of `share`, one for each piece of the input: to see whether the kernel depends on their mean alone.
     """
 
     def __init__(
@@ -97,7 +99,9 @@ class Stack:
         share: Value,
         rows: int = 2,
         dim: Value = None,
+        shares: Sequence[float] | None = None,
     ) -> None:
+        self.shares = shares
         self.fields, self.second_moment, self.share, self.rows = fields, second_moment, share, rows
         numbers = layer_widths(format, dim=fields * embedding_dim, depth=depth)
         self.dim = numbers[0] if dim is None else dim
@@ -130,15 +134,24 @@ class Stack:
             for index, made in enumerate(layer.maps):
                 inner = self._width_of(layer.vectors[made.arguments[0][0]])
                 if made.bilinear:
-                    law = Law(layer.index, self.dim / (3 * self._number(inner)), tuple(made.arguments))
+                    law = Law(layer.index, self.dim / (3 * self.number(inner)), tuple(made.arguments))
                 else:
-                    law = Law(layer.index, self._number(Fraction(2) / (made.width + inner)), tuple(made.arguments))
+                    law = Law(layer.index, self.number(Fraction(2) / (made.width + inner)), tuple(made.arguments))
                 self.laws[(layer.index << 16) + index] = law
+        first_of: dict[Law, int] = {}
+        self._same_law = {label: first_of.setdefault(law, label) for label, law in self.laws.items()}
+        self.laws = {label: self.laws[first] for label, first in self._same_law.items()}
+        if not self.symbolic:
+            for layer in self.layers:
+                layer.vectors[:] = [_in_floats(vector) for vector in layer.vectors]
+                layer.output = _in_floats(layer.output)
+        self._terms: dict[Monomial, Any] = {}
+        self._reaches: dict[Any, Pattern] = {}
         self._moments: dict[Any, Value] = {}
         self._groups: dict[Any, Value] = {}
         self._overlaps: dict[Entry, Value] = {}
         self._roots: dict[tuple[int, int], Pattern] = {}
-        self.tangents: list[list[Pieces]] = []
+        self.tangents: list[dict[int, Pieces]] = []
 
     # ------------------------------------------------------------------ the vectors and their overlaps
 
@@ -148,6 +161,15 @@ class Stack:
         if layer.output not in layer.vectors:
             layer.vectors.append(layer.output)
         return layer.vectors.index(layer.output)
+
+    def input_entry(self) -> Entry:
+        """The overlap of the network's input for both rows."""
+        layer = self.layers[0]
+        pieces = tuple(poly.variable(self.variables.number(Variable("input", piece))) for piece in range(layer.pieces))
+        if pieces not in layer.vectors:
+            layer.vectors.append(pieces)
+        index = layer.vectors.index(pieces)
+        return _entry(1, index, 0, index, self.rows - 1)
 
     def output_entry(self, level: int) -> Entry:
         """The overlap of a layer's output for both rows."""
@@ -167,9 +189,13 @@ class Stack:
             for entry in law.entries((use, row), (other, other_row))
         }
 
+    def order_of(self, entry: Entry) -> tuple[Any, ...]:
+        """Sorts overlaps so that each comes after those that it depends on."""
+        return (entry.level, max(entry.left, entry.right), entry)
+
     def kernel(self, level: int) -> Value:
         """The mean of ``h_i(u) h_i(v)`` over the coordinates of a layer's output."""
-        return self.overlap(self.output_entry(level)) / self._number(self.ratios[level])
+        return self.overlap(self.output_entry(level)) / self.number(self.ratios[level])
 
     def overlap(self, entry: Entry) -> Value:
         """An overlap at leading order."""
@@ -189,13 +215,19 @@ class Stack:
     def counted(self, entry: Entry) -> Iterator[tuple[int, Any]]:
         """The pieces of an overlap with their share of d; one of those that are alike by symmetry stands for all."""
         count = len(self.layers[entry.level - 1].vectors[entry.left])
+        for piece in range(count):
+            share = self.standing_for(piece)
+            if share:
+                yield piece, self.number(share)
+
+    def standing_for(self, piece: int) -> Fraction:
+        """The share of d that a piece stands for: its own, or that of its cycle, or 0 where another one stands for it."""
         if self._weights is None or self._representatives is None:
-            for piece in range(count):
-                yield piece, self._number(Fraction(1, self.pieces))
-        else:
-            ends = (*self._representatives[1:], self.pieces)
-            for start, end in zip(self._representatives, ends, strict=True):
-                yield start, self._number(self._weights[start] * (end - start))
+            return Fraction(1, self.pieces)
+        if piece not in self._representatives:
+            return Fraction(0)
+        ends = (*self._representatives[1:], self.pieces)
+        return self._weights[piece] * (ends[self._representatives.index(piece)] - piece)
 
     def product(self, weight: Weight) -> Polynomial:
         """The product of two vectors' coordinates in one piece."""
@@ -255,7 +287,7 @@ class Stack:
 
     def _meaning(self, level: int, variable: Variable) -> Polynomial:
         if variable.role == "tangent":
-            return self.tangents[variable.map][level - 1][variable.piece]
+            return self.tangents[variable.map][level][variable.piece]
         return self.layers[level - 1].output[variable.piece]
 
     def patterns(self, roots: Pattern) -> Iterator[tuple[Pattern, Value]]:
@@ -266,16 +298,59 @@ class Stack:
         names = sorted(roots)
         for code in range(1 << len(names)):
             pattern = frozenset(name for bit, name in enumerate(names) if code >> bit & 1)
-            yield pattern, self._probability(len(pattern), len(names))
+            if self.shares is None or len(names) > 1:
+                yield pattern, self._probability(len(pattern), len(names))
+            else:
+                share = self.shares[names[0]]
+                yield pattern, share if pattern else 1 - share
 
     def _probability(self, agreeing: int, of: int) -> Value:
         t, total = self.share, 1
         step = Fraction(1, self.fields) if of <= self.fields else Fraction(0)
         for i in range(agreeing):
-            total = total * (t - self._number(i * step)) / self._number(1 - i * step)
+            total = total * (t - self.number(i * step)) / self.number(1 - i * step)
         for i in range(of - agreeing):
-            total = total * (1 - t - self._number(i * step)) / self._number(1 - (agreeing + i) * step)
+            total = total * (1 - t - self.number(i * step)) / self.number(1 - (agreeing + i) * step)
         return total
+
+    def check_maps_are_fresh(self) -> None:
+        """Refuse a map of its own outputs: at leading order they are as independent as those of another map, no further."""
+        for layer in self.layers:
+            reached: list[set[int]] = []  # the maps that each vector goes through
+            for pieces in layer.vectors:
+                found: set[int] = set()
+                for part in pieces:
+                    for name in poly.variables(part):
+                        variable = self.variables[name]
+                        if variable.role == "gate":
+                            variable = self.variables[variable.of]
+                        if variable.role == "gaussian":
+                            index = variable.map & 0xFFFF
+                            found.add(index)
+                            for vector in layer.maps[index].arguments[variable.argument]:
+                                found |= reached[vector]
+                reached.append(found)
+            for index, made in enumerate(layer.maps):
+                if any(index in reached[vector] for use in made.arguments for vector in use):
+                    raise NoRuleError(
+                        f"The 1/d term has a rule for maps of other maps' outputs, however: {made.name} is applied to its "
+                        "own; take width_correction=False."
+                    )
+
+    def mixes(self, level: int) -> bool:
+        """Whether a layer has a coordinate that depends on several of the network's input."""
+        layer = self.layers[level - 1]
+        return any(len(self.roots(level, part)) > 1 for pieces in (*layer.vectors, layer.output) for part in pieces)
+
+    def linear(self, level: int) -> bool:
+        """Whether no coordinate of a layer is a product of two of its input."""
+        layer = self.layers[level - 1]
+        return all(
+            sum(e for name, e in monomial if self.variables[name].role in ("input", "first")) <= 1
+            for pieces in (*layer.vectors, layer.output)
+            for part in pieces
+            for monomial in part
+        )
 
     # ------------------------------------------------------------------ moments
 
@@ -296,18 +371,27 @@ class Stack:
         if len(own) + len(lower) < len(marks):
             return total
         for monomial, coefficient in of.items():
-            base, factor, groups = self._split(monomial, coefficient)
-            for more, factors, marked in self._differentiated(factor, groups, own):
+            if monomial not in self._terms:
+                self._terms[monomial] = self._split(monomial)
+            base, factor, groups = self._terms[monomial]
+            if _is_zero(factor):
+                continue
+            moment: Value = None
+            for more, factors, marked in self._differentiated(groups, own):
                 value: Value = more
-                for (label, _), content, derivatives in marked:
+                for label, content, derivatives in marked:
                     value = value * self._group(label, content, derivatives)
                     if _is_zero(value):
                         break
                 if _is_zero(value):
                     continue
+                if moment is None:
+                    moment = self.moment(level, base, pattern, lower, weight)
+                if _is_zero(moment):
+                    break
                 for entry in factors:
                     value = value * self.overlap(entry)
-                total = total + value * self.moment(level, base, pattern, lower, weight)
+                total = total + self.number(coefficient) * factor * value * moment
         return total
 
     def moment(
@@ -316,16 +400,26 @@ class Stack:
         """A moment of a layer's input and of the network's."""
         if not of and weight is None:
             return 0 if marks else 1
-        key = (level, of, pattern, marks, weight)
+        if level == 1:
+            return 0 if marks else self._root_moment(of, pattern)
+        reached = pattern & self._reachable(level, of, weight)
+        key = (level, of, reached, marks, weight)
         if key not in self._moments:
-            self._moments[key] = self._moment(level, of, pattern, marks, weight)
+            self._moments[key] = self._moment(level, of, reached, marks, weight)
         return self._moments[key]
+
+    def _reachable(self, level: int, of: Monomial, weight: Weight | None) -> Pattern:
+        key = (level, tuple(name >> 1 for name, _ in of), weight)
+        if key not in self._reaches:
+            found = self.roots(level, {of: 1})
+            if weight is not None:
+                found = found | self.roots(weight.entry.level, self.product(weight))
+            self._reaches[key] = found
+        return self._reaches[key]
 
     def _moment(
         self, level: int, of: Monomial, pattern: Pattern, marks: tuple[Entry, ...], weight: Weight | None
     ) -> Value:
-        if level == 1:
-            return 0 if marks else self._root_moment(of, pattern)
         product = poly.constant(1)
         for name, exponent in of:
             variable = self.variables[name]
@@ -349,10 +443,10 @@ class Stack:
     def _normal(self, power: int) -> Value:
         return 0 if power % 2 else math.prod(range(1, power, 2)) * self.second_moment ** (power // 2)
 
-    def _split(self, monomial: Monomial, coefficient: Any) -> tuple[Monomial, Any, dict[tuple[int, int], Any]]:
+    def _split(self, monomial: Monomial) -> tuple[Monomial, Any, tuple[Any, ...]]:
         """A monomial as a moment of the inputs, a number, and groups of jointly Gaussian factors."""
         base: list[tuple[int, int]] = []
-        factor: Value = self._number(coefficient)
+        factor: Value = 1
         groups: dict[tuple[int, int], dict[tuple[int, int], tuple[int, dict[Gate, int]]]] = {}
         biases: dict[tuple[int, int], int] = {}
         for name, exponent in monomial:
@@ -362,7 +456,7 @@ class Stack:
                 case "input" | "first" | "tangent":
                     base.append((name, exponent))
                 case "scale" | "slope":
-                    factor = factor * self._number(variable.value**exponent)
+                    factor = factor * self.number(variable.value**exponent)
                 case "bias":
                     key = (variable.map, variable.piece)
                     biases[key] = biases.get(key, 0) + exponent
@@ -376,38 +470,35 @@ class Stack:
                         gates = {**gates, variable.gate: gates.get(variable.gate, 0) + exponent}
                     group[gaussian.argument, row] = (power, gates)
         for (label, _), exponent in biases.items():
-            factor = factor * self._bias_moment(label, exponent)
-        frozen = {
-            key: tuple(
-                (name, Factor(power, tuple(sorted(gates.items(), key=repr))))
-                for name, (power, gates) in sorted(group.items())
-            )
-            for key, group in groups.items()
-        }
+            factor = factor * self.bias_moment(label, exponent)
+        frozen = tuple(
+            (label, tuple((name, power, tuple(gates.items())) for name, (power, gates) in sorted(group.items())))
+            for (label, _), group in groups.items()
+        )
         return tuple(base), factor, frozen
 
-    def _bias_moment(self, label: int, power: int) -> Value:
+    def bias_moment(self, label: int, power: int) -> Value:
         """Of a bilinear map's bias, uniform between ±1/√fan_in."""
         if power % 2:
             return 0
         law = self.laws[label]
-        inner = self._number(self._width_of(self.layers[law.level - 1].vectors[law.arguments[0][0]])) * self.dim
+        inner = self.number(self._width_of(self.layers[law.level - 1].vectors[law.arguments[0][0]])) * self.dim
         return (1 / inner) ** (power // 2) / (power + 1)
 
-    def _differentiated(self, factor: Any, groups: dict[tuple[int, int], Any], marks: tuple[Entry, ...]) -> list[Any]:
+    def _differentiated(self, groups: tuple[Any, ...], marks: tuple[Entry, ...]) -> list[Any]:
         """The derivative by overlaps: terms of a number, overlaps, and groups with the orders of their derivatives."""
-        terms: list[Any] = [(factor, (), dict.fromkeys(groups, ()))]
+        terms: list[Any] = [(1, (), ((),) * len(groups))]
         for mark in marks:
             following: list[Any] = []
             for value, factors, orders in terms:
                 for position, entry in enumerate(factors):
                     if entry == mark:
                         following.append((value, factors[:position] + factors[position + 1 :], orders))
-                for key, content in groups.items():
-                    law = self.laws[key[0]]
+                for place, (label, content) in enumerate(groups):
+                    law = self.laws[label]
                     if not any(mark.left in use or mark.right in use for use in law.arguments):
                         continue
-                    names = [name for name, _ in content]
+                    names = [name for name, _, _ in content]
                     for i, a in enumerate(names):
                         for b in names[i:]:
                             entries = law.entries(a, b)
@@ -416,27 +507,29 @@ class Stack:
                                     continue
                                 half = 0.5 if a == b else 1
                                 rest = entries[:position] + entries[position + 1 :]
+                                moved = tuple(sorted((*orders[place], a, b)))
                                 following.append(
                                     (
                                         value * half * law.factor,
                                         factors + rest,
-                                        {**orders, key: tuple(sorted((*orders[key], a, b)))},
+                                        (*orders[:place], moved, *orders[place + 1 :]),
                                     )
                                 )
             terms = following
         return [
-            (value, factors, [(key, groups[key], orders[key]) for key in groups]) for value, factors, orders in terms
+            (value, factors, [(*group, order) for group, order in zip(groups, orders, strict=True)])
+            for value, factors, orders in terms
         ]
 
     def _group(self, label: int, content: Any, derivatives: tuple[tuple[int, int], ...]) -> Value:
         """A moment of jointly Gaussian numbers, or of its derivative."""
-        law = self.laws[label]
-        key = (law, content, derivatives)
+        key = (self._same_law[label], content, derivatives)
         if key not in self._groups:
-            if any(factor.gates for _, factor in content):
+            law = self.laws[label]
+            if any(gates for _, _, gates in content):
                 self._groups[key] = self._gated(law, content, derivatives)
             else:
-                powers = {name: factor.power for name, factor in content}
+                powers = {name: power for name, power, _ in content}
                 number = 1
                 for name in derivatives:
                     number *= powers[name]
@@ -456,7 +549,7 @@ class Stack:
             return 0
         if not names:
             return 1
-        key = (law, names)
+        key = (id(law), names)
         if key not in self._groups:
             first, *rest = names
             total: Value = 0
@@ -471,23 +564,24 @@ class Stack:
     def _gated(self, law: Law, content: Any, derivatives: tuple[tuple[int, int], ...]) -> Value:
         if self.symbolic:
             raise NoRuleError("A closed form has a rule for polynomial formats, however: this one has an activation.")
-        uses = {use for (use, _), _ in content}
+        uses = {use for (use, _), _, _ in content}
         if len(uses) > 1:
             raise NoRuleError(
                 "An activation has a rule where its affine map has one argument, however: one map is applied to several."
             )
         orders = [sum(1 for name in derivatives if name[1] == row) for row in (0, 1)]
-        if len(content) == 1:
-            ((name, factor),) = content
+        functions = [(name, Factor(power, gates)) for name, power, gates in content]
+        if len(functions) == 1:
+            ((name, factor),) = functions
             variance = _scalar(self._covariance(law, name, name))
             return mean(factor, orders[name[1]], variance)
-        (a, left), (b, right) = content
+        (a, left), (b, right) = functions
         variances = (_scalar(self._covariance(law, a, a)), _scalar(self._covariance(law, b, b)))
         return pair_moment(left, orders[0], right, orders[1], self._covariance(law, a, b), variances)
 
     # ------------------------------------------------------------------ numbers
 
-    def _number(self, value: Any) -> Any:
+    def number(self, value: Any) -> Any:
         """A rational number as the arrays or SymPy compute with it."""
         if self.symbolic:
             import sympy
@@ -497,6 +591,10 @@ class Stack:
 
     def _width_of(self, pieces: Sequence[Polynomial]) -> Fraction:
         return Fraction(len(pieces), self.pieces)
+
+
+def _in_floats(pieces: Pieces) -> Pieces:
+    return tuple({monomial: float(c) for monomial, c in piece.items()} for piece in pieces)
 
 
 def _is_zero(value: Value) -> bool:
