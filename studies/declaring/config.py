@@ -147,7 +147,8 @@ class StudyConfig:
         name: names its results.
         title: what it asks, in one line.
         task: what its runs do; see `studies.tasks.spec.RunSpec`.
-        like: the study whose arms, settings of the training and published numbers it takes, so that its runs are that study's.
+        like: the study whose arms, settings of the training and published numbers it takes where it says none of its own, so that
+            its runs are that study's.
         only_reads: whether it carries out no run, and says what can be said by the records that other studies made.
         datasets: data sets by name.
         arms: the models that take part.

@@ -6,6 +6,7 @@ import string
 from collections.abc import Mapping, Sequence
 
 from studies.declaring.config import Comparison, Correlate, Published, StudyConfig
+from studies.declaring.kernel_columns import ORDER_PREDICTORS, TRAIN_PREDICTORS
 from studies.declaring.published import published_metrics, published_sources
 from studies.declaring.theory_columns import PREDICTORS
 from studies.tasks.metrics import METRICS, compared_metrics, is_time
@@ -77,8 +78,9 @@ def _check_correlate(config: StudyConfig, correlate: Correlate, settings: Mappin
     outcomes = [f"{metric}_{statistic}" for metric in METRICS[config.task] for statistic in STATISTICS] + ["failed"]
     if config.published is not None:
         outcomes += [f"published_{metric}" for metric in published_metrics(config.published.source)]
+    of_kernels = ORDER_PREDICTORS if config.task == "interaction" else TRAIN_PREDICTORS
     for name in correlate.predictors:
-        known(name, PREDICTORS, "correlate.predictors")
+        known(name, (*PREDICTORS, *of_kernels), "correlate.predictors")
     for name in correlate.outcomes:
         known(name, outcomes, "correlate.outcomes")
     columns = {"model", "label", *settings}

@@ -39,7 +39,7 @@ def draw(results: Results) -> Figure:
                 & (pl.col("embedding_std") == setting.std)
             )
             _panel(axes, here, setting, order, correlations)
-        line[0].set_ylabel(f"{setting.title.replace(', ', '\n', 1)}\nupdates to half")
+        line[0].set_ylabel(f"{setting.title}\nupdates to half")
     handles = [Line2D([], [], linestyle="", marker="o", color=c, label=name) for name, c in HIGHLIGHTED.items()]
     handles += [
         Line2D([], [], linestyle="", marker="o", color=GREY, label="other formats"),
@@ -88,9 +88,10 @@ FIGURE = FigureSpec(
     name="interaction_order",
     caption=(
         "Prediction against measurement. Across: the share that the order of the target has in a format's tangent kernel at its "
-        "start, for Adam with each parameter group divided by its root mean square gradient. Up: updates, on fresh rows, until half "
-        "of the attainable gain in AUC was there, mean over the repetitions; a hollow triangle never got there in some of them and "
-        "counts as the last update. ρ is Spearman's, with its 95 % bootstrap interval over the formats; below 0 as predicted."
+        "start, for Adam with each parameter group divided by its root mean square gradient. Up: updates, on fresh rows, until "
+        "half of the attainable gain in AUC was there, mean over the repetitions; a hollow triangle did not get there in some of "
+        "them and counts as the last update. ρ is Spearman's, with its 95 % bootstrap interval over the formats; the prediction "
+        "is that it lies below 0."
     ),
     draw=draw,
     studies=(STUDY,),

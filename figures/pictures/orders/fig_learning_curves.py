@@ -62,8 +62,8 @@ def draw(results: Results) -> Figure:
 FIGURE = FigureSpec(
     name="learning_curves",
     caption=(
-        "How formats find a pure interaction of one to four fields: AUC by updates of Adam on fresh rows, first repetition. A curve "
-        "ends where it has 80 % of the attainable gain, or with the last update."
+        "How formats find a pure interaction of one to four fields: AUC by updates of Adam on fresh rows, first repetition. A "
+        "curve ends where it has 80 % of the attainable gain, or with the last update."
     ),
     draw=draw,
     studies=(STUDY,),

@@ -25,7 +25,7 @@ class Setting:
     @property
     def title(self) -> str:
         """As a picture prints it."""
-        return f"{'Adam' if self.optimizer == 'adam' else 'SGD'}, embeddings start at {self.std:g}"
+        return f"{'Adam' if self.optimizer == 'adam' else 'SGD'}\nembeddings start at {self.std:g}"
 
 
 def settings(summary: pl.DataFrame) -> list[Setting]:
