@@ -323,6 +323,16 @@ def _without_none(value: Any) -> Any:
 
 def _schema(raw: dict[str, Any], *, where: str) -> Schema:
     raw = dict(raw)
+    for plural, key in (("fields", "field"), ("sources", "source")):
+        if plural in raw and key not in raw:
+            raise ValueError(
+                f"{where}: each {key} is a table of its own, however: [[{plural}]] is there; write [[{key}]]"
+            )
+    if isinstance(raw.get("label"), str):
+        raise ValueError(
+            f"{where}: the label is a table, however: label = {raw['label']!r}; write [label] and below it column = "
+            f"{raw['label']!r}"
+        )
     own = [field.name for field in fields(Schema) if field.name not in ("fields", "sources")]
     _check_keys(raw, [*own, "field", "source"], where=where)
     label = _build(Label, raw.pop("label", {}), where=f"{where}: label")

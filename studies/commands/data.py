@@ -118,8 +118,53 @@ def describe_data(name: str, source: Path | None, split_seed: int, as_json: bool
 def prepare_data(name: str, source: Path | None, split_seed: int, force: bool, offline: bool) -> None:
     """Encode the data set NAME (or the TOML schema of your own files) into the cache.
 
-    The cache is the folder qnn-data in $QNN_CACHE, else in $XDG_CACHE_HOME, else in ~/.cache.
-    """
+    The cache is the folder qnn-data in $QNN_CACHE, else in $XDG_CACHE_HOME, else in ~/.cache. `qnn data init FILES` writes a
+    first schema. All keys of one, with an example each:
+
+    \b
+    name = "my-clicks"               # plain letters, digits, - and _
+    description = "clicks of May"    # for people
+    origin = "our web shop"          # where it is from, for people
+    ratios = [8, 1, 1]               # train, valid, test
+    split_by = "time"                # by the order of this column; without it, at random by seed
+    split_as = "order"               # or "group": all rows of one value in one split; or "part": it says train, valid or test
+    \b
+    [label]
+    column = "clicked"               # holds 0 and 1, or true and false
+    aliases = ["click"]              # other names of the column
+    positive = ["yes"]               # or: texts that mean 1
+    positive_above = 3.5             # or: numbers above this mean 1
+    drop = [-1]                      # rows with one of these values are left out
+    drop_missing = true              # rows without a value are left out
+    \b
+    [[field]]                        # one for each field, or one for several alike
+    name = "user"                    # the column; or names = ["user", "item"]
+    aliases = ["user_id"]
+    kind = "categorical"             # or "numeric", or "sequence"
+    min_count = 10                   # rarer tokens are out of vocabulary
+    missing = "own"                  # an empty value has an id of its own; "oov": out of vocabulary
+    optional = true                  # rows to predict on may lack the column
+    prefix = 2                       # categorical: keep so many first characters
+    bucket = "quantile"              # numeric: also "log2square" (counts), "integer", "edges"
+    buckets = 64                     # numeric, quantile: at most so many
+    edges = [0, 18, 65, 120]         # numeric, edges: bounds
+    decimal = ","                    # numeric: the mark before the fraction
+    separator = "|"                  # sequence: between its tokens
+    max_length = 10                  # sequence: tokens kept
+    \b
+    [[source]]                       # the first whose files are there is read
+    format = "csv"                   # or "jsonl", "parquet", "hdf5", "libfm"
+    table = "day-*.csv.gz"           # a file or a pattern, relative to the schema or --source;
+    train = "train.csv"              # or files of their own for the splits
+    valid = "valid.csv"
+    test = "test.csv"
+    extra = ["users.dat"]            # files that a reader joins
+    separator = ","                  # between columns
+    quoted = true                    # double quotes guard a column
+    missing = ["NA"]                 # texts that stand for a missing value
+    columns = ["clicked", "user"]    # names, where the files have no header
+    label = { column = "rating" }    # a label rule of these files
+    """  # noqa: D301  (click's mark of a paragraph that it must not fill)
     from qnn_models.data.registry import prepare
 
     dataset = prepare(name, source=source, split_seed=split_seed, force=force, offline=offline)
