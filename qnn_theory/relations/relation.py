@@ -37,6 +37,7 @@ from qnn_theory.relations.idle_units import contained_by_idle_units
 from qnn_theory.relations.paired_units import contained_by_paired_units
 from qnn_theory.relations.registered_order.stored import stored, stored_verdict
 from qnn_theory.relations.separation import Effort, find_separation
+from qnn_theory.relations.special_values import contained_by_special_values
 from qnn_theory.relations.transitivity import by_transitivity
 
 Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
@@ -57,6 +58,7 @@ BUDGET = 30.0
 """Seconds for a pair, unless told otherwise."""
 
 _QUICK_TRIES = 256
+_BLOCK_TRIES = 48
 _LARGEST_PRODUCT = 2**29
 """Fixed numbers that multiply up to more could vanish, or be 1, modulo a prime of the rules; such pairs stay open."""
 
@@ -286,7 +288,8 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     proved = (
         _proved(source, target, found)
         or _proved(source, target, contained_by_idle_units(source, target, tries=_QUICK_TRIES))
-        or _proved(source, target, contained_by_paired_units(source, target, tries=_QUICK_TRIES))
+        or _proved(source, target, contained_by_special_values(source, target, tries=_BLOCK_TRIES))
+        or _proved(source, target, contained_by_paired_units(source, target, tries=_BLOCK_TRIES))
     )
     if proved is not None:
         return proved
