@@ -79,7 +79,25 @@ def test_a_line_says_what_was_accepted() -> None:
     assert lines[0].startswith(
         "accepted: T9 ⊆ T5 (map, multiplied out at d = 2, 3 and, at random parameters, 6; error below "
     )
-    assert lines[1].startswith("accepted: T5 ⊄ T9 (coefficients at d = 4; error below ")
+    assert lines[1].startswith("accepted: T5 ⊄ T9 (coefficients at d = 4 and, padded with zeros, 5; error below ")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "larger"),
+    [
+        ("T5", "T9", True),
+        ("T7", "T18", True),
+        ("T26", "T19", True),
+        ("T9", "T24", True),
+        ("T9", "T4", True),
+        ("T9", "T25", False),
+    ],
+)
+def test_a_larger_d_is_named_only_where_it_was_checked(source: str, target: str, larger: bool) -> None:
+    """The last is by the rank d of x_i W_ij x_j against d/2 of T25's: at every d it needs a function of its own."""
+    lines = [line for line in checked(certificate(source, target)).lines if f"{source} ⊄ {target}" in line]
+    assert len(lines) == 1
+    assert ("padded with zeros" in lines[0]) == larger, lines
 
 
 def test_the_committed_order_is_accepted() -> None:
