@@ -173,7 +173,8 @@ def _check_rank(shown: Witness, target: g.Expr, data: Data) -> str:
 
     bound = max(rank(matrix(dict(enumerate(family.member())))) for _ in range(2))
     ours = rank(matrix(germ.outputs))
-    if (data["bound"], data["rank"]) != (bound, ours) or ours <= bound:
+    stated = whole(data["bound"], 0, 10_000, "a rank"), whole(data["rank"], 0, 10_000, "a rank")
+    if stated != (bound, ours) or ours <= bound:
         raise RejectedError(f"the target's matrix has rank at most {bound}, the witness's {ours}")
     return f"; error below {max((len(rows) * family.degree / PRIME) ** 2, 1e-99):.0e}"
 

@@ -157,6 +157,29 @@ def test_a_change_that_is_sealed_again_is_rejected_for_what_it_says(pair: tuple[
     assert rejected > 60
 
 
+def _replaced(value: Any, new: Any) -> list[Any]:
+    """The value with each of its parts, one at a time, replaced."""
+    if isinstance(value, dict):
+        return [new, *(value | {k: changed} for k, part in value.items() for changed in _replaced(part, new))]
+    if isinstance(value, list):
+        parts = list(enumerate(value))[:2]
+        return [new, *([*value[:k], c, *value[k + 1 :]] for k, part in parts for c in _replaced(part, new))]
+    return [new]
+
+
+P = "1/2305843009213693951"
+
+
+@pytest.mark.parametrize("new", [None, [], True, -1, {"a": 1}, P], ids=str)
+@pytest.mark.parametrize("kind", ["equations, monomial", "rank gates, sign", "map with slopes"])
+def test_values_of_another_type_crash_nothing(kind: str, new: Any) -> None:
+    document = certificate(*OF_EVERY_KIND[kind])
+    for direction in ("forward", "backward"):
+        for changed in _replaced(document[direction], new):
+            if changed != document[direction]:
+                checked(sealed(document | {direction: changed}))  # an error of any other kind fails the test
+
+
 IDENTITY = [[[["1", ["identity", 1]]]]]
 
 
