@@ -49,39 +49,50 @@ def at_width(setting: Setting, *, width_correction: bool) -> AtWidth:
             reliable_from=from_ratios(found.shift * setting.dim, found.spread * setting.dim),
             errors=tuple(map(float, found.errors[-1])),
         )
-    pair, same = setting.stacks()
-    depth, fields = setting.depth, setting.fields
-    leading = (*floats(pair.kernel(depth), fields), *floats(same.kernel(depth), 1))
-    polynomial = not uses_activation(setting.format.expr)
+    if width_correction:
+        leading, values, exact, reliable = _values(setting, tuple(range(setting.fields)))
+    else:
+        pair, same = setting.stacks()
+        leading = (*floats(pair.kernel(setting.depth), setting.fields), *floats(same.kernel(setting.depth), 1))
+        values, exact, reliable = leading, not uses_activation(setting.format.expr), None
     errors = (0.0,) * len(leading)
-    if not width_correction:
-        return AtWidth(leading=leading, values=leading, exact=polynomial, reliable_from=None, errors=errors)
+    return AtWidth(leading=leading, values=values, exact=exact, reliable_from=reliable, errors=errors)
+
+
+def _values(
+    setting: Setting, agreeing: tuple[int, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...], bool, int | None]:
+    """Limit and values for some numbers of agreeing fields below f, and for f; whether they are exact; and from where on."""
+    depth, count = setting.depth, len(agreeing)
+    pair = setting.stack(np.array(agreeing) / setting.fields, 2)
+    same = setting.stack(np.ones(1), 1)
+    below = floats(pair.kernel(depth), count) if count else ()
+    leading = (*below, *floats(same.kernel(depth), 1))
     wide = FiniteWidth(same, (same.output_entry(depth),))
     reliable = reliable_from(wide, same.output_entry(depth))
     if reliable is None or setting.dim < _NEARLY_EXACT * reliable:
         exact = exact_kernel(setting.stack(np.ones(1), 2), embedding_dim=setting.embedding_dim)
         if exact is not None:
-            values = tuple(map(float, exact))
-            return AtWidth(leading=leading, values=values, exact=True, reliable_from=reliable, errors=errors)
+            return leading, tuple(float(exact[s]) for s in (*agreeing, setting.fields)), True, reliable
     if is_lost(reliable, setting.dim):
-        nothing = (math.nan,) * len(leading)
-        return AtWidth(leading=leading, values=nothing, exact=False, reliable_from=reliable, errors=errors)
+        return leading, (math.nan,) * len(leading), False, reliable
     shifts: list[float] = []
-    for stack, count in ((pair, fields), (same, 1)):
-        target = stack.output_entry(depth)
-        found_shift = wide.shift(target) if stack is same else FiniteWidth(stack, (target,)).shift(target)
-        shifts += floats(found_shift / stack.number(stack.ratios[-1]), count)
+    for stack, number in ((pair, count), (same, 1)):
+        if number:
+            target = stack.output_entry(depth)
+            found = wide if stack is same else FiniteWidth(stack, (target,))
+            shifts += floats(found.shift(target) / stack.number(stack.ratios[-1]), number)
     values = tuple(k + shift / setting.dim for k, shift in zip(leading, shifts, strict=True))
-    return AtWidth(leading=leading, values=values, exact=False, reliable_from=reliable, errors=errors)
+    return leading, values, False, reliable
 
 
 def second_moments(setting: Setting, *, width_correction: bool) -> tuple[float, ...]:
     """K(f) after each layer, of a format with rules."""
-    same = setting.stack(np.ones(1), 1)
-    if not width_correction:
-        return tuple(floats(same.kernel(level), 1)[0] for level in range(1, setting.depth + 1))
     levels = range(1, setting.depth + 1)
-    return tuple(at_width(replace(setting, depth=level), width_correction=True).values[-1] for level in levels)
+    if not width_correction:
+        same = setting.stack(np.ones(1), 1)
+        return tuple(floats(same.kernel(level), 1)[0] for level in levels)
+    return tuple(_values(replace(setting, depth=level), ())[1][-1] for level in levels)
 
 
 def is_lost(reliable: int | None, dim: int) -> bool:
