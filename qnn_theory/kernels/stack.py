@@ -151,6 +151,7 @@ class Stack:
         self._moments: dict[Any, Value] = {}
         self._groups: dict[Any, Value] = {}
         self._overlaps: dict[Entry, Value] = {}
+        self._touched: dict[tuple[int, int], frozenset[tuple[int, int]]] = {}
         self._roots: dict[tuple[int, int], Pattern] = {}
         self.tangents: list[dict[int, Pieces]] = []
 
@@ -278,6 +279,24 @@ class Stack:
                 found.add(variable.piece)
             elif variable.role in ("input", "tangent"):
                 found |= self._roots_of(level - 1, variable)
+        return frozenset(found)
+
+    def touched(self, level: int, of: Polynomial) -> frozenset[tuple[int, int]]:
+        """The random numbers that a polynomial of a layer is made of: maps with pieces, and -1 with pieces of the input."""
+        found: set[tuple[int, int]] = set()
+        for name in poly.variables(of):
+            variable = self.variables[name]
+            if variable.role == "gate":
+                variable = self.variables[variable.of]
+            if variable.role == "first" or (variable.role == "input" and level == 1):
+                found.add((-1, variable.piece))
+            elif variable.role == "input":
+                key = (level - 1, variable.piece)
+                if key not in self._touched:
+                    self._touched[key] = self.touched(level - 1, self._meaning(level - 1, variable))
+                found |= self._touched[key]
+            elif variable.role in ("gaussian", "bias"):
+                found.add((variable.map, variable.piece))
         return frozenset(found)
 
     def _roots_of(self, level: int, variable: Variable) -> Pattern:
