@@ -11,6 +11,7 @@ import numpy as np
 
 from qnn_theory.grammar.expr import ActivationKind, Concat, HeadMajor, Slice, walk
 from qnn_theory.grammar.format import Format, with_post_activation
+from qnn_theory.grammar.widths import divisor
 from qnn_theory.kernels.layer_rules import NoRuleError
 from qnn_theory.kernels.stack import Stack
 from qnn_theory.registry import get_format
@@ -62,6 +63,11 @@ def check_rules(setting: Setting) -> None:
 def has_rules(setting: Setting) -> bool:
     """Whether the rules reach every part of a format; where they do not, its covariance can be simulated."""
     return not _problem(setting.format, setting.depth, setting.fields, setting.embedding_dim)
+
+
+def blocks_are_alike(format: Format, depth: int) -> bool:
+    """Whether a format treats all blocks of the coordinates alike."""
+    return not _problem(format, depth, 2 * divisor(format.expr) ** depth, 1)
 
 
 @lru_cache(maxsize=1024)

@@ -145,11 +145,13 @@ class Stack:
             for layer in self.layers:
                 layer.vectors[:] = [_in_floats(vector) for vector in layer.vectors]
                 layer.output = _in_floats(layer.output)
+        self._reduced: dict[Any, list[tuple[Monomial, Value]]] = {}
         self._terms: dict[Monomial, Any] = {}
         self._reaches: dict[Any, Pattern] = {}
         self._moments: dict[Any, Value] = {}
         self._groups: dict[Any, Value] = {}
         self._overlaps: dict[Entry, Value] = {}
+        self._touched: dict[tuple[int, int], frozenset[tuple[int, int]]] = {}
         self._roots: dict[tuple[int, int], Pattern] = {}
         self.tangents: list[dict[int, Pieces]] = []
 
@@ -279,6 +281,24 @@ class Stack:
                 found |= self._roots_of(level - 1, variable)
         return frozenset(found)
 
+    def touched(self, level: int, of: Polynomial) -> frozenset[tuple[int, int]]:
+        """The random numbers that a polynomial of a layer is made of: maps with pieces, and -1 with pieces of the input."""
+        found: set[tuple[int, int]] = set()
+        for name in poly.variables(of):
+            variable = self.variables[name]
+            if variable.role == "gate":
+                variable = self.variables[variable.of]
+            if variable.role == "first" or (variable.role == "input" and level == 1):
+                found.add((-1, variable.piece))
+            elif variable.role == "input":
+                key = (level - 1, variable.piece)
+                if key not in self._touched:
+                    self._touched[key] = self.touched(level - 1, self._meaning(level - 1, variable))
+                found |= self._touched[key]
+            elif variable.role in ("gaussian", "bias"):
+                found.add((variable.map, variable.piece))
+        return frozenset(found)
+
     def _roots_of(self, level: int, variable: Variable) -> Pattern:
         key = (level, self.variables.number(variable))
         if key not in self._roots:
@@ -357,42 +377,71 @@ class Stack:
     def expect(
         self,
         level: int,
-        of: Polynomial,
+        of: Polynomial | Monomial,
         pattern: Pattern,
         marks: tuple[Entry, ...] = (),
         weight: Weight | None = None,
     ) -> Value:
-        """The mean of a polynomial of a layer, differentiated by overlaps (`marks`), weighted with a product of vectors."""
-        if weight is not None and weight.entry.level == level:
-            of, weight = poly.multiply(of, self.product(weight)), None
+        """The mean of a polynomial of a layer, differentiated by overlaps (`marks`), weighted with a product of vectors.
+
+        Args:
+            level: of the layer.
+            of: a polynomial in its variables, or a monomial in the next layer's input.
+            pattern: which coordinates lie in agreeing fields.
+            marks: the overlaps, of this layer and of those before.
+            weight: the product, of this layer or of one before.
+        """
         own = tuple(mark for mark in marks if mark.level == level)
         lower = tuple(mark for mark in marks if mark.level < level)
         total: Value = 0
         if len(own) + len(lower) < len(marks):
             return total
-        for monomial, coefficient in of.items():
-            if monomial not in self._terms:
-                self._terms[monomial] = self._split(monomial)
-            base, factor, groups = self._terms[monomial]
-            if _is_zero(factor):
-                continue
-            moment: Value = None
-            for more, factors, marked in self._differentiated(groups, own):
-                value: Value = more
-                for label, content, derivatives in marked:
-                    value = value * self._group(label, content, derivatives)
-                    if _is_zero(value):
-                        break
-                if _is_zero(value):
-                    continue
-                if moment is None:
-                    moment = self.moment(level, base, pattern, lower, weight)
-                if _is_zero(moment):
-                    break
-                for entry in factors:
-                    value = value * self.overlap(entry)
-                total = total + self.number(coefficient) * factor * value * moment
+        inside = weight if weight is not None and weight.entry.level == level else None
+        outside = None if inside else weight
+        for base, value in self._by_input(level, of, own, inside):
+            moment = self.moment(level, base, pattern, lower, outside)
+            if not _is_zero(moment):
+                total = total + value * moment
         return total
+
+    def _by_input(
+        self, level: int, of: Polynomial | Monomial, marks: tuple[Entry, ...], weight: Weight | None
+    ) -> list[tuple[Monomial, Value]]:
+        """The mean over a layer's own numbers: a polynomial in its input."""
+        key = (level, of if isinstance(of, tuple) else frozenset(of.items()), marks, weight)
+        if key not in self._reduced:
+            polynomial = self._substituted(level, of) if isinstance(of, tuple) else of
+            if weight is not None:
+                polynomial = poly.multiply(polynomial, self.product(weight))
+            total: dict[Monomial, Value] = {}
+            for monomial, coefficient in polynomial.items():
+                if monomial not in self._terms:
+                    self._terms[monomial] = self._split(monomial)
+                base, factor, groups = self._terms[monomial]
+                if _is_zero(factor):
+                    continue
+                for more, factors, marked in self._differentiated(groups, marks):
+                    value: Value = self.number(coefficient) * factor * more
+                    for label, content, derivatives in marked:
+                        value = value * self._group(label, content, derivatives)
+                        if _is_zero(value):
+                            break
+                    else:
+                        for entry in factors:
+                            value = value * self.overlap(entry)
+                        total[base] = total[base] + value if base in total else value
+            self._reduced[key] = list(total.items())
+        return self._reduced[key]
+
+    def _substituted(self, level: int, of: Monomial) -> Polynomial:
+        """A monomial of the next layer's input in this layer's variables."""
+        product = poly.constant(1)
+        for name, exponent in of:
+            variable = self.variables[name]
+            first = variable.role == "first"
+            part = poly.variable(name) if first else poly.in_row(self._meaning(level, variable), name & 1)
+            product = poly.multiply(product, poly.power(part, exponent))
+        return product
 
     def moment(
         self, level: int, of: Monomial, pattern: Pattern, marks: tuple[Entry, ...], weight: Weight | None
@@ -405,7 +454,7 @@ class Stack:
         reached = pattern & self._reachable(level, of, weight)
         key = (level, of, reached, marks, weight)
         if key not in self._moments:
-            self._moments[key] = self._moment(level, of, reached, marks, weight)
+            self._moments[key] = self.expect(level - 1, of, reached, marks, weight)
         return self._moments[key]
 
     def _reachable(self, level: int, of: Monomial, weight: Weight | None) -> Pattern:
@@ -416,17 +465,6 @@ class Stack:
                 found = found | self.roots(weight.entry.level, self.product(weight))
             self._reaches[key] = found
         return self._reaches[key]
-
-    def _moment(
-        self, level: int, of: Monomial, pattern: Pattern, marks: tuple[Entry, ...], weight: Weight | None
-    ) -> Value:
-        product = poly.constant(1)
-        for name, exponent in of:
-            variable = self.variables[name]
-            first = variable.role == "first"
-            part = poly.variable(name) if first else poly.in_row(self._meaning(level - 1, variable), name & 1)
-            product = poly.multiply(product, poly.power(part, exponent))
-        return self.expect(level - 1, product, pattern, marks, weight)
 
     def _root_moment(self, of: Monomial, pattern: Pattern) -> Value:
         powers: dict[int, list[int]] = {}
