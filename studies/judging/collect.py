@@ -48,7 +48,7 @@ from typing import Any
 
 import polars as pl
 
-from studies.declaring.choosing import alternatives, trials
+from studies.declaring.choosing import alternatives
 from studies.declaring.config import StudyConfig
 from studies.declaring.plan import plan
 from studies.declaring.published import published_columns
@@ -148,7 +148,7 @@ def _tuned_tables(config: StudyConfig, store: Store, *, quick: bool) -> dict[str
         return {}
     arms = [(arm, chosen(config, arm, store)) for arm in alternatives(config, quick=quick)]
     specs = tuple(spec for _, taken in arms if taken is not None for spec in taken.specs)
-    known = (*(spec for arm, _ in arms for spec in arm.fixed), *trials(config, quick=quick), *specs)
+    known = (*(spec for arm, _ in arms for spec in (*arm.fixed, *arm.trials)), *specs)
     records = {spec.id: store.read(spec.id) for spec in known}
     tables = {
         "_choices": _frame(choices_table(arms, records, metric=config.choose.metric)),
