@@ -1,5 +1,8 @@
 """Quadratic neural networks in torch: layers lowered from the registry's expressions, models, data and training."""
 
+from qnn_models.evaluation.measured_kernels import measured_covariance as measured_covariance
+from qnn_models.evaluation.measured_kernels import measured_signal as measured_signal
+from qnn_models.evaluation.measured_kernels import measured_tangent_kernel as measured_tangent_kernel
 from qnn_models.layers.embedding import FieldEmbedding as FieldEmbedding
 from qnn_models.layers.layer import QuadraticLayer as QuadraticLayer
 from qnn_models.layers.stack import QuadraticStack as QuadraticStack

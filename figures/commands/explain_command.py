@@ -1,4 +1,4 @@
-"""``qnn explain``: the interactions of fields in a trained model, as a table, a CSV and a heat map.
+"""``qnn explain``: what sets of fields say in a trained model, as a table, a CSV and a picture.
 
 It lives here and not in `studies.commands`, because it draws, and an import only ever points from figures to studies.
 """
@@ -6,6 +6,7 @@ It lives here and not in `studies.commands`, because it draws, and an import onl
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,27 +17,24 @@ from studies.commands.outputs import output_folder
 if TYPE_CHECKING:
     import torch
 
-    from qnn_models.serving.explain import Contributions, Interaction
     from qnn_models.serving.trained import TrainedModel
-
-TABLE_FILE = "interactions.csv"
-FIGURE_STEM = "interactions"
-
-_MEANING = {
-    "polynomial": "the model is a polynomial; a set's contribution is the sum of its monomials in exactly these fields",
-    "local": "at each row the model is a polynomial; a set's contribution is the sum of its monomials in exactly these fields",
-    "anchored": "the model is no polynomial; a set's contribution is what its fields add together, other fields at zero",
-}
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--order", type=click.IntRange(min=1), default=2, show_default=True, help="Largest set of fields.")
+@click.option("--order", type=click.IntRange(min=1), help="Largest set of fields.  [default: 2; with --orders 4]")
+@click.option("--orders", is_flag=True, help="Shares of the variance by the number of fields that interact.")
+@click.option("--monomials", is_flag=True, help="Not centred: the sum of the monomials in exactly a set's fields.")
 @click.option("--rows", type=click.IntRange(min=1), default=2000, show_default=True, help="Rows drawn from the split.")
 @click.option("--row", type=click.IntRange(min=0), help="Explain this one row of the split, counted from 0.")
 @click.option("--split", type=click.Choice(["train", "valid", "test"]), default="test", show_default=True)
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="Sets to print.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draw of rows.")
+@click.option(
+    "--draws",
+    type=click.IntRange(min=2),
+    help="Draws, where a number is estimated.  [default: 500 for each set; with --orders 20000 for order 1]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of all draws.")
 @click.option("--source", type=click.Path(path_type=Path), help="Folder of the data set's own files.")
 @click.option("--offline", is_flag=True, help="Take the data set as it is in the cache, whatever its source holds now.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -44,11 +42,14 @@ _MEANING = {
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def explain(
     run: Path,
-    order: int,
+    order: int | None,
+    orders: bool,
+    monomials: bool,
     rows: int,
     row: int | None,
     split: str,
     top: int,
+    draws: int | None,
     seed: int,
     source: Path | None,
     offline: bool,
@@ -58,27 +59,61 @@ def explain(
 ) -> None:
     """Show which sets of fields act together in the trained model RUN, a folder that `qnn train --out` made.
 
-    Contributions are exact. All sets of up to --order fields go into interactions.csv, pairs into a heat map.
+    The fields of a row are taken as independent, each distributed as in the rows. What a set of fields adds to the logit beyond
+    what its subsets add is its effect (functional ANOVA): exact where the fields' values can be enumerated, else estimated, with
+    standard errors. All sets of up to --order fields go into interactions.csv, pairs into a heat map; --orders writes
+    orders.csv and its picture, --monomials the exact contributions of monomials.
     """
-    from tqdm import tqdm
-
     from qnn_models.evaluation.evaluate import resolve_device
-    from qnn_models.serving.explain import contributions, interactions
     from qnn_models.serving.trained import load_trained
 
+    if orders and (monomials or row is not None):
+        raise click.UsageError(
+            "--orders is of the variance over all rows, and centred, however: "
+            f"{'--monomials' if monomials else '--row'} stands beside it; leave one out."
+        )
     trained, where = load_trained(run), resolve_device(device)
     folder = output_folder(run if out is None else out)
     ids = split_ids(trained, split=split, source=source, offline=offline, progress=not as_json)
-    ids = drawn(ids, rows=rows, seed=seed) if row is None else one_row(ids, row=row)
-    found = contributions(
-        trained.model.to(where),
-        ids,
-        order=order,
-        progress=lambda sets: tqdm(sets, desc="sets of fields", disable=None if not as_json else True),
-    )
-    ranked = interactions(found)
-    files = write(found, ranked, folder=folder)
-    report = summary(trained, found, ranked[:top], split=split, files=files)
+    at = None if row is None else one_row(ids, row=row)
+    ids, model = drawn(ids, rows=rows, seed=seed), trained.model.to(where)
+    origin = {"model": trained.name, "dataset": trained.dataset, "split": split}
+
+    def progress(sets: Iterable[Any]) -> Iterable[Any]:
+        from tqdm import tqdm
+
+        return tqdm(sets, desc="sets of fields", disable=None if not as_json else True)
+
+    if orders:
+        from figures.commands import explained_orders
+
+        report = explained_orders.report(
+            model, ids, origin=origin, order=order or 4, draws=draws, seed=seed, folder=folder, progress=progress
+        )
+        text = explained_orders.text
+    elif monomials:
+        from figures.commands import explained_monomials
+
+        report = explained_monomials.report(
+            model, ids if at is None else at, origin=origin, order=order or 2, top=top, folder=folder, progress=progress
+        )
+        text = explained_monomials.text
+    else:
+        from figures.commands import explained_effects
+
+        report = explained_effects.report(
+            model,
+            ids,
+            at=at,
+            origin=origin,
+            order=order or 2,
+            draws=draws,
+            seed=seed,
+            top=top,
+            folder=folder,
+            progress=progress,
+        )
+        text = explained_effects.text
     click.echo(json.dumps(report) if as_json else text(report))
 
 
@@ -119,71 +154,3 @@ def one_row(ids: torch.Tensor, *, row: int) -> torch.Tensor:
     if row >= len(ids):
         raise ValueError(f"The split has the rows 0 to {len(ids) - 1}, however: --row {row}.")
     return ids[row : row + 1]
-
-
-def write(found: Contributions, ranked: tuple[Interaction, ...], *, folder: Path) -> list[Path]:
-    """Write the table of all sets and, where there are pairs, the heat map as PDF and PNG; each whole or not at all."""
-    import polars as pl
-
-    from figures.pictures import interaction_map
-    from figures.shared.style import paper_style, save
-    from studies.running.record import write_whole
-
-    table = folder / TABLE_FILE
-    rows = {
-        "fields": [" × ".join(interaction.names) for interaction in ranked],
-        "order": [len(interaction.fields) for interaction in ranked],
-        "strength": [interaction.strength for interaction in ranked],
-        "mean": [interaction.mean for interaction in ranked],
-    }
-    write_whole(table, pl.DataFrame(rows).write_csv())
-    if found.order == 1:
-        return [table]
-    with paper_style():
-        figure = interaction_map.draw(found.names, {interaction.fields: interaction.strength for interaction in ranked})
-    pictures = [folder / f"{FIGURE_STEM}.{kind}" for kind in ("pdf", "png")]
-    for picture in pictures:
-        save(figure, picture)
-    return [table, *pictures]
-
-
-def summary(
-    trained: TrainedModel, found: Contributions, top: tuple[Interaction, ...], *, split: str, files: list[Path]
-) -> dict[str, Any]:
-    """What was found, as JSON values; strengths and means in units of the logit."""
-    return {
-        "model": trained.name,
-        "dataset": trained.dataset,
-        "split": split,
-        "rows": len(found.logits),
-        "order": found.order,
-        "reading": found.reading,
-        "logit_strength": float(found.logits.square().mean().sqrt()),
-        "constant": float(found.by_set[()].mean()),
-        "rest_strength": float(found.rest.square().mean().sqrt()),
-        "interactions": [
-            {"fields": list(interaction.names), "strength": interaction.strength, "mean": interaction.mean}
-            for interaction in top
-        ],
-        "files": [str(file) for file in files],
-    }
-
-
-def text(report: dict[str, Any]) -> str:
-    """The table for a reader at a terminal."""
-    listed = [(" × ".join(entry["fields"]), entry["strength"], entry["mean"]) for entry in report["interactions"]]
-    width = max(len("fields"), *(len(name) for name, _, _ in listed))
-    lines = [
-        f"{report['model']} on {report['dataset']}: {report['rows']} rows of {report['split']}, "
-        f"sets of up to {report['order']} fields",
-        f"{report['reading']}: {_MEANING[report['reading']]}",
-        "in units of the logit: strength is the root mean square of a contribution over the rows, mean its mean",
-        "",
-        f"{'fields':<{width}}  strength      mean",
-        *(f"{name:<{width}}  {strength:8.4f}  {mean:+8.4f}" for name, strength, mean in listed),
-        "",
-        f"logit {report['logit_strength']:.4f}, constant {report['constant']:+.4f}, "
-        f"all sets of more fields together {report['rest_strength']:.4f}",
-        *report["files"],
-    ]
-    return "\n".join(lines)

@@ -95,8 +95,19 @@ class QuadraticLayer(nn.Module):
         if seed is None:
             seed = int(torch.randint(2**62, (), device="cpu"))
         for parameter in self._declared:
-            fan_in = _fan_in(parameter, self._declared, self.dim)
-            initialize(self.get_parameter(parameter.name), parameter, fan_in=fan_in, seed=seed)
+            self._start(self.get_parameter(parameter.name), parameter, seed)
+
+    def drawn(self, draws: int, *, seed: int) -> dict[str, Tensor]:
+        """Start values of as many layers as there are draws, by name, with the draws as a leading axis; for `torch.func.vmap`."""
+        stacked: dict[str, Tensor] = {}
+        for parameter in self._declared:
+            like = self.get_parameter(parameter.name)
+            stacked[parameter.name] = torch.empty((draws, *like.shape), dtype=like.dtype, device=like.device)
+            self._start(stacked[parameter.name], parameter, seed)
+        return stacked
+
+    def _start(self, tensor: Tensor, parameter: Parameter, seed: int) -> None:
+        initialize(tensor, parameter, fan_in=_fan_in(parameter, self._declared, self.dim), seed=seed)
 
     def forward(self, x: Tensor, x0: Tensor | None = None, *, pair: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Apply the layer.

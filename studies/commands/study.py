@@ -125,7 +125,7 @@ def list_studies() -> None:
 )  # fmt: skip
 @click.option(
     "--together", type=click.IntRange(min=1),
-    help="Runs of one arm that are trained as one stack of models. [default: 1; on a GPU 8, where it pays]",
+    help="Runs that are trained as one stack of models. [default: as pays for the task: mostly 1, on a GPU 8]",
 )  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Try runs that failed once more.")
 @click.pass_context
@@ -154,6 +154,10 @@ def run_study(
             f"{opened.config.name} measures time, so its runs are done one at a time, whatever is asked.", err=True
         )
         jobs = together = None
+    if opened.config.only_reads:
+        click.echo(f"{opened.config.name} carries out no run: it reads the records in {opened.store.folder}.", err=True)
+        context.invoke(collect_study, **which)
+        return
     try:
         with terminated_like_ctrl_c():
             while True:
@@ -230,10 +234,12 @@ def default_jobs(config: StudyConfig, *, threads: int) -> int:
 
 
 def default_together(config: StudyConfig) -> int:
-    """How many runs of one arm to stack: 8 on a GPU, 1 on the CPU and where each run's time and memory are measured."""
+    """How many runs to stack: what their task says, and 1 where each run's time and memory are measured."""
     import torch
 
-    return 8 if torch.cuda.is_available() and not config.one_at_a_time else 1
+    from studies.tasks.task import task_module
+
+    return 1 if config.one_at_a_time else task_module(config.task).default_together(on_gpu=torch.cuda.is_available())
 
 
 def _processors() -> int:

@@ -15,7 +15,8 @@ one column per model option           ``format post_activation layers rows heads
 ``training_…``                        one column per setting of the training (``training_loss``, …)
 ``train_rows``                        rows of the training split that were used; empty for all
 the metrics                           of the task: see `tasks.train_task`, `tasks.boundary_task`, `tasks.scaling_task`
-``theory_…``                          of the arm's format, computed and not measured; see `studies.declaring.theory_columns`
+``theory_…``                          of the arm's format, computed and not measured; see `studies.declaring.theory_columns`, and
+                                      `studies.declaring.kernel_columns` for those that a study asks for
 ``published_source _model _setting``  the keys of the published numbers of this arm (empty where the study has none)
 ``published_dataset``                 the data set of the published numbers: the run's own, else the study's reference
 ``published_METRIC``                  one column per published metric: ``published_auc`` (a fraction), ``published_logloss``, …
@@ -23,8 +24,8 @@ the metrics                           of the task: see `tasks.train_task`, `task
 ====================================  ===================================================================================
 
 ``NAME_summary.csv``, one row per data set and arm: the columns that do not differ between its runs, ``n`` (runs that ended
-well), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interval of the mean ``METRIC_low``,
-``METRIC_high`` (empty for one run).
+well) and ``failed`` (runs that did not), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interval of the mean
+``METRIC_low``, ``METRIC_high`` (empty for one run).
 
 ``NAME_comparisons.csv``, one row per tested pair of arms; see `judging.comparisons`.
 
@@ -50,6 +51,7 @@ import polars as pl
 
 from studies.declaring.choosing import alternatives
 from studies.declaring.config import StudyConfig
+from studies.declaring.kernel_columns import kernel_columns
 from studies.declaring.plan import plan
 from studies.declaring.published import published_columns
 from studies.declaring.theory_columns import theory_columns
@@ -190,6 +192,7 @@ def summary_table(runs: pl.DataFrame, metrics: tuple[str, ...]) -> pl.DataFrame:
         }
         done = group.filter(pl.col("status") == "done")
         row["n"] = len(done)
+        row["failed"] = len(group.filter(pl.col("status") == "failed"))
         for metric in metrics:
             values = [value for value in done[metric].to_list() if value is not None]
             if not values:
@@ -226,6 +229,7 @@ def _row(config: StudyConfig, spec: RunSpec, record: Record | None) -> dict[str,
         "train_rows": spec.train_rows,
         **(dict(record.metrics) if record is not None and done else {}),
         **theory_columns(spec),
+        **(kernel_columns(spec, config.correlate.predictors) if config.correlate else {}),
         **published_columns(config, spec),
         **{name: environment.get(name) for name in _ENVIRONMENT},
     }

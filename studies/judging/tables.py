@@ -46,7 +46,7 @@ def study_table(config: StudyConfig, collected: Collected) -> str:
         parts.append(f"{title}\n{text_table(list(ordered.iter_rows(named=True)), _columns(config, group))}")
     parts += _verdicts(config, collected.comparisons)
     parts += _rankings(config, collected)
-    parts += _correlations(collected.correlations)
+    parts += _correlations(config, collected.correlations)
     parts += _exponents(collected.exponents)
     most = max(collected.summary["n"])
     if config.task == "train" and most < PAIRS_FOR_A_VERDICT:
@@ -198,10 +198,12 @@ def _rankings(config: StudyConfig, collected: Collected) -> list[str]:
     return parts
 
 
-def _correlations(correlations: pl.DataFrame) -> list[str]:
+def _correlations(config: StudyConfig, correlations: pl.DataFrame) -> list[str]:
     """Predictors by outcomes: ρ, with a star where its interval leaves out 0 and it stands among so many others."""
     parts = []
-    for (dataset,), group in correlations.group_by("dataset", maintain_order=True) if len(correlations) else ():
+    by = ("dataset", *(config.correlate.by if config.correlate else ()))
+    family = "the study" if config.correlate and config.correlate.family == "study" else "this data set"
+    for names, group in correlations.group_by(*by, maintain_order=True) if len(correlations) else ():
         outcomes = group["outcome"].unique(maintain_order=True).to_list()
         cells = {(row["predictor"], row["outcome"]): row for row in group.iter_rows(named=True)}
         rows: list[Row] = [
@@ -213,8 +215,8 @@ def _correlations(correlations: pl.DataFrame) -> list[str]:
             *(Column(title=outcome.removesuffix("_mean"), show=_rho(outcome)) for outcome in outcomes),
         ]
         parts.append(
-            f"Spearman's rank correlation over the arms, {dataset} "
-            f"(* the 95 % bootstrap interval leaves out 0, and p < 5 % by Holm over this table)\n"
+            f"Spearman's rank correlation over the arms, {', '.join(map(str, names))} "
+            f"(* the 95 % bootstrap interval leaves out 0, and p < 5 % by Holm over {family})\n"
             + text_table(rows, columns)
         )
     return parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -19,6 +20,7 @@ from qnn_models.data.encoding.encoded import ContentHash, EncodedDataset
 from qnn_models.data.encoding.encoder import Encoder, VocabularyCounter
 from qnn_models.data.encoding.manifest import VOCABULARY, Manifest
 from qnn_models.data.encoding.spill import Spill
+from qnn_models.data.encoding.splits import assigned, deciding_texts
 from qnn_models.data.encoding.store import open_dataset, replacing
 from qnn_models.data.layout import LABEL_COLUMN, FieldLayout
 from qnn_models.data.reading.columns import Column
@@ -26,9 +28,10 @@ from qnn_models.data.reading.formats import READERS
 from qnn_models.data.reading.prefetch import prefetched
 from qnn_models.data.reading.readers import Chunk
 from qnn_models.data.reading.rows import check_numbers, field_columns
-from qnn_models.data.reading.source_files import file_states, find_source, fingerprint
-from qnn_models.data.schema import SPLITS, Label, Schema, Source
-from qnn_models.runtime.seeds import derive
+from qnn_models.data.reading.source_files import all_files, file_states, find_source, fingerprint, role_files
+from qnn_models.data.schema import MAX_BUCKETS, SPLITS, Label, Schema, Source
+
+_LOG = logging.getLogger("qnn_models.data")
 
 ROW_GROUP_ROWS = 131_072
 
@@ -59,7 +62,7 @@ def encode_dataset(
         ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, with file and line; a split without
             rows, or with one label alone.
     """
-    if schema.split_by and split_seed:
+    if schema.split_by and schema.split_as == "order" and split_seed:
         raise ValueError(
             f"a split by a column is always the same, however: {schema.name} is split by {schema.split_by!r} and "
             f"split_seed={split_seed}; leave the split's seed out, or take a data set that is split at random"
@@ -67,9 +70,9 @@ def encode_dataset(
     source = find_source(schema, source_folder)
     check_source(schema, source)
     before = file_states(source, source_folder)
-    total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
+    total = 3 * sum((source_folder / name).stat().st_size for name in all_files(source, source_folder))
     with replacing(folder) as new:
-        with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
+        with tqdm(total=total, unit="B", unit_scale=True, disable=None if progress else True, desc=schema.name) as bar:
             spill = Spill(new / "spill")
             spill.folder.mkdir()
             rows = _Rows(schema, source, source_folder, spill=spill, split_seed=split_seed, bar=bar)
@@ -119,16 +122,6 @@ def check_source(schema: Schema, source: Source) -> None:
         )
 
 
-def split_sizes(rows: int, ratios: Sequence[int]) -> list[int]:
-    """Exact sizes of a split of `rows` by `ratios`: floors, the rest to the largest fractions (the later on ties)."""
-    total = sum(ratios)
-    sizes = [rows * ratio // total for ratio in ratios]
-    by_fraction = sorted(range(len(ratios)), key=lambda part: (rows * ratios[part] % total, part), reverse=True)
-    for part in by_fraction[: rows - sum(sizes)]:
-        sizes[part] += 1
-    return sizes
-
-
 class _Rows:
     """The rows of a source, the split each belongs to, and the passes over them."""
 
@@ -142,9 +135,9 @@ class _Rows:
         self._spill = spill
         self._seed = split_seed
         self._bar = bar
-        self._parts = dict(source.parts)
+        self._parts = role_files(source, folder)
         self._assignment: dict[str, np.ndarray] = {}
-        self._order: dict[str, list[pl.Series]] = {role: [] for role in self._parts}
+        self._deciding: dict[str, list[pl.Series]] = {role: [] for role in self._parts}
         self.sizes = dict.fromkeys(SPLITS, 0)
 
     def read(self) -> None:
@@ -155,14 +148,14 @@ class _Rows:
         if split_by and split_by not in [wanted for wanted, *_ in columns]:
             columns.append((split_by,))
         read = READERS[self._source.format]
-        for role, name in self._parts.items():
+        for role, name in ((role, name) for role, names in self._parts.items() for name in names):
             with closing(prefetched(read(self._source, self._folder, name, columns))) as chunks:
                 for chunk in chunks:
                     check_numbers(chunk, self._schema)
                     labels, keep = _labels(chunk, self._label)
                     kept = {field.name: chunk.columns[field.name] for field in self._schema.fields}
                     if split_by:
-                        self._order[role].append(_order(chunk, split_by).filter(pl.Series(keep)))
+                        self._deciding[role].append(deciding_texts(chunk, self._schema).filter(pl.Series(keep)))
                     if not keep.all():
                         kept, labels = {name: column.kept(keep) for name, column in kept.items()}, labels[keep]
                     self._spill.write(kept, labels, role=role, size=chunk.size)
@@ -173,21 +166,23 @@ class _Rows:
         kept = dict.fromkeys(self._parts, 0)
         for chunk in self._spill.chunks:
             kept[chunk.role] += chunk.rows
-        train, valid, test = self._schema.ratios
         for role, rows in kept.items():
             if role == "table":
-                self._assignment[role] = self._divided(role, split_sizes(rows, (train, valid, test)), (0, 1, 2))
+                parts: tuple[int, ...] = (0, 1, 2)
             elif role == "train" and "valid" not in self._parts:
-                self._assignment[role] = self._divided(role, split_sizes(rows, (train, valid)), (0, 1))
+                parts = (0, 1)
             else:
                 self._assignment[role] = np.full(rows, SPLITS.index(role), dtype=np.uint8)
+                continue
+            texts = pl.concat(self._deciding.pop(role)) if self._schema.split_by else None
+            self._assignment[role] = assigned(rows, parts, self._schema, seed=self._seed, texts=texts)
         for assignment in self._assignment.values():
             for part, split in enumerate(SPLITS):
                 # Not by `bincount`, which would copy the assignment at eight bytes a row.
                 self.sizes[split] += int(np.count_nonzero(assignment == part))
         empty = [split for split, rows in self.sizes.items() if not rows]
         if empty:
-            found = ", ".join(f"{rows} of {self._parts[role]}" for role, rows in kept.items())
+            found = ", ".join(f"{rows} of {self._source.parts[role]}" for role, rows in kept.items())
             dropped = f", where rows with label in {self._label.drop} are left out" if self._label.drop else ""
             raise ValueError(
                 f"every split needs rows, however: {self._schema.name} has none for {', '.join(empty)}: its rows are {found}"
@@ -212,7 +207,9 @@ class _Rows:
                     f"every split needs rows of both labels, however: the {rows} {split} rows of {self._schema.name} all have "
                     f"label {int(positive[split] > 0)}; give more rows, check the label's rule, or take another --split-seed"
                 )
-        return counter.encoder()
+        encoder = counter.encoder()
+        _warn_of_buckets(encoder)
+        return encoder
 
     def write(self, encoder: Encoder, folder: Path) -> str:
         """Encode all rows into one Parquet file a split; returns the content hash."""
@@ -233,15 +230,6 @@ class _Rows:
                         digest.update(split, some, labels[rows])
                         writers[split].add([*some, labels[rows]])
         return digest.hexdigest(encoder)
-
-    def _divided(self, role: str, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
-        assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
-        if self._schema.split_by:
-            by_order = np.empty_like(assignment)
-            by_order[_ranked(self._order.pop(role), self._schema)] = assignment
-            return by_order
-        np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
-        return assignment
 
     def _again(self, what: str) -> Iterator[tuple[dict[str, Column], np.ndarray, np.ndarray]]:
         """The kept rows chunk by chunk: columns, labels, and the split of each."""
@@ -282,10 +270,30 @@ class _SplitWriter:
             self._waiting = self._waiting.slice(whole)
 
 
+def _warn_of_buckets(encoder: Encoder) -> None:
+    """Warn of numeric fields that say nothing, or that are as good as ids."""
+    for field, tokens in zip(encoder.schema.fields, encoder.vocabularies, strict=True):
+        if field.kind == "numeric" and not 2 <= len(tokens) <= MAX_BUCKETS:
+            _LOG.warning(
+                "numeric field %s has %d buckets (bucket = %r, min_count = %d), where 2 to %d are of use; take bucket = "
+                "'quantile', or leave the field out",
+                field.name,
+                len(tokens),
+                field.bucket,
+                field.min_count,
+                MAX_BUCKETS,
+            )
+
+
 def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     """Labels of a chunk as 0 or 1 (uint8), and which rows stay (booleans)."""
     column = chunk.columns[rule.column]
+    truths = column.texts.str.to_lowercase()
     value = column.texts.cast(pl.Float64, strict=False)
+    value = value.zip_with(~truths.is_in(["true", "false"]).fill_null(False), (truths == "true").cast(pl.Float64))
+    if rule.positive:  # a missing text stays missing
+        empty = column.texts.is_null() | (column.texts == "").fill_null(False)
+        value = column.texts.is_in(list(rule.positive)).cast(pl.Float64).set(empty, None)
     dropped = value.is_in(rule.drop).fill_null(False)
     if rule.drop_missing:
         dropped |= column.texts.is_null() | (column.texts == "").fill_null(False)
@@ -301,29 +309,3 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     positive = value > rule.positive_above if rule.positive_above is not None else value == 1
     labels = positive.fill_null(False).to_numpy().astype(np.uint8)[column.codes]
     return labels, ~dropped.to_numpy()[column.codes]
-
-
-def _order(chunk: Chunk, split_by: str) -> pl.Series:
-    """The texts that decide a chunk's order, each of which must be there."""
-    column = chunk.columns[split_by]
-    row = column.first_row(column.texts.is_null() | (column.texts == "").fill_null(False))
-    if row is not None:
-        raise ValueError(
-            f"{chunk.at(row)}: each row has a place in the order that splits it, however: {split_by} is empty; mend or remove it"
-        )
-    return column.rows()
-
-
-def _ranked(chunks: list[pl.Series], schema: Schema) -> np.ndarray:
-    """Row numbers in the order of the texts: by value where all are numbers, else as texts."""
-    texts = pl.concat(chunks)
-    numbers = texts.cast(pl.Float64, strict=False)
-    numeric = numbers.is_finite().fill_null(False)
-    if numeric.any() and not numeric.all():
-        one, other = texts.filter(numeric)[0], texts.filter(~numeric)[0]
-        raise ValueError(
-            f"the column that {schema.name} is split by holds numbers or texts, however: {schema.split_by} holds {one!r} and "
-            f"{other!r}; write all of one kind"
-        )
-    order = (numbers if numeric.all() else texts).to_frame("key").with_row_index("row").sort("key", maintain_order=True)
-    return order["row"].to_numpy()

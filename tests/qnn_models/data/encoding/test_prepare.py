@@ -17,8 +17,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn_models.data.encoding.encode import split_sizes
 from qnn_models.data.encoding.encoded import EncodedDataset
+from qnn_models.data.encoding.splits import split_sizes
 from qnn_models.data.registry import get_schema
 from qnn_models.data.registry import prepare as prepare_dataset
 from tests.qnn_models.data_files import CRITEO_COLUMNS, criteo_rows, write_criteo_raw, write_split_csv
@@ -418,7 +418,11 @@ def test_held_out_rows_are_the_last_of_the_training_rows(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("values", "changes", "message"),
     [
-        (["1", "2", "", "4"], {}, r"t\.csv:6: each row has a place in the order that splits it, however: t is empty"),
+        (
+            ["1", "2", "", "4"],
+            {},
+            r"t\.csv:6: each row has a place in the order.*however: t is empty",
+        ),
         (
             ["1", "2", "x", "4"],
             {},
@@ -436,6 +440,62 @@ def test_a_column_that_does_not_order_the_rows_is_named(
         _by_order(tmp_path, values, **changes)
 
 
+def _users(dataset: EncodedDataset) -> list[set[str]]:
+    """The users of each split, unknown ones left out; `min_count` is 1, so training knows its own."""
+    return [set(dataset.encoder.decode(dataset.split(split).ids)["a"].drop_nulls().to_list()) for split in SPLITS]
+
+
+def _grouped(folder: Path, *, seed: int = 0) -> EncodedDataset:
+    split = 'split_by = "a"\nsplit_as = "group"\nratios = [3, 1, 1]'
+    rows = [(f"u{user}", n % 2) for user in range(40) for n in range(2 + user % 5)]
+    np.random.default_rng(1).shuffle(rows)
+    lines = ["y,a,b", *(f"{label},{user},v" for user, label in rows)]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    return _prepare(_schema(folder, split=split), folder, folder / "c", split_seed=seed)
+
+
+def test_a_group_is_never_in_two_splits(tmp_path: Path) -> None:
+    dataset = _grouped(tmp_path)
+    train, valid, test = _users(dataset)
+    assert not valid
+    assert not test  # all their users are out of vocabulary: training has not seen them
+    rows = [dataset.num_rows(split) for split in SPLITS]
+    assert sum(rows) == 160
+    assert abs(rows[0] - 96) <= 6
+    assert abs(rows[1] - 32) <= 6
+    assert _users(_grouped(tmp_path)) == [train, valid, test]
+    assert _users(_grouped(tmp_path, seed=1))[0] != train
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (["train", "valid", "test", "train"], [4, 2, 2]),
+        (["Train", "VAL", "testing", "dev"], [2, 4, 2]),
+        (["train"] * 4 + ["test"], [6, 2, 2]),
+    ],
+)
+def test_a_column_may_name_the_splits(tmp_path: Path, names: list[str], sizes: list[int]) -> None:
+    dataset = _by_order(tmp_path, names, split='split_by = "t"\nsplit_as = "part"\nratios = [3, 1, 1]')
+    assert [dataset.num_rows(split) for split in SPLITS] == sizes
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (
+            'split_by = "t"\nsplit_as = "part"',
+            r"t\.csv:6: a column that names the splits holds.*however: t='x'",
+        ),
+        ('split_as = "group"', "is of the column that split_by names, however: it names none"),
+        ('split_by = "t"\nsplit_as = "users"', "split_as must be one of order, group, part, however: split_as='users'"),
+    ],
+)
+def test_a_split_that_cannot_be_is_named(tmp_path: Path, split: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _by_order(tmp_path, ["train", "test", "x", "valid"], split=split)
+
+
 @pytest.mark.parametrize("drop", ["drop_missing = true", "drop_missing = true\ndrop = [7]"])
 def test_rows_without_a_label_are_dropped_where_the_schema_says_so(tmp_path: Path, drop: str) -> None:
     label = '[label]\ncolumn = "y"\npositive_above = 4'
@@ -451,8 +511,3 @@ def test_rows_without_a_label_are_dropped_where_the_schema_says_so(tmp_path: Pat
     assert sum(dataset.num_rows(split) for split in SPLITS) == len(kept)
     positive = sum(int(dataset.split(split).labels.sum()) for split in SPLITS)
     assert positive == sum(int(value) > 4 for value in kept)
-
-
-def test_what_was_encoded_before_these_keys_is_still_found() -> None:
-    assert get_schema("ml-100k").fingerprint() == "e010dea3ee4a55bf"
-    assert get_schema("kkbox").fingerprint() == "7f7cfa1ab4856eda"
