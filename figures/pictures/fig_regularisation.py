@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +17,7 @@ from figures.shared.seeds import seeds_text
 from figures.shared.style import BLACK, GREEN, LIGHT_GREY, WHITE, new_figure
 
 _STUDIES = ("regularisation", "formats", "main")
-_LOOKS = {
+_LOOKS: Mapping[str, Mapping[str, Any]] = {
     "fixed": {"marker": "o", "color": BLACK, "markerfacecolor": WHITE},
     "tuned": {"marker": "o", "color": GREEN, "markerfacecolor": GREEN},
 }

@@ -53,6 +53,11 @@ class Alternatives:
     fixed: tuple[RunSpec, ...]
     candidates: tuple[Candidate, ...]
 
+    @property
+    def trials(self) -> tuple[RunSpec, ...]:
+        """The runs that the choice is made by."""
+        return tuple(spec for candidate in self.candidates for spec in candidate.trials)
+
 
 def alternatives(config: StudyConfig, *, quick: bool = False) -> tuple[Alternatives, ...]:
     """What each arm of a study chooses from; none where the study declares no choice."""
@@ -71,9 +76,7 @@ def alternatives(config: StudyConfig, *, quick: bool = False) -> tuple[Alternati
 
 def trials(config: StudyConfig, *, quick: bool = False) -> tuple[RunSpec, ...]:
     """The runs that the choices are made by."""
-    return tuple(
-        spec for arm in alternatives(config, quick=quick) for candidate in arm.candidates for spec in candidate.trials
-    )
+    return tuple(spec for arm in alternatives(config, quick=quick) for spec in arm.trials)
 
 
 def _candidates(config: StudyConfig, choose: Choose, fixed: Sequence[RunSpec]) -> Iterator[Candidate]:

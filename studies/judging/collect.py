@@ -35,7 +35,8 @@ well) and ``failed`` (runs that did not), and for every metric ``METRIC_mean``, 
 ``NAME_grid.csv`` (``dataset label seed x1 x2 probability``) and ``NAME_points.csv`` (``dataset split x1 x2 label``) of the task
 ``boundary``; ``NAME_history.csv`` (``run dataset label seed epoch`` and what was measured in each epoch) of the task ``train``.
 
-Where arms choose settings on validation data, all of these are of the fixed settings, and beside them there are
+Where arms choose settings on validation data, all of these are of the fixed settings (``tuning_gain`` in the summary is the mean
+difference of test AUC, chosen - fixed, over the seeds), and beside them there are
 ``NAME_tuned.csv``, ``NAME_tuned_summary.csv``, ``NAME_tuned_comparisons.csv`` and ``NAME_tuned_correlations.csv`` with the same
 columns for the runs at the chosen ones; ``NAME_choices.csv`` and ``NAME_rankings.csv``, see `judging.rankings`.
 """
@@ -49,11 +50,12 @@ from typing import Any
 
 import polars as pl
 
-from studies.declaring.choosing import alternatives, trials
+from studies.declaring.choosing import alternatives
 from studies.declaring.config import StudyConfig
 from studies.declaring.kernel_columns import kernel_columns
 from studies.declaring.plan import plan
 from studies.declaring.published import published_columns
+from studies.declaring.references import TUNING_GAIN
 from studies.declaring.theory_columns import theory_columns
 from studies.judging.comparisons import comparisons_table
 from studies.judging.correlations import correlations_table
@@ -112,10 +114,11 @@ def collect(config: StudyConfig, store: Store, folder: Path, *, quick: bool = Fa
     runs = runs_table(config, specs, records)
     metrics = metric_names(records)
     summary = summary_table(runs, metrics)
+    tuned = _tuned_tables(config, store, quick=quick)
+    summary = _with_gain(summary, tuned.get("_rankings"))
     comparisons = comparisons_table(config, runs)
     correlations = correlations_table(config, summary)
     exponents = exponents_table(config, specs, records)
-    tuned = _tuned_tables(config, store, quick=quick)
     files = {
         "": runs,
         "_summary": summary,
@@ -150,7 +153,7 @@ def _tuned_tables(config: StudyConfig, store: Store, *, quick: bool) -> dict[str
         return {}
     arms = [(arm, chosen(config, arm, store)) for arm in alternatives(config, quick=quick)]
     specs = tuple(spec for _, taken in arms if taken is not None for spec in taken.specs)
-    known = (*(spec for arm, _ in arms for spec in arm.fixed), *trials(config, quick=quick), *specs)
+    known = (*(spec for arm, _ in arms for spec in (*arm.fixed, *arm.trials)), *specs)
     records = {spec.id: store.read(spec.id) for spec in known}
     tables = {
         "_choices": _frame(choices_table(arms, records, metric=config.choose.metric)),
@@ -169,6 +172,14 @@ def _tuned_tables(config: StudyConfig, store: Store, *, quick: bool) -> dict[str
             "_tuned_correlations": correlations_table(config, summary),
         }
     return tables
+
+
+def _with_gain(summary: pl.DataFrame, rankings: pl.DataFrame | None) -> pl.DataFrame:
+    """The summary with what each arm gained by choosing, for the studies where some have chosen."""
+    if rankings is None or rankings.is_empty():
+        return summary
+    gain = rankings.select("dataset", "label", arm="fixed_arm", **{TUNING_GAIN: "gain"})
+    return summary.join(gain, on=("dataset", "label", "arm"), how="left", maintain_order="left")
 
 
 def runs_table(config: StudyConfig, specs: tuple[RunSpec, ...], records: Mapping[str, Record | None]) -> pl.DataFrame:

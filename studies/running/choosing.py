@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean
 
-from studies.declaring.choosing import Alternatives, Candidate, alternatives, trials
+from studies.declaring.choosing import Alternatives, Candidate, alternatives
 from studies.declaring.config import StudyConfig
 from studies.declaring.plan import plan
 from studies.running.record import Record, Store
@@ -18,13 +18,11 @@ def known_runs(config: StudyConfig, store: Store, *, quick: bool = False) -> tup
 
     An arm's choice is known when all its trials are done, so a study that chooses is known whole after these were carried out.
     """
-    follow = [
-        spec
-        for arm in alternatives(config, quick=quick)
-        if (candidate := chosen(config, arm, store)) is not None
-        for spec in candidate.specs
-    ]
-    specs = (*plan(config, quick=quick), *trials(config, quick=quick), *follow)
+    arms = alternatives(config, quick=quick)
+    specs = [*plan(config, quick=quick), *(spec for arm in arms for spec in arm.trials)]
+    for arm in arms:
+        if (candidate := chosen(config, arm, store)) is not None:
+            specs += candidate.specs
     return tuple({spec.id: spec for spec in specs}.values())
 
 

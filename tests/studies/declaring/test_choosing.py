@@ -125,6 +125,11 @@ def test_studies_share_their_runs_on_nycflights() -> None:
         ("[choose]", "[choose]\nmetric = 'test_auc'", "choose.metric: must be one of valid_auc, valid_logloss"),
         ("[choose]", "[choose]\ndatasets = ['plantd']", "choose.datasets: .*did you mean 'planted'"),
         ("[choose]", "[choose]\nby = 'valid_auc'", "choose.by: no such key"),
+        (
+            "[choose]\noptions.dropout = [0.1, 0.3]\ntraining.embedding_l2 = [0.0, 0.5]",
+            "[correlate]\npredictors = ['theory_degree']\noutcomes = ['tuning_gain']",
+            "correlate.outcomes: must be .*'tuning_gain'",
+        ),
         ("options.dropout = [0.1, 0.3]\ntraining.embedding_l2 = [0.0, 0.5]", "", "choose: arms choose settings .* none is named"),
     ],
 )  # fmt: skip

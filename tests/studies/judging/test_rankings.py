@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from scipy import stats
 
 from studies.declaring.choosing import alternatives
@@ -110,8 +111,11 @@ def test_the_points_of_the_grid_are_told_with_the_chosen_one(collected: Collecte
 def test_the_fixed_tables_are_those_of_a_study_that_chooses_nothing(store: Store, tmp_path: Path) -> None:
     collect(CONFIG, store, tmp_path / "a")
     collect(replace(CONFIG, choose=None), store, tmp_path / "b")
-    for name in ("tiny.csv", "tiny_summary.csv", "tiny_comparisons.csv"):
+    for name in ("tiny.csv", "tiny_comparisons.csv"):
         assert (tmp_path / "a" / name).read_text() == (tmp_path / "b" / name).read_text()
+    summary, plain = (pl.read_csv(tmp_path / name / "tiny_summary.csv") for name in "ab")
+    assert_frame_equal(summary.drop("tuning_gain"), plain)
+    assert summary["tuning_gain"].to_list() == pytest.approx([0.1224, 0.102, 0.0])
     assert {path.name for path in (tmp_path / "a").iterdir()} - {path.name for path in (tmp_path / "b").iterdir()} == {
         f"tiny_{part}.csv" for part in ("choices", "rankings", "tuned", "tuned_summary", "tuned_comparisons")
     }
