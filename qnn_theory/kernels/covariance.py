@@ -151,10 +151,10 @@ def interaction_spectrum(
     if kernel not in ("covariance", "tangent"):
         raise ValueError(f"The kernel is 'covariance' or 'tangent', however: {kernel!r}.")
     check_rules(setting)
-    same = setting.stack(np.ones(1), 1)
+    same = setting.stack(np.ones(1), 1, join_rows=kernel == "covariance")
     share, radius = spectrum.circle(same.degree())
     total = floats(_of(same, kernel, width_correction), 1)[0]
-    values = _of(setting.stack(share, 2), kernel, width_correction) + 0 * share
+    values = _of(setting.stack(share, 2, join_rows=kernel == "covariance"), kernel, width_correction) + 0 * share
     variance = spectrum.with_collisions(
         spectrum.variances(spectrum.coefficients(values, radius), fields, total), collision
     )
@@ -215,7 +215,7 @@ def tangent_kernel(
     check_leading(width_correction)
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
     check_rules(setting)
-    parts = [Backward(stack).groups() for stack in setting.stacks()]
+    parts = [Backward(stack).groups() for stack in setting.stacks(join_rows=False)]
     groups = {name: (*floats(parts[0][name], fields), *floats(parts[1][name], 1)) for name in parts[0]}
     values = tuple(math.fsum(column) for column in zip(*groups.values(), strict=True))
     exact = not uses_activation(setting.format.expr)

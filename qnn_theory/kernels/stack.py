@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -85,6 +86,7 @@ class Stack:
         share: t, the share of the fields on which the rows agree: an array or a symbol.
         rows: 2, or 1 for a row with itself, where the Gaussian pairs have no density.
         dim: the width d, as a symbol.
+        join_rows: whether sums over rows are one variable, which is quicker; derivatives by one row need them apart.
         shares: instead of `share`, one for each piece of the input: to see whether the kernel depends on their mean alone.
     """
 
@@ -100,6 +102,7 @@ class Stack:
         rows: int = 2,
         dim: Value = None,
         shares: Sequence[float] | None = None,
+        join_rows: bool = True,
     ) -> None:
         self.shares = shares
         self.fields, self.second_moment, self.share, self.rows = fields, second_moment, share, rows
@@ -127,7 +130,7 @@ class Stack:
         self.layers: list[Layer] = []
         for level in range(1, depth + 1):
             layer = Layer(level, self.ratios[level - 1], int(self.ratios[level - 1] * self.pieces))
-            read_layer(expr, layer, self.variables, per_unit=Fraction(self.pieces), order=lambda _: order)
+            read_layer(expr, layer, self.variables, order=lambda _: order, join_rows=join_rows)
             self.layers.append(layer)
         self.laws: dict[int, Law] = {}
         for layer in self.layers:
@@ -261,7 +264,7 @@ class Stack:
                                 case "gaussian":
                                     use = layer.maps[variable.map & 0xFFFF].arguments[variable.argument]
                                     total += exponent * sum(vectors[i] for i in use)
-                                case "gate":
+                                case "gate" | "rows":
                                     return None
                         largest = max(largest, total)
                 vectors.append(largest)
@@ -286,7 +289,7 @@ class Stack:
         found: set[tuple[int, int]] = set()
         for name in poly.variables(of):
             variable = self.variables[name]
-            if variable.role == "gate":
+            if variable.role in ("gate", "rows"):
                 variable = self.variables[variable.of]
             if variable.role == "first" or (variable.role == "input" and level == 1):
                 found.add((-1, variable.piece))
@@ -342,7 +345,7 @@ class Stack:
                 for part in pieces:
                     for name in poly.variables(part):
                         variable = self.variables[name]
-                        if variable.role == "gate":
+                        if variable.role in ("gate", "rows"):
                             variable = self.variables[variable.of]
                         if variable.role == "gaussian":
                             index = variable.map & 0xFFFF
@@ -417,11 +420,13 @@ class Stack:
             for monomial, coefficient in polynomial.items():
                 if monomial not in self._terms:
                     self._terms[monomial] = self._split(monomial)
-                base, factor, groups = self._terms[monomial]
-                if _is_zero(factor):
-                    continue
-                for more, factors, marked in self._differentiated(groups, marks):
-                    value: Value = self.number(coefficient) * factor * more
+                base, alternatives = self._terms[monomial]
+                for more, factors, marked in (
+                    (factor * more, factors, marked)
+                    for factor, groups in alternatives
+                    for more, factors, marked in self._differentiated(groups, marks)
+                ):
+                    value: Value = self.number(coefficient) * more
                     for label, content, derivatives in marked:
                         value = value * self._group(label, content, derivatives)
                         if _is_zero(value):
@@ -481,12 +486,13 @@ class Stack:
     def _normal(self, power: int) -> Value:
         return 0 if power % 2 else math.prod(range(1, power, 2)) * self.second_moment ** (power // 2)
 
-    def _split(self, monomial: Monomial) -> tuple[Monomial, Any, tuple[Any, ...]]:
-        """A monomial as a moment of the inputs, a number, and groups of jointly Gaussian factors."""
+    def _split(self, monomial: Monomial) -> tuple[Monomial, list[tuple[Any, tuple[Any, ...]]]]:
+        """A monomial as a moment of the inputs and terms of a number with groups of jointly Gaussian factors."""
         base: list[tuple[int, int]] = []
         factor: Value = 1
         groups: dict[tuple[int, int], dict[tuple[int, int], tuple[int, dict[Gate, int]]]] = {}
         biases: dict[tuple[int, int], int] = {}
+        sums: dict[int, list[int]] = {}
         for name, exponent in monomial:
             variable = self.variables[name]
             row = name & 1 if self.rows == 2 else 0
@@ -498,6 +504,8 @@ class Stack:
                 case "bias":
                     key = (variable.map, variable.piece)
                     biases[key] = biases.get(key, 0) + exponent
+                case "rows":
+                    sums.setdefault(name & ~1, [0, 0])[row] += exponent
                 case "gaussian" | "gate":
                     gaussian = variable if variable.role == "gaussian" else self.variables[variable.of]
                     group = groups.setdefault((gaussian.map, gaussian.piece), {})
@@ -513,7 +521,26 @@ class Stack:
             (label, tuple((name, power, tuple(gates.items())) for name, (power, gates) in sorted(group.items())))
             for (label, _), group in groups.items()
         )
-        return tuple(base), factor, frozen
+        terms = [(factor, frozen)] if not _is_zero(factor) else []
+        for name, (first, second) in sums.items():
+            variable = self.variables[name]
+            rows, power, gates = variable.value
+            alternatives = []
+            for blocks, count in _blocks(first, second).items():
+                content = tuple(
+                    (
+                        variable.map,
+                        tuple(
+                            ((variable.argument, row), power * times, tuple((gate, e * times) for gate, e in gates))
+                            for row, times in enumerate(block)
+                            if times
+                        ),
+                    )
+                    for block in blocks
+                )
+                alternatives.append((count * math.perm(rows, len(blocks)), content))
+            terms = [(f * g, a + b) for f, a in terms for g, b in alternatives if g]
+        return tuple(base), terms
 
     def bias_moment(self, label: int, power: int) -> Value:
         """Of a bilinear map's bias, uniform between ±1/√fan_in."""
@@ -637,6 +664,23 @@ def _in_floats(pieces: Pieces) -> Pieces:
 
 def _is_zero(value: Value) -> bool:
     return isinstance(value, int | float) and value == 0
+
+
+@lru_cache(maxsize=1024)
+def _blocks(first: int, second: int) -> dict[tuple[tuple[int, int], ...], int]:
+    """The ways to share factors among rows: blocks of numbers of factors in row u and in row v, with their number of ways."""
+    if not first + second:
+        return {(): 1}
+    lead = (1, 0) if first else (0, 1)  # the block of one of the factors
+    total: dict[tuple[tuple[int, int], ...], int] = {}
+    left = (first - lead[0], second - lead[1])
+    for i in range(left[0] + 1):
+        for j in range(left[1] + 1):
+            ways = math.comb(left[0], i) * math.comb(left[1], j)
+            for rest, count in _blocks(left[0] - i, left[1] - j).items():
+                key = tuple(sorted((*rest, (lead[0] + i, lead[1] + j))))
+                total[key] = total.get(key, 0) + ways * count
+    return total
 
 
 def _scalar(value: Value) -> float:
