@@ -40,6 +40,10 @@ Pieces: TypeAlias = tuple[Polynomial, ...]
 Role: TypeAlias = Literal["input", "first", "gaussian", "bias", "scale", "slope", "gate", "tangent", "rows"]
 
 
+ROW_LIMIT = 32
+"""The largest number of rows that are written out."""
+
+
 class NoRuleError(ValueError):
     """The kernels have no rule for a part of a format; the message names it."""
 
@@ -205,6 +209,11 @@ def read_layer(
                 each = [visit(of, 1)]
                 if join_rows and (joined := _joined_rows(each[0], rows, variables)) is not None:
                     return joined
+                if rows > ROW_LIMIT:
+                    raise NoRuleError(
+                        f"A sum over rows has a rule for {ROW_LIMIT} rows, or where a row is a gate of one map, however: "
+                        f"it has {rows}."
+                    )
                 each += [visit(of, m) for m in range(2, rows + 1)]
                 return tuple(poly.add(*column) for column in zip(*each, strict=True))
             case Slice(index=index, blocks=blocks, of=of):
@@ -229,7 +238,8 @@ def _joined_rows(row: Pieces, rows: int, variables: Variables) -> Pieces | None:
         found = [(variables[name], exponent) for name, exponent in monomial]
         gates = tuple((variable.gate, exponent) for variable, exponent in found if variable.role == "gate")
         gaussians = {
-            variable.of if variable.role == "gate" else name for (name, _), (variable, _) in zip(monomial, found)
+            variable.of if variable.role == "gate" else name
+            for (name, _), (variable, _) in zip(monomial, found, strict=True)
         }
         power = sum(exponent for variable, exponent in found if variable.role == "gaussian")
         if rest or not gates or len(gaussians) > 1 or any(v.role not in ("gate", "gaussian") for v, _ in found):
