@@ -10,9 +10,9 @@ import numpy as np
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.kernels.exact_width import exact_kernel
 from qnn_theory.kernels.finite_width import FiniteWidth
+from qnn_theory.kernels.moments.laws import Entry
 from qnn_theory.kernels.sampling import simulate
 from qnn_theory.kernels.setting import Setting, floats, has_rules
-from qnn_theory.kernels.stack import Entry
 
 _TOLERANCE = 0.03
 _NEARLY_EXACT = 4  # times the width from which the 1/d term is within the tolerance: then it is within 0.2 %

@@ -22,11 +22,12 @@ from qnn_theory.kernels import spectrum
 from qnn_theory.kernels.at_width import at_width, from_ratios, is_lost, reliable_from, second_moments
 from qnn_theory.kernels.backward import Backward
 from qnn_theory.kernels.finite_width import FiniteWidth
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.laws import Entry
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.stack import Stack
 from qnn_theory.kernels.results import Kernel, Signal, Spectrum
 from qnn_theory.kernels.sampling import simulate
 from qnn_theory.kernels.setting import Setting, check_rules, checked_setting, floats, has_rules
-from qnn_theory.kernels.stack import Entry, Stack
 
 
 def covariance(

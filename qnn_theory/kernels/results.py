@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.kernels.closed_form import covariance_formula
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.setting import Setting
 
 Formula: TypeAlias = Any  # a SymPy expression; SymPy ships no types

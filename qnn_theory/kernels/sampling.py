@@ -37,8 +37,8 @@ from qnn_theory.grammar.expr import (
     Sum,
 )
 from qnn_theory.grammar.widths import head_major_order
-from qnn_theory.kernels.functions import activation_value, normal_quantile
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.functions import activation_value, normal_quantile
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.setting import Setting
 
 NUMBERS = 1 << 15

@@ -12,8 +12,8 @@ import numpy as np
 from qnn_theory.grammar.expr import ActivationKind, Concat, HeadMajor, Slice, walk
 from qnn_theory.grammar.format import Format, with_post_activation
 from qnn_theory.grammar.widths import divisor
-from qnn_theory.kernels.layer_rules import NoRuleError
-from qnn_theory.kernels.stack import Stack
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.stack import Stack
 from qnn_theory.registry import get_format
 
 

@@ -32,9 +32,9 @@ from qnn_theory.grammar.expr import (
     Slice,
     Sum,
 )
-from qnn_theory.kernels import polynomials as poly
-from qnn_theory.kernels.functions import PRELU_SLOPE, Gate, activation_value
-from qnn_theory.kernels.polynomials import Polynomial
+from qnn_theory.kernels.moments import polynomials as poly
+from qnn_theory.kernels.moments.functions import PRELU_SLOPE, Gate, activation_value
+from qnn_theory.kernels.moments.polynomials import Polynomial
 
 Pieces: TypeAlias = tuple[Polynomial, ...]
 Role: TypeAlias = Literal["input", "first", "gaussian", "bias", "scale", "slope", "gate", "tangent", "rows"]
