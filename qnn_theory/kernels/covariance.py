@@ -50,8 +50,8 @@ def covariance(
         embedding_std: standard deviation s of an embedding's entries.
         post_activation: activation after each layer.
         width_correction: whether `values` are those at the width d = fields · embedding_dim: exactly for polynomial formats where
-            that takes a second at most, with the 1/d term otherwise; not a number where that term is larger than what it
-            corrects (see `Kernel.reliable_from_dim`).
+            that takes a second at most, with the 1/d term where that suffices (see `Kernel.reliable_from_dim`), by simulation
+            elsewhere, with a standard error; not a number where rare draws decide.
 
     Raises:
         NoRuleError: the format has a node without a rule.
