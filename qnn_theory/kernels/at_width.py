@@ -10,12 +10,13 @@ import numpy as np
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.kernels.exact_width import exact_kernel
 from qnn_theory.kernels.finite_width import FiniteWidth
+from qnn_theory.kernels.moments.laws import Entry
 from qnn_theory.kernels.sampling import simulate
 from qnn_theory.kernels.setting import Setting, floats, has_rules
-from qnn_theory.kernels.stack import Entry
 
 _TOLERANCE = 0.03
 _NEARLY_EXACT = 4  # times the width from which the 1/d term is within the tolerance: then it is within 0.2 %
+_VISIBLE = 0.1  # relative standard error
 _LARGEST_WIDTH = 1_000_000
 
 
@@ -50,19 +51,15 @@ def at_width(setting: Setting, *, width_correction: bool) -> AtWidth:
             errors=tuple(map(float, found.errors[-1])),
         )
     if width_correction:
-        leading, values, exact, reliable = _values(setting, tuple(range(setting.fields)))
-    else:
-        pair, same = setting.stacks()
-        leading = (*floats(pair.kernel(setting.depth), setting.fields), *floats(same.kernel(setting.depth), 1))
-        values, exact, reliable = leading, not uses_activation(setting.format.expr), None
-    errors = (0.0,) * len(leading)
-    return AtWidth(leading=leading, values=values, exact=exact, reliable_from=reliable, errors=errors)
+        return _values(setting, tuple(range(setting.fields)))
+    pair, same = setting.stacks()
+    leading = (*floats(pair.kernel(setting.depth), setting.fields), *floats(same.kernel(setting.depth), 1))
+    exact = not uses_activation(setting.format.expr)
+    return AtWidth(leading=leading, values=leading, exact=exact, reliable_from=None, errors=(0.0,) * len(leading))
 
 
-def _values(
-    setting: Setting, agreeing: tuple[int, ...]
-) -> tuple[tuple[float, ...], tuple[float, ...], bool, int | None]:
-    """Limit and values for some numbers of agreeing fields below f, and for f; whether they are exact; and from where on."""
+def _values(setting: Setting, agreeing: tuple[int, ...]) -> AtWidth:
+    """Limit and values for some numbers of agreeing fields below f, and for f."""
     depth, count = setting.depth, len(agreeing)
     pair = setting.stack(np.array(agreeing) / setting.fields, 2)
     same = setting.stack(np.ones(1), 1)
@@ -70,20 +67,27 @@ def _values(
     leading = (*below, *floats(same.kernel(depth), 1))
     wide = FiniteWidth(same, (same.output_entry(depth),))
     reliable = reliable_from(wide, same.output_entry(depth))
+    values: tuple[float, ...] = ()
+    errors = (0.0,) * len(leading)
+    exact = None
     if reliable is None or setting.dim < _NEARLY_EXACT * reliable:
         exact = exact_kernel(setting.stack(np.ones(1), 2), embedding_dim=setting.embedding_dim)
-        if exact is not None:
-            return leading, tuple(float(exact[s]) for s in (*agreeing, setting.fields)), True, reliable
-    if is_lost(reliable, setting.dim):
-        return leading, (math.nan,) * len(leading), False, reliable
-    shifts: list[float] = []
-    for stack, number in ((pair, count), (same, 1)):
-        if number:
-            target = stack.output_entry(depth)
-            found = wide if stack is same else FiniteWidth(stack, (target,))
-            shifts += floats(found.shift(target) / stack.number(stack.ratios[-1]), number)
-    values = tuple(k + shift / setting.dim for k, shift in zip(leading, shifts, strict=True))
-    return leading, values, False, reliable
+    if exact is not None:
+        values = tuple(float(exact[s]) for s in (*agreeing, setting.fields))
+    elif reliable is None or setting.dim < reliable:
+        simulated = simulate(setting, same_only=not agreeing)
+        values, errors = (tuple(map(float, found[-1])) for found in (simulated.values, simulated.errors))
+        if not errors[-1] < _VISIBLE * values[-1]:  # rare draws decide, and the simulation has not seen enough of them
+            values = errors = (math.nan,) * len(leading)
+    else:
+        shifts: list[float] = []
+        for stack, number in ((pair, count), (same, 1)):
+            if number:
+                target = stack.output_entry(depth)
+                shift = (wide if stack is same else FiniteWidth(stack, (target,))).shift(target)
+                shifts += floats(shift / stack.number(stack.ratios[-1]), number)
+        values = tuple(k + shift / setting.dim for k, shift in zip(leading, shifts, strict=True))
+    return AtWidth(leading=leading, values=values, exact=exact is not None, reliable_from=reliable, errors=errors)
 
 
 def second_moments(setting: Setting, *, width_correction: bool) -> tuple[float, ...]:
@@ -92,7 +96,7 @@ def second_moments(setting: Setting, *, width_correction: bool) -> tuple[float, 
     if not width_correction:
         same = setting.stack(np.ones(1), 1)
         return tuple(floats(same.kernel(level), 1)[0] for level in levels)
-    return tuple(_values(replace(setting, depth=level), ())[1][-1] for level in levels)
+    return tuple(_values(replace(setting, depth=level), ()).values[-1] for level in levels)
 
 
 def is_lost(reliable: int | None, dim: int) -> bool:

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 from qnn_theory.grammar.expr import ActivationKind, HeadMajor, walk
 from qnn_theory.grammar.format import Format, with_post_activation
 from qnn_theory.grammar.widths import divisor
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.stack import Stack
 from qnn_theory.kernels.setting import blocks_are_alike
-from qnn_theory.kernels.stack import Stack
 from qnn_theory.registry import get_format
 
 Formula: TypeAlias = Any  # a SymPy expression; SymPy ships no types

@@ -22,11 +22,12 @@ from qnn_theory.kernels import spectrum
 from qnn_theory.kernels.at_width import at_width, from_ratios, is_lost, reliable_from, second_moments
 from qnn_theory.kernels.backward import Backward
 from qnn_theory.kernels.finite_width import FiniteWidth
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.laws import Entry
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.stack import Stack
 from qnn_theory.kernels.results import Kernel, Signal, Spectrum
 from qnn_theory.kernels.sampling import simulate
 from qnn_theory.kernels.setting import Setting, check_rules, checked_setting, floats, has_rules
-from qnn_theory.kernels.stack import Entry, Stack
 
 
 def covariance(
@@ -49,8 +50,8 @@ def covariance(
         embedding_std: standard deviation s of an embedding's entries.
         post_activation: activation after each layer.
         width_correction: whether `values` are those at the width d = fields · embedding_dim: exactly for polynomial formats where
-            that takes a second at most, with the 1/d term otherwise; not a number where that term is larger than what it
-            corrects (see `Kernel.reliable_from_dim`).
+            that takes a second at most, with the 1/d term where that suffices (see `Kernel.reliable_from_dim`), by simulation
+            elsewhere, with a standard error; not a number where rare draws decide.
 
     Raises:
         NoRuleError: the format has a node without a rule.
@@ -151,10 +152,10 @@ def interaction_spectrum(
     if kernel not in ("covariance", "tangent"):
         raise ValueError(f"The kernel is 'covariance' or 'tangent', however: {kernel!r}.")
     check_rules(setting)
-    same = setting.stack(np.ones(1), 1)
+    same = setting.stack(np.ones(1), 1, join_rows=kernel == "covariance")
     share, radius = spectrum.circle(same.degree())
     total = floats(_of(same, kernel, width_correction), 1)[0]
-    values = _of(setting.stack(share, 2), kernel, width_correction) + 0 * share
+    values = _of(setting.stack(share, 2, join_rows=kernel == "covariance"), kernel, width_correction) + 0 * share
     variance = spectrum.with_collisions(
         spectrum.variances(spectrum.coefficients(values, radius), fields, total), collision
     )
@@ -215,7 +216,7 @@ def tangent_kernel(
     check_leading(width_correction)
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
     check_rules(setting)
-    parts = [Backward(stack).groups() for stack in setting.stacks()]
+    parts = [Backward(stack).groups() for stack in setting.stacks(join_rows=False)]
     groups = {name: (*floats(parts[0][name], fields), *floats(parts[1][name], 1)) for name in parts[0]}
     values = tuple(math.fsum(column) for column in zip(*groups.values(), strict=True))
     exact = not uses_activation(setting.format.expr)

@@ -22,9 +22,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from qnn_theory.kernels import polynomials as poly
-from qnn_theory.kernels.polynomials import Monomial, Polynomial
-from qnn_theory.kernels.stack import Entry, Law, Stack, Weight
+from qnn_theory.kernels.moments import polynomials as poly
+from qnn_theory.kernels.moments.laws import Entry, Law, Weight
+from qnn_theory.kernels.moments.polynomials import Monomial, Polynomial
+from qnn_theory.kernels.moments.stack import Stack
 
 TERM_LIMIT = 60_000
 """Terms that are worked through; formats with more are given their 1/d term instead."""

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from qnn_theory.kernels.stack import Entry, Pattern, Stack, Value, Weight
+from qnn_theory.kernels.moments.laws import Entry, Pattern, Value, Weight
+from qnn_theory.kernels.moments.stack import Stack
 
 
 class FiniteWidth:

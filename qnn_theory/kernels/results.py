@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.kernels.closed_form import covariance_formula
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.setting import Setting
 
 Formula: TypeAlias = Any  # a SymPy expression; SymPy ships no types
@@ -22,7 +22,8 @@ class Kernel:
         values: K(0) .. K(fields), at the width of the network where that was asked for.
         leading: the limit of large d.
         exact: whether `values` are exact: polynomials, at all orders in 1/d; no quadrature, no series, no simulation.
-        standard_error: of `values` where the format has no rule and was simulated; zeros elsewhere.
+        standard_error: of `values` where they were simulated: no rule reaches the format, or the 1/d term does not suffice;
+            zeros elsewhere.
         groups: of a tangent kernel, the part of each group of parameters, summing up to `values`; empty for a covariance.
         reliable_from_dim: the width d from which the 1/d term suffices, to within 3 % of K(fields): its square is small then, and
             so is the variance over draws (fourth moments). None where that is no width below a million, or where no 1/d term was

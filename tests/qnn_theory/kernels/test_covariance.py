@@ -9,7 +9,7 @@ import qnn_theory as qt
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.kernels.exact_width import exact_kernel
 from qnn_theory.kernels.finite_width import FiniteWidth
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.setting import checked_setting
 from tests.qnn_theory.kernels import networks
 

@@ -8,7 +8,7 @@ import pytest
 
 import qnn_theory as qt
 from qnn_theory.grammar.expr import uses_activation
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 
 SETTING = {"fields": 8, "embedding_dim": 16, "depth": 3, "embedding_std": 0.8}
 

@@ -22,7 +22,7 @@ def test_the_gradients_of_the_torch_modules(format):
     arguments = {"fields": 4, "embedding_dim": 16, "depth": 2, "embedding_std": 0.3}
     kernel = qt.tangent_kernel(format, **arguments)
     for agreeing in (2, 4):
-        found = networks.tangents(format, agreeing=agreeing, draws=80, **arguments)
+        found = networks.tangents(format, agreeing=agreeing, draws=50, **arguments)
         assert set(kernel.groups) == set(found)
         for group, (mean, error) in found.items():
             # leading order: what is left is of the order of 1/d of the largest value
