@@ -105,8 +105,11 @@ class FiniteWidth:
         for piece, weight in stack.counted(k):
             product = stack.product(Weight(k, piece))
             roots = stack.roots(k.level, product)
+            touched = stack.touched(k.level, product)
             for other in range(len(stack.layers[j.level - 1].vectors[j.left])):
                 second = stack.product(Weight(j, other))
+                if touched.isdisjoint(stack.touched(j.level, second)):
+                    continue
                 all_roots: Pattern = roots | stack.roots(j.level, second)
                 for pattern, share in stack.patterns(all_roots):
                     joint = stack.expect(k.level, product, pattern, marks, Weight(j, other))

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -85,6 +86,7 @@ class Stack:
         share: t, the share of the fields on which the rows agree: an array or a symbol.
         rows: 2, or 1 for a row with itself, where the Gaussian pairs have no density.
         dim: the width d, as a symbol.
+        join_rows: whether sums over rows are one variable, which is quicker; derivatives by one row need them apart.
         shares: instead of `share`, one for each piece of the input: to see whether the kernel depends on their mean alone.
     """
 
@@ -100,6 +102,7 @@ class Stack:
         rows: int = 2,
         dim: Value = None,
         shares: Sequence[float] | None = None,
+        join_rows: bool = True,
     ) -> None:
         self.shares = shares
         self.fields, self.second_moment, self.share, self.rows = fields, second_moment, share, rows
@@ -127,7 +130,7 @@ class Stack:
         self.layers: list[Layer] = []
         for level in range(1, depth + 1):
             layer = Layer(level, self.ratios[level - 1], int(self.ratios[level - 1] * self.pieces))
-            read_layer(expr, layer, self.variables, per_unit=Fraction(self.pieces), order=lambda _: order)
+            read_layer(expr, layer, self.variables, order=lambda _: order, join_rows=join_rows)
             self.layers.append(layer)
         self.laws: dict[int, Law] = {}
         for layer in self.layers:
@@ -145,11 +148,13 @@ class Stack:
             for layer in self.layers:
                 layer.vectors[:] = [_in_floats(vector) for vector in layer.vectors]
                 layer.output = _in_floats(layer.output)
+        self._reduced: dict[Any, list[tuple[Monomial, Value]]] = {}
         self._terms: dict[Monomial, Any] = {}
         self._reaches: dict[Any, Pattern] = {}
         self._moments: dict[Any, Value] = {}
         self._groups: dict[Any, Value] = {}
         self._overlaps: dict[Entry, Value] = {}
+        self._touched: dict[tuple[int, int], frozenset[tuple[int, int]]] = {}
         self._roots: dict[tuple[int, int], Pattern] = {}
         self.tangents: list[dict[int, Pieces]] = []
 
@@ -259,7 +264,7 @@ class Stack:
                                 case "gaussian":
                                     use = layer.maps[variable.map & 0xFFFF].arguments[variable.argument]
                                     total += exponent * sum(vectors[i] for i in use)
-                                case "gate":
+                                case "gate" | "rows":
                                     return None
                         largest = max(largest, total)
                 vectors.append(largest)
@@ -277,6 +282,24 @@ class Stack:
                 found.add(variable.piece)
             elif variable.role in ("input", "tangent"):
                 found |= self._roots_of(level - 1, variable)
+        return frozenset(found)
+
+    def touched(self, level: int, of: Polynomial) -> frozenset[tuple[int, int]]:
+        """The random numbers that a polynomial of a layer is made of: maps with pieces, and -1 with pieces of the input."""
+        found: set[tuple[int, int]] = set()
+        for name in poly.variables(of):
+            variable = self.variables[name]
+            if variable.role in ("gate", "rows"):
+                variable = self.variables[variable.of]
+            if variable.role == "first" or (variable.role == "input" and level == 1):
+                found.add((-1, variable.piece))
+            elif variable.role == "input":
+                key = (level - 1, variable.piece)
+                if key not in self._touched:
+                    self._touched[key] = self.touched(level - 1, self._meaning(level - 1, variable))
+                found |= self._touched[key]
+            elif variable.role in ("gaussian", "bias"):
+                found.add((variable.map, variable.piece))
         return frozenset(found)
 
     def _roots_of(self, level: int, variable: Variable) -> Pattern:
@@ -322,7 +345,7 @@ class Stack:
                 for part in pieces:
                     for name in poly.variables(part):
                         variable = self.variables[name]
-                        if variable.role == "gate":
+                        if variable.role in ("gate", "rows"):
                             variable = self.variables[variable.of]
                         if variable.role == "gaussian":
                             index = variable.map & 0xFFFF
@@ -357,42 +380,73 @@ class Stack:
     def expect(
         self,
         level: int,
-        of: Polynomial,
+        of: Polynomial | Monomial,
         pattern: Pattern,
         marks: tuple[Entry, ...] = (),
         weight: Weight | None = None,
     ) -> Value:
-        """The mean of a polynomial of a layer, differentiated by overlaps (`marks`), weighted with a product of vectors."""
-        if weight is not None and weight.entry.level == level:
-            of, weight = poly.multiply(of, self.product(weight)), None
+        """The mean of a polynomial of a layer, differentiated by overlaps (`marks`), weighted with a product of vectors.
+
+        Args:
+            level: of the layer.
+            of: a polynomial in its variables, or a monomial in the next layer's input.
+            pattern: which coordinates lie in agreeing fields.
+            marks: the overlaps, of this layer and of those before.
+            weight: the product, of this layer or of one before.
+        """
         own = tuple(mark for mark in marks if mark.level == level)
         lower = tuple(mark for mark in marks if mark.level < level)
         total: Value = 0
         if len(own) + len(lower) < len(marks):
             return total
-        for monomial, coefficient in of.items():
-            if monomial not in self._terms:
-                self._terms[monomial] = self._split(monomial)
-            base, factor, groups = self._terms[monomial]
-            if _is_zero(factor):
-                continue
-            moment: Value = None
-            for more, factors, marked in self._differentiated(groups, own):
-                value: Value = more
-                for label, content, derivatives in marked:
-                    value = value * self._group(label, content, derivatives)
-                    if _is_zero(value):
-                        break
-                if _is_zero(value):
-                    continue
-                if moment is None:
-                    moment = self.moment(level, base, pattern, lower, weight)
-                if _is_zero(moment):
-                    break
-                for entry in factors:
-                    value = value * self.overlap(entry)
-                total = total + self.number(coefficient) * factor * value * moment
+        inside = weight if weight is not None and weight.entry.level == level else None
+        outside = None if inside else weight
+        for base, value in self._by_input(level, of, own, inside):
+            moment = self.moment(level, base, pattern, lower, outside)
+            if not _is_zero(moment):
+                total = total + value * moment
         return total
+
+    def _by_input(
+        self, level: int, of: Polynomial | Monomial, marks: tuple[Entry, ...], weight: Weight | None
+    ) -> list[tuple[Monomial, Value]]:
+        """The mean over a layer's own numbers: a polynomial in its input."""
+        key = (level, of if isinstance(of, tuple) else frozenset(of.items()), marks, weight)
+        if key not in self._reduced:
+            polynomial = self._substituted(level, of) if isinstance(of, tuple) else of
+            if weight is not None:
+                polynomial = poly.multiply(polynomial, self.product(weight))
+            total: dict[Monomial, Value] = {}
+            for monomial, coefficient in polynomial.items():
+                if monomial not in self._terms:
+                    self._terms[monomial] = self._split(monomial)
+                base, alternatives = self._terms[monomial]
+                for more, factors, marked in (
+                    (factor * more, factors, marked)
+                    for factor, groups in alternatives
+                    for more, factors, marked in self._differentiated(groups, marks)
+                ):
+                    value: Value = self.number(coefficient) * more
+                    for label, content, derivatives in marked:
+                        value = value * self._group(label, content, derivatives)
+                        if _is_zero(value):
+                            break
+                    else:
+                        for entry in factors:
+                            value = value * self.overlap(entry)
+                        total[base] = total[base] + value if base in total else value
+            self._reduced[key] = list(total.items())
+        return self._reduced[key]
+
+    def _substituted(self, level: int, of: Monomial) -> Polynomial:
+        """A monomial of the next layer's input in this layer's variables."""
+        product = poly.constant(1)
+        for name, exponent in of:
+            variable = self.variables[name]
+            first = variable.role == "first"
+            part = poly.variable(name) if first else poly.in_row(self._meaning(level, variable), name & 1)
+            product = poly.multiply(product, poly.power(part, exponent))
+        return product
 
     def moment(
         self, level: int, of: Monomial, pattern: Pattern, marks: tuple[Entry, ...], weight: Weight | None
@@ -405,7 +459,7 @@ class Stack:
         reached = pattern & self._reachable(level, of, weight)
         key = (level, of, reached, marks, weight)
         if key not in self._moments:
-            self._moments[key] = self._moment(level, of, reached, marks, weight)
+            self._moments[key] = self.expect(level - 1, of, reached, marks, weight)
         return self._moments[key]
 
     def _reachable(self, level: int, of: Monomial, weight: Weight | None) -> Pattern:
@@ -416,17 +470,6 @@ class Stack:
                 found = found | self.roots(weight.entry.level, self.product(weight))
             self._reaches[key] = found
         return self._reaches[key]
-
-    def _moment(
-        self, level: int, of: Monomial, pattern: Pattern, marks: tuple[Entry, ...], weight: Weight | None
-    ) -> Value:
-        product = poly.constant(1)
-        for name, exponent in of:
-            variable = self.variables[name]
-            first = variable.role == "first"
-            part = poly.variable(name) if first else poly.in_row(self._meaning(level - 1, variable), name & 1)
-            product = poly.multiply(product, poly.power(part, exponent))
-        return self.expect(level - 1, product, pattern, marks, weight)
 
     def _root_moment(self, of: Monomial, pattern: Pattern) -> Value:
         powers: dict[int, list[int]] = {}
@@ -443,12 +486,13 @@ class Stack:
     def _normal(self, power: int) -> Value:
         return 0 if power % 2 else math.prod(range(1, power, 2)) * self.second_moment ** (power // 2)
 
-    def _split(self, monomial: Monomial) -> tuple[Monomial, Any, tuple[Any, ...]]:
-        """A monomial as a moment of the inputs, a number, and groups of jointly Gaussian factors."""
+    def _split(self, monomial: Monomial) -> tuple[Monomial, list[tuple[Any, tuple[Any, ...]]]]:
+        """A monomial as a moment of the inputs and terms of a number with groups of jointly Gaussian factors."""
         base: list[tuple[int, int]] = []
         factor: Value = 1
         groups: dict[tuple[int, int], dict[tuple[int, int], tuple[int, dict[Gate, int]]]] = {}
         biases: dict[tuple[int, int], int] = {}
+        sums: dict[int, list[int]] = {}
         for name, exponent in monomial:
             variable = self.variables[name]
             row = name & 1 if self.rows == 2 else 0
@@ -460,6 +504,8 @@ class Stack:
                 case "bias":
                     key = (variable.map, variable.piece)
                     biases[key] = biases.get(key, 0) + exponent
+                case "rows":
+                    sums.setdefault(name & ~1, [0, 0])[row] += exponent
                 case "gaussian" | "gate":
                     gaussian = variable if variable.role == "gaussian" else self.variables[variable.of]
                     group = groups.setdefault((gaussian.map, gaussian.piece), {})
@@ -475,7 +521,26 @@ class Stack:
             (label, tuple((name, power, tuple(gates.items())) for name, (power, gates) in sorted(group.items())))
             for (label, _), group in groups.items()
         )
-        return tuple(base), factor, frozen
+        terms = [(factor, frozen)] if not _is_zero(factor) else []
+        for name, (first, second) in sums.items():
+            variable = self.variables[name]
+            rows, power, gates = variable.value
+            alternatives = []
+            for blocks, count in _blocks(first, second).items():
+                content = tuple(
+                    (
+                        variable.map,
+                        tuple(
+                            ((variable.argument, row), power * times, tuple((gate, e * times) for gate, e in gates))
+                            for row, times in enumerate(block)
+                            if times
+                        ),
+                    )
+                    for block in blocks
+                )
+                alternatives.append((count * math.perm(rows, len(blocks)), content))
+            terms = [(f * g, a + b) for f, a in terms for g, b in alternatives if g]
+        return tuple(base), terms
 
     def bias_moment(self, label: int, power: int) -> Value:
         """Of a bilinear map's bias, uniform between ±1/√fan_in."""
@@ -599,6 +664,23 @@ def _in_floats(pieces: Pieces) -> Pieces:
 
 def _is_zero(value: Value) -> bool:
     return isinstance(value, int | float) and value == 0
+
+
+@lru_cache(maxsize=1024)
+def _blocks(first: int, second: int) -> dict[tuple[tuple[int, int], ...], int]:
+    """The ways to share factors among rows: blocks of numbers of factors in row u and in row v, with their number of ways."""
+    if not first + second:
+        return {(): 1}
+    lead = (1, 0) if first else (0, 1)  # the block of one of the factors
+    total: dict[tuple[tuple[int, int], ...], int] = {}
+    left = (first - lead[0], second - lead[1])
+    for i in range(left[0] + 1):
+        for j in range(left[1] + 1):
+            ways = math.comb(left[0], i) * math.comb(left[1], j)
+            for rest, count in _blocks(left[0] - i, left[1] - j).items():
+                key = tuple(sorted((*rest, (lead[0] + i, lead[1] + j))))
+                total[key] = total.get(key, 0) + ways * count
+    return total
 
 
 def _scalar(value: Value) -> float:
