@@ -13,6 +13,7 @@ from figures.pictures import order_shares as picture
 from figures.shared.style import paper_style, save
 from qnn_models.models.network import CTRModel
 from qnn_models.serving.anova import OrderShares, order_shares
+from qnn_models.serving.expected_orders import expected_shares
 from qnn_models.serving.independent_fields import Progress
 from studies.running.record import write_whole
 
@@ -37,6 +38,9 @@ def report(
     options = {} if draws is None else {"draws": draws}
     found = order_shares(model, ids, order=order, seed=seed, progress=progress, **options)
     entries = _entries(found)
+    expected, scales = _expected(model, ids, len(found.shares))
+    for entry, share in zip(entries, expected, strict=False):
+        entry["theory"] = share
     table = folder / TABLE_FILE
     write_whole(table, pl.DataFrame(entries).write_csv())
     with paper_style():
@@ -44,7 +48,7 @@ def report(
             [entry["order"] for entry in entries],
             [entry["share"] for entry in entries],
             [(entry["low"], entry["high"]) for entry in entries],
-            None,
+            expected or None,
         )
     pictures = [folder / f"{FIGURE_STEM}.{kind}" for kind in ("pdf", "png")]
     for path in pictures:
@@ -56,8 +60,19 @@ def report(
         "variance": found.variance,
         "variance_error": found.variance_error,
         "orders": entries,
+        **scales,
         "files": [str(path) for path in (table, *pictures)],
     }
+
+
+def _expected(model: CTRModel, ids: Tensor, order: int) -> tuple[list[float], dict[str, Any]]:
+    """The theory's shares, and the scales that they are expected at, or why there are none."""
+    try:
+        shares, rest, point = expected_shares(model, ids, order=order)
+    except ValueError as error:
+        return [], {"no_theory": str(error)}
+    scales = {"embedding_std": point.embedding_std, "collision": point.collision}
+    return [*shares, rest], {**scales, "map_scales": dict(point.map_scales), "scales": dict(point.scales)}
 
 
 def _entries(found: OrderShares) -> list[dict[str, Any]]:
@@ -73,16 +88,28 @@ def _entries(found: OrderShares) -> list[dict[str, Any]]:
 
 def text(report: Mapping[str, Any]) -> str:
     """The table for a reader at a terminal."""
+    bare = "no_theory" in report
     lines = [
         f"{report['model']} on {report['dataset']}: fields as in {report['rows']} rows of {report['split']}",
         f"shares of the logit's variance ({max(report['variance'], 0):.4f}) by the number of fields that interact, "
         + ("exact" if report["exact"] else "estimated, with 95 % intervals"),
         "",
-        "fields          share" + ("" if report["exact"] else "  interval"),
+        "fields          share" + ("" if bare else "  theory") + ("" if report["exact"] else "   interval"),
     ]
     for entry in report["orders"]:
         line = f"{entry['order']:<12}  {100 * entry['share']:6.2f}%"
+        if not bare:
+            line += f"  {100 * entry['theory']:5.2f}%"
         if not report["exact"]:
-            line += f"  {100 * entry['low']:.2f} to {100 * entry['high']:.2f}"
+            line += f"   {100 * entry['low']:.2f} to {100 * entry['high']:.2f}"
         lines.append(line)
-    return "\n".join([*lines, "", *report["files"]])
+    if bare:
+        lines += ["", f"no theory beside it: {report['no_theory']}"]
+    else:
+        maps = ", ".join(f"{name} {size:.2f}" for name, size in report["map_scales"].items())
+        lines += [
+            "",
+            f"theory: the format at random, with this model's embeddings (standard deviation {report['embedding_std']:.3g}, "
+            f"of which {100 * report['collision']:.0f}% is common to a field's values) and map sizes ({maps} times the start's)",
+        ]
+    return "\n".join([*lines, *report["files"]])

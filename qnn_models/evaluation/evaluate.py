@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.data.layout import Split
-from qnn_models.evaluation.metrics import auc, log_loss
+from qnn_models.evaluation.metrics import auc, calibration_error, log_loss
 from qnn_models.runtime.distributed import ALONE, Processes
 
 __all__ = ["Evaluation", "evaluate", "evaluation_mode", "predict_logits", "resolve_device", "slices"]
@@ -26,12 +26,18 @@ class Evaluation:
         logloss: log loss in nats.
         rows: rows scored.
         us_per_row: wall-clock microseconds of the forward passes per row.
+        mean_label: share of rows with label 1.
+        mean_prediction: mean predicted probability.
+        calibration_error: see `qnn_models.evaluation.metrics.calibration_error`; None where it was not asked for.
     """
 
     auc: float
     logloss: float
     rows: int
     us_per_row: float
+    mean_label: float
+    mean_prediction: float
+    calibration_error: float | None = None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -100,7 +106,9 @@ def predict_logits(model: nn.Module, batches: Iterable[Split], *, device: torch.
         return kept[:rows].cpu()
 
 
-def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE) -> Evaluation:
+def evaluate(
+    model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE, calibration: bool = False
+) -> Evaluation:
     """AUC, log loss and speed of a model over the rows of a split.
 
     Among several processes, each scores its share of every batch, and all have the metrics of all rows; the speed is the own.
@@ -109,6 +117,7 @@ def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes
         model: ids ``(batch, columns)`` -> logits ``(batch,)``.
         batches: all rows of the split, the same for each process.
         processes: who scores them.
+        calibration: whether to compute the calibration error too, which sorts the rows.
 
     Raises:
         ValueError: no rows, only one class, or a logit is NaN.
@@ -132,4 +141,7 @@ def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes
         logloss=log_loss(truth, logits),
         rows=len(truth),
         us_per_row=1e6 * seconds / max(1, own_rows),
+        mean_label=float(truth.double().mean()),
+        mean_prediction=float(logits.double().sigmoid().mean()),
+        calibration_error=calibration_error(truth, logits) if calibration else None,
     )

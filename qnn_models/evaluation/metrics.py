@@ -1,14 +1,15 @@
-"""What a click-through-rate model is judged by: exact AUC and log loss."""
+"""What a click-through-rate model is judged by: exact AUC, log loss and calibration."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-__all__ = ["auc", "log_loss"]
+__all__ = ["auc", "calibration_error", "constant_log_loss", "log_loss"]
 
 Values: TypeAlias = ArrayLike | Tensor
 
@@ -57,6 +58,43 @@ def log_loss(labels: Values, logits: Values) -> float:
     positive, values = _checked(labels, logits)
     z = values.astype(np.float64)
     return float(np.mean(np.maximum(z, 0) - np.where(positive, z, 0) + np.log1p(np.exp(-np.abs(z)))))
+
+
+def constant_log_loss(rate: float) -> float:
+    """Log loss of the best constant prediction where a share `rate` of the labels is 1: the binary entropy, in nats.
+
+    A model whose log loss is not below it predicts no better probabilities than no model.
+
+    Raises:
+        ValueError: the share is not within 0 and 1.
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"A share is within 0 and 1, however: rate={rate}.")
+    return -sum(share * math.log(share) for share in (rate, 1 - rate) if share)
+
+
+def calibration_error(labels: Values, logits: Values, *, bins: int = 15) -> float:
+    """Expected calibration error: mean of |mean label − mean prediction| over bins of equally many rows, by prediction.
+
+    Bins of equally many rows rather than of equal width, as most click probabilities are small (Nixon et al. 2019, ACE).
+
+    Args:
+        labels: zeros and ones, shape (rows,).
+        logits: shape (rows,).
+        bins: most bins; each has at least one row.
+
+    Returns:
+        In [0, 1].
+
+    Raises:
+        ValueError: see `log_loss`.
+    """
+    positive, values = _checked(labels, logits)
+    order = np.argsort(values, kind="stable")
+    z = values[order].astype(np.float64)
+    excess = np.exp(-np.logaddexp(0.0, -z)) - positive[order]
+    parts = np.array_split(excess, min(bins, len(excess)))
+    return float(sum(abs(part.sum()) for part in parts) / len(excess))
 
 
 def _checked(labels: Values, scores: Values) -> tuple[NDArray[np.bool_], NDArray[Any]]:

@@ -9,12 +9,19 @@ fused.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from qnn_models.runtime.seeds import derive
 from qnn_theory.grammar.widths import Parameter
+
+
+def start_std(role: Literal["affine", "bilinear"], shape: Sequence[int]) -> float:
+    """Standard deviation of the entries of a map's weight at its start; its shape may have leading axes."""
+    return math.sqrt(2 / (shape[-2] + shape[-1])) if role == "affine" else 1 / math.sqrt(3 * shape[-1])
 
 
 @torch.no_grad()
@@ -32,8 +39,7 @@ def initialize(tensor: Tensor, parameter: Parameter, *, fan_in: int, seed: int) 
     generator = torch.Generator("cpu").manual_seed(derive(seed, parameter.name))
     match parameter.role:
         case "affine":
-            out, inner = tensor.shape[-2:]
-            drawn = torch.randn(tensor.shape, generator=generator, device="cpu") * math.sqrt(2 / (out + inner))
+            drawn = torch.randn(tensor.shape, generator=generator, device="cpu") * start_std("affine", tensor.shape)
         case "bilinear" | "bilinear_bias":
             bound = 1 / math.sqrt(fan_in)
             drawn = (torch.rand(tensor.shape, generator=generator, device="cpu") * 2 - 1) * bound

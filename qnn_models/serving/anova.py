@@ -234,7 +234,7 @@ def order_shares(
     _, _, variance, variance_error = rows.estimated_moments(derive(seed, "variance"))
     _check_variance(variance)
     of_orders: list[Estimate] = []
-    base, larger, most = 0, Estimate(inf, inf), inf
+    base, larger = 0, Estimate(inf, inf)
     for size in range(1, order + 1):
         generator, given = rows.generator(derive(seed, "order", size)), 2 * draws >> size
         if _EACH * comb(fields, size) <= given:
@@ -243,18 +243,19 @@ def order_shares(
         else:
             own = _of_drawn_sets(rows, size, given, generator)
         of_orders.append(own)
-    left = _minus(Estimate(variance, variance_error), *of_orders)
-    if complete:
-        most = 0.0
-    elif base:
-        # `larger` counts a set of m > b fields C(m, b) times; without the orders that are known, at least C(order + 1, b) times.
+    whole = Estimate(variance, variance_error)
+    rest = Estimate(0.0, 0.0) if complete else _minus(whole, *of_orders)
+    if base and not complete:
+        # `larger` counts a set of m > b fields C(m, b) times, the known orders above b among them.
         known = [part.times(comb(size, base)) for size, part in enumerate(of_orders, 1) if size > base]
-        within = _minus(larger, *known)
-        most = (max(within.value, 0.0) + _NORMAL_95 * within.error) / comb(order + 1, base)
-    bounded = Estimate(most / 2, most / 2 / _NORMAL_95)
-    if hypot(bounded.error, *(part.error for part in of_orders)) < variance_error or bounded.error < left.error / 4:
-        return _shares(of_orders, bounded, exact=False)
-    return _shares(of_orders, bounded if complete else left, exact=False, of=Estimate(variance, variance_error))
+        counted = [(part.value, part.error) for part in (larger, _minus(larger, *known))]
+        most = min(max(value, 0.0) + _NORMAL_95 * error for value, error in counted) / comb(order + 1, base)
+        bounded = Estimate(most / 2, most / 2 / _NORMAL_95)
+        rest = min(rest, bounded, key=lambda estimate: estimate.error)
+    found = [_shares(of_orders, rest, exact=False, of=whole)]
+    if hypot(rest.error, *(part.error for part in of_orders)) < variance / 4:  # else their sum may be anything
+        found.append(_shares(of_orders, rest, exact=False))
+    return min(found, key=lambda shares: max(*shares.errors, shares.rest_error))
 
 
 class Estimate(NamedTuple):

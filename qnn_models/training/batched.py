@@ -159,6 +159,7 @@ class _Together:
                 if loop in self.outcomes:
                     continue  # it stays in the stack until the epoch's end, and changes no more
                 loop.state.batch += 1
+                loop.state.updates += 1
                 loop.state.rows += len(batch)
                 try:
                     guard.add(loss, loop._update(), rows=len(batch))

@@ -45,11 +45,12 @@ class Batches:
 
     def __init__(self, dataset: Dataset, config: TrainConfig, device: torch.device) -> None:
         self.dataset, self.config, self.device = dataset, config, device
+        self.rows_per_step = config.rows_per_step(dataset.num_rows("train"))
         self.in_memory: dict[str, Split] = {}
 
     def shuffled(self, epoch: int) -> Iterator[Split]:
         """The batches of an epoch, on the device. Their order depends on the seed and the epoch alone."""
-        size = self.config.batch_size
+        size = self.rows_per_step
         generator = torch.Generator().manual_seed(derive(self.config.seed, "shuffle", epoch))
         if self._streams("train"):
             streamed = self.dataset.batches("train", batch_size=size, generator=generator)
@@ -61,12 +62,23 @@ class Batches:
 
     def in_order(self, split: str) -> Iterable[Split]:
         """All rows of a split in their order."""
-        size = self.config.batch_size
+        size = self.rows_per_step
         return (
             self.dataset.batches(split, batch_size=size)
             if self._streams(split)
             else slices(self._resident(split), size)
         )
+
+    def label_rate(self, split: str) -> float:
+        """Share of a split's rows with label 1; one pass over what is streamed."""
+        batches = self.dataset.batches(split, batch_size=2**17) if self._streams(split) else [self._resident(split)]
+        return sum(float(batch.labels.sum()) for batch in batches) / self.dataset.num_rows(split)
+
+    def first_rows(self, split: str, count: int) -> Split:
+        """The first rows of a split, on the device."""
+        if self._streams(split):
+            return self._to_device(next(iter(self.dataset.batches(split, batch_size=count))))
+        return self._resident(split).part(slice(count))
 
     def _streams(self, split: str) -> bool:
         columns = sum(self.dataset.layout.lengths) + 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace as with_fields
+from fractions import Fraction
 from typing import assert_never
 
 from qnn_theory.grammar.expr import (
@@ -60,5 +61,23 @@ def factor_row_sums(expr: Expr) -> Expr:
                 return Product(factors=(*constant, RowSum(rows=rows, of=inner)))
             case _:
                 return node
+
+    return replace(expr, rule)
+
+
+def scale_maps(expr: Expr, factors: Mapping[str, float]) -> Expr:
+    """Multiply affine and bilinear maps, biases included, by fixed numbers, by the maps' names; each rounded to a fraction.
+
+    Raises:
+        ValueError: a factor is not positive, or so small or large that no fraction of the grammar is near it.
+    """
+
+    def rule(node: Expr) -> Expr:
+        if not isinstance(node, Affine | Bilinear):
+            return node
+        factor = factors[node.name]
+        if not 1e-6 <= factor <= 1e6:
+            raise ValueError(f"A map is multiplied by a number from 1e-6 to 1e6, however: {node.name} by {factor!r}.")
+        return Multiple(factor=Fraction(factor).limit_denominator(int(1e9 / max(factor, 1))), of=node)
 
     return replace(expr, rule)

@@ -100,6 +100,25 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choose:
+    """Settings that every arm chooses for itself on validation data, out of one grid; see `studies.declaring.choosing`.
+
+    Attributes:
+        training: settings of the training, each with the values that it is tried with.
+        options: settings of the model, likewise; given to the models that have them.
+        datasets: the data sets on which arms choose; empty is all of the study's.
+        seeds: how many repetitions each point of the grid is tried with, the study's first ones.
+        metric: what decides, on average over them: ``valid_auc`` or ``valid_logloss``.
+    """
+
+    training: Mapping[str, Choice] = field(default_factory=dict)
+    options: Mapping[str, Choice] = field(default_factory=dict)
+    datasets: tuple[str, ...] = ()
+    seeds: int = 1
+    metric: str = "valid_auc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Correlate:
     """Which columns of the summary are set against each other over the arms of a data set; see `studies.judging.correlations`.
 
@@ -141,6 +160,7 @@ class StudyConfig:
         overrides: data set -> settings that it needs.
         quick: the shortened form of the study.
         published: the published numbers beside it.
+        choose: the settings that arms choose on validation data, beside those they are given.
         compare: the comparisons that are tested.
         correlate: the rank correlations that are computed.
         source: the file it was read from.
@@ -161,6 +181,7 @@ class StudyConfig:
     overrides: Mapping[str, Override] = field(default_factory=dict)
     quick: Quick = Quick()
     published: Published | None = None
+    choose: Choose | None = None
     compare: tuple[Comparison, ...] = ()
     correlate: Correlate | None = None
     source: str = ""

@@ -20,7 +20,7 @@ from studies.declaring.parsing import parse
 from studies.tasks.signatures import nearest
 from studies.tasks.spec import Scalar
 
-_TAKEN = ("arms", "training", "overrides", "quick", "published")
+_TAKEN = ("arms", "training", "overrides", "quick", "choose", "published")
 """What a study may take from another one that it is like."""
 
 

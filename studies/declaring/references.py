@@ -13,6 +13,9 @@ from studies.tasks.metrics import METRICS, compared_metrics, is_time
 from studies.tasks.signatures import known
 from studies.tasks.spec import RunSpec, as_text
 
+TUNING_GAIN = "tuning_gain"
+"""Of the summary where arms choose settings: what an arm's test AUC gained by it."""
+
 STATISTICS = ("mean", "std", "low", "high")
 """What a summary tells of each metric."""
 
@@ -78,6 +81,8 @@ def _check_correlate(config: StudyConfig, correlate: Correlate, settings: Mappin
     outcomes = [f"{metric}_{statistic}" for metric in METRICS[config.task] for statistic in STATISTICS] + ["failed"]
     if config.published is not None:
         outcomes += [f"published_{metric}" for metric in published_metrics(config.published.source)]
+    if config.choose is not None:
+        outcomes.append(TUNING_GAIN)
     of_kernels = ORDER_PREDICTORS if config.task == "interaction" else TRAIN_PREDICTORS
     for name in correlate.predictors:
         known(name, (*PREDICTORS, *of_kernels), "correlate.predictors")

@@ -72,6 +72,9 @@ METRICS: Mapping[Task, Mapping[str, Side]] = {
 }
 """Task -> metric -> its better side; the meaning of each is in the task's module."""
 
+VALIDATION_METRICS = ("valid_auc", "valid_logloss")
+"""What a choice may be made by: anything else of a training saw the test rows, or is no measure of quality."""
+
 
 def compared_metrics(task: Task) -> tuple[str, ...]:
     """The metrics of a task by which one arm can be better than another."""

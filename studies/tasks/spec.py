@@ -11,7 +11,12 @@ from typing import Any, Literal, TypeAlias, get_args
 Scalar: TypeAlias = bool | int | float | str | None
 Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
 Task: TypeAlias = Literal["train", "boundary", "scaling", "data", "interaction"]
+LATER_SETTINGS: Mapping[str, Scalar] = {"monitor": "auc", "prior_bias": False}
+"""Training settings that came after the first records, at the value that those had: at this value they are no part of a run's
+content, so that its id, its seeds and its record stay what they were."""
 TASKS: tuple[Task, ...] = get_args(Task)
+
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +77,8 @@ class RunSpec:
         del content["label"]
         if not self.alone:
             del content["alone"]
-        return content | {"options": dict(self.options), "training": dict(self.training)}
+        training = {key: value for key, value in self.training if LATER_SETTINGS.get(key, _ABSENT) != value}
+        return content | {"options": dict(self.options), "training": training}
 
     def option(self, key: str) -> Scalar:
         """The model's setting of this name; None where it has none."""
@@ -81,11 +87,12 @@ class RunSpec:
     @classmethod
     def from_content(cls, content: Mapping[str, Any], *, label: str = "") -> RunSpec:
         """The spec whose `content` this is."""
+        later = LATER_SETTINGS if content["task"] == "train" else {}
         return cls(
             **{
                 **content,
                 "options": settings(content["options"]),
-                "training": settings(content["training"]),
+                "training": settings({**later, **content["training"]}),
                 "label": label,
             }
         )

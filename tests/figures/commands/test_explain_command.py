@@ -150,6 +150,8 @@ def test_orders(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     names = ["orders.csv", "orders.pdf", "orders.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert pl.read_csv(tmp_path / "orders.csv")["share"].to_list() == pytest.approx(shares)
+    assert sum(entry["theory"] for entry in exact["orders"]) == pytest.approx(1)
+    assert exact["embedding_std"] > 0.05
     monkeypatch.setattr(independent_fields, "_MOST_EVALUATIONS", 0)
     found = json.loads(explain(*options, "--json", "--order", "2", "--draws", "2000").stdout)
     assert not found["exact"]

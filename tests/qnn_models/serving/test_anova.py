@@ -197,7 +197,7 @@ def test_a_set_that_was_not_drawn_is_in_the_rest(monkeypatch: pytest.MonkeyPatch
     for seed in range(5):
         part = order_shares(model, ids, order=3, draws=5000, seed=seed)
         assert part.rest == pytest.approx(0.99, abs=4 * part.rest_error)
-        assert part.rest_error < 0.2
+        assert part.rest_error < 0.5
 
 
 def test_a_pair_holds_neither_constants_nor_main_effects() -> None:
