@@ -70,4 +70,4 @@ def column_of_series(values: pl.Series) -> Column:
     if isinstance(values.dtype, pl.List):
         values = values.cast(pl.List(pl.String)).list.join(LIST_SEPARATOR)
     text = values.cast(pl.String).rechunk().to_arrow()
-    return column_of_arrow(text.dictionary_encode())
+    return column_of_arrow(text.dictionary_encode(null_encoding="encode"))
