@@ -470,7 +470,6 @@ STAY_OPEN: dict[tuple[str, str], str] = {
     ("signed-square", "T4"): "smooth members of kinked squares",
     ("relu2-difference", "T4"): "smooth members of kinked squares",
     ("relu-of-product", "relu-product"): "relus of products",
-    ("dcn-mix", "dcn-mix-wide"): "number of smooth units",
     ("square-cross", "T28"): "roots as parameters",
     ("pooling", "T8"): "shared products",
     ("pooling", "T18"): "shared products",
