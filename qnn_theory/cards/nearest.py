@@ -20,7 +20,8 @@ from qnn_theory.relations.relation import check_size, decide
 SECONDS = 20.0
 """For one format; what is not decided by then is not placed."""
 
-_PAIR_SECONDS = 0.5  # what takes longer is hardly ever decided
+_PAIR_SECONDS = 0.5
+_MORE_SECONDS = 2.0  # what takes longer is hardly ever decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,10 @@ def nearest(format: Format, *, among: Sequence[Format] | None = None, seconds: f
     inside: list[Format] = []
     outside: list[Format] = []
     open: list[Format] = []
-    for other in others:
-        up, down = (clock.contained(a, b) for a, b in ((format, other), (other, format)))
+    # First what is decided quickly; the time that is left is for the others.
+    hurried = [clock.both(format, other, _PAIR_SECONDS) for other in others]
+    for other, answers in zip(others, hurried, strict=True):
+        up, down = answers if None not in answers else clock.both(format, other, _MORE_SECONDS)
         if up:
             inside.append(other)
         if down:
@@ -100,14 +103,17 @@ class _Clock:
 
     until: float
 
-    def contained(self, source: Format, target: Format) -> bool | None:
+    def both(self, one: Format, other: Format, seconds: float) -> tuple[bool | None, bool | None]:
+        return self.contained(one, other, seconds), self.contained(other, one, seconds)
+
+    def contained(self, source: Format, target: Format, seconds: float = _PAIR_SECONDS) -> bool | None:
         known = stored_verdict(source, target)
         if known is not None:
             return known == "contained"
         left = self.until - time.monotonic()
         if left <= 0:
             return None
-        found = decide(source, target, minimal=False, budget=min(left, _PAIR_SECONDS))
+        found = decide(source, target, minimal=False, budget=min(left, seconds))
         return None if isinstance(found, Undecided) else isinstance(found, Containment)
 
     def properly(self, source: Format, target: Format) -> bool:

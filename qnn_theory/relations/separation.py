@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from qnn_theory.algebra.deadline import check
 from qnn_theory.grammar.format import Format
 from qnn_theory.relations.invariants.coefficients import by_coefficients, by_polynomial_members
-from qnn_theory.relations.invariants.dimensions import by_dimension
+from qnn_theory.relations.invariants.dimensions import by_dimension, by_dimension_later
 from qnn_theory.relations.invariants.equations import by_equations
 from qnn_theory.relations.invariants.factors import by_factors
 from qnn_theory.relations.invariants.half_spaces import by_half_spaces
@@ -44,16 +44,17 @@ _THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
     by_factors,
     by_kinks,
     by_half_spaces,
-    by_hinge_signs,
-    by_hinge_balance,
     by_finite_differences,
     by_complex_plane,
     by_polynomial_members,
     by_dimension,
-    by_shared_squares,
     by_equations,
     by_sides,
     by_directions,
+    by_hinge_signs,
+    by_hinge_balance,
+    by_shared_squares,
+    by_dimension_later,
 )
 
 

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from qnn_theory.grammar.expr import uses_activation
+from qnn_theory.grammar.stacking import parameter_count
 from qnn_theory.relations.invariants.pair import Pair, Separation
+
+_PARAMETERS = 1_200
 
 
 def by_dimension(pair: Pair) -> Separation | None:
     """More effective dimensions than the target has."""
+    return _at(pair, pair.dims(4, 6))
+
+
+def by_dimension_later(pair: Pair) -> Separation | None:
+    """The same at larger d: a set that grows like d³ may be the smaller one at first."""
+    dims = pair.dims(7, 8)
+    ours, theirs = (parameter_count(expr, (dims[-1], dims[-1])) for expr in (pair.a, pair.b))
+    return _at(pair, dims) if theirs < ours <= _PARAMETERS else None
+
+
+def _at(pair: Pair, dims: tuple[int, ...]) -> Separation | None:
     if uses_activation(pair.a) or uses_activation(pair.b):
         return None
     from qnn_theory.dimension.effective_dimension import effective_dimension
 
-    dims = pair.dims(4, 6)
     sizes = [
         (effective_dimension(pair.source, dim=dim).dimension, effective_dimension(pair.target, dim=dim).dimension)
         for dim in dims

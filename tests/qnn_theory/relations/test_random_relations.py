@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import qnn_theory as qt
@@ -31,7 +31,6 @@ def random_format(data: st.DataObject, name: str) -> Format:
     return Format(name, data.draw(expressions(depth=2, activations=kinds)))
 
 
-@settings(max_examples=25)
 @given(st.data())
 def test_maps_hold_on_the_torch_modules(data: st.DataObject) -> None:
     """Half of the pairs are a format and a special case of it, so that there is a map to be found."""
@@ -43,7 +42,6 @@ def test_maps_hold_on_the_torch_modules(data: st.DataObject) -> None:
         assert_contained(source, target, map=found.map, draws=2)
 
 
-@settings(max_examples=25)
 @given(st.data())
 def test_witnesses_are_functions_of_the_source(data: st.DataObject) -> None:
     kinds = data.draw(st.sampled_from([("relu",), EXACT, ()]))
@@ -71,7 +69,6 @@ def _value(text: str, point: list[Fraction]) -> Fraction:
     return Fraction(eval(python, {"__builtins__": {}}, names))
 
 
-@settings(max_examples=15)
 @given(st.data())
 def test_special_cases_of_practitioners_formats_are_never_separated(data: st.DataObject) -> None:
     formula = data.draw(st.sampled_from(LIGHT))
