@@ -27,9 +27,10 @@ from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.moments.stack import Stack
 from qnn_theory.kernels.results import Kernel, Signal, Spectrum
 from qnn_theory.kernels.sampling import simulate
-from qnn_theory.kernels.setting import Setting, check_rules, checked_setting, floats, has_rules
+from qnn_theory.kernels.setting import Setting, check_rules, checked_setting, floats, has_rules, within_floats
 
 
+@within_floats
 def covariance(
     format: str | Format,
     *,
@@ -70,6 +71,7 @@ def covariance(
     )
 
 
+@within_floats
 def signal(
     format: str | Format,
     *,
@@ -120,6 +122,7 @@ def _signal(
     )
 
 
+@within_floats
 def interaction_spectrum(
     format: str | Format,
     *,
@@ -185,6 +188,7 @@ def _of(stack: Stack, kernel: str, width_correction: bool) -> Any:
     return stack.kernel(depth) + shift / stack.dim
 
 
+@within_floats
 def tangent_kernel(
     format: str | Format,
     *,

@@ -43,6 +43,8 @@ from qnn_theory.kernels.setting import Setting
 
 NUMBERS = 1 << 15
 """Coordinates that are drawn, over all draws of the network, and in the limit."""
+LATTICES = 8
+"""Independent sets of quasi-random coordinates in the limit."""
 DRAWS = 128
 NODES = 12
 """Numbers of agreeing fields that are simulated; a polynomial joins them."""
@@ -76,18 +78,21 @@ def simulate(setting: Setting, *, width_correction: bool = True, same_only: bool
     values, errors = np.empty_like(leading), np.empty_like(leading)
     spread, log_spreads = 0.0, np.zeros(setting.depth)
     for column, s in enumerate(nodes):
-        halves = [_Rows(setting, 1, int(s), _Lattice(shift)) for shift in (seed, seed + 1)]
-        found = np.array([rows.moments()[:, 0] for rows in halves])  # (half, layer, product)
-        limit, uncertain = found.mean(axis=0), np.abs(found[0] - found[1])[:, 1] / 2
+        wide = [
+            _Rows(setting, 1, int(s), _Lattice(number), np.random.default_rng(number))
+            for number in range(seed, seed + LATTICES)
+        ]
+        found = np.array([rows.moments()[:, 0] for rows in wide])  # (lattice, layer, product)
+        limit, uncertain = found.mean(axis=0), found[:, :, 1].std(axis=0, ddof=1) / math.sqrt(LATTICES)
         leading[:, column], values[:, column], errors[:, column] = limit[:, 1], limit[:, 1], uncertain
         if not width_correction:
             continue
-        given = [(a + b) / 2 for a, b in zip(halves[0].covariances, halves[1].covariances, strict=True)]
+        given = [np.mean(each, axis=0) for each in zip(*(rows.covariances for rows in wide), strict=True)]
         dim = setting.fields * setting.embedding_dim
         draws = max(DRAWS, math.ceil(NUMBERS / dim))
-        rows = _Rows(setting, draws, int(s), np.random.default_rng(seed))
+        rows = _Rows(setting, draws, int(s), *_generators(seed))
         free = rows.moments()
-        fixed = _Rows(setting, draws, int(s), np.random.default_rng(seed), given=given).moments()
+        fixed = _Rows(setting, draws, int(s), *_generators(seed), given=given).moments()
         controls = np.concatenate(fixed - limit[:, None], axis=1)
         middle = controls.mean(axis=0)
         for layer in range(setting.depth):
@@ -98,7 +103,7 @@ def simulate(setting: Setting, *, width_correction: bool = True, same_only: bool
             errors[layer, column] = math.hypot(errors[layer, column], rest.std() / math.sqrt(draws))
         if s == setting.fields and drawn.mean():
             spread = float(drawn.var() / drawn.mean() ** 2)
-            before = (rows.first[:, 0] ** 2).mean(axis=-1)
+            before = (rows.first[:, 0] ** 2).mean(axis=(-2, -1))
             with np.errstate(divide="ignore", invalid="ignore"):
                 log_spreads = np.log(free[:, :, 0] / before).var(axis=1)
     join = np.ones((1, 1)) if same_only else _interpolation(nodes, setting.fields)
@@ -144,16 +149,18 @@ class _Lattice:
         self._order: Any = None
 
     def random(self, shape: tuple[int, ...]) -> Any:
-        """Uniform numbers; the last axis runs along the sequence."""
+        """Uniform numbers; the last two axes run along the sequence: networks and their coordinates."""
         result = np.empty(shape)
+        networks, width = shape[-2:]
         if self._order is None:
-            self._order = self._shifts.permutation(shape[-1])
-        for index in np.ndindex(*shape[:-1]):
-            for start in range(0, shape[-1], len(self._order)):
+            self._order = self._shifts.permutation(networks * width).reshape(networks, width)
+        whole = self._order.shape[1]
+        for index in np.ndindex(*shape[:-2]):
+            for start in range(0, width, whole):
                 self._dimension += 1
                 step = math.sqrt(_prime(self._dimension)) % 1
-                part = self._order[: shape[-1] - start]
-                result[index][start : start + len(part)] = (part * step + self._shifts.random()) % 1
+                part = self._order[:, : width - start]
+                result[index][:, start : start + whole] = (part * step + self._shifts.random()) % 1
         return result
 
     def standard_normal(self, shape: tuple[int, ...]) -> Any:
@@ -167,15 +174,16 @@ class _Lattice:
 
 @dataclass(slots=True)
 class _Rows:
-    """Two rows on their way through a stack, for many draws of it; arrays of shape (draw, row, coordinate).
+    """Two rows on their way through a stack, for many draws of it; arrays of shape (draw, row, network, coordinate).
 
-    With a lattice this is the limit: one draw that is as wide as the lattice is long, scaled to the setting's width.
+    A draw is one network. With a lattice there is one draw, of many networks that share their overlaps: the limit.
     """
 
     setting: Setting
     draws: int
     agreeing: int
     random: np.random.Generator | _Lattice
+    subsets: np.random.Generator
     given: list[Any] | None = None
     covariances: list[Any] = field(default_factory=list)
     first: Any = None
@@ -188,21 +196,17 @@ class _Rows:
         for _ in range(self.setting.depth):
             self.maps = {}
             value = self.visit(self.setting.format.expr, value, 0)
-            found = np.einsum("nri,nsi->nrs", value, value) / value.shape[-1]
+            found = self.overlaps(value, value) / value.shape[-1]
             result.append(np.stack([found[:, 0, 0], found[:, 0, 1], found[:, 1, 1]], axis=1))
         return np.array(result)
 
     def _embedded(self) -> Any:
         setting = self.setting
-        fields, dim = setting.fields, setting.fields * setting.embedding_dim
-        if isinstance(self.random, _Lattice):
-            repeats = max(1, NUMBERS // dim)
-            order = np.argsort(np.random.default_rng(0).random((repeats, fields)), axis=1)
-            agrees = np.repeat(order < self.agreeing, setting.embedding_dim, axis=1).reshape(1, -1)
-        else:
-            order = np.argsort(self.random.random((self.draws, fields)), axis=1)
-            agrees = np.repeat(order < self.agreeing, setting.embedding_dim, axis=1)
-        drawn = self.random.standard_normal((self.draws, 2, agrees.shape[-1])) * setting.embedding_std
+        fields, width = setting.fields, setting.embedding_dim
+        networks = max(1, 2 * NUMBERS // LATTICES // (fields * width)) if isinstance(self.random, _Lattice) else 1
+        order = np.argsort(self.subsets.random((self.draws * networks, fields)), axis=1)
+        agrees = np.repeat(order < self.agreeing, width, axis=1).reshape(self.draws, networks, fields * width)
+        drawn = self.random.standard_normal((self.draws, 2, networks, fields * width)) * setting.embedding_std
         drawn[:, 1] = np.where(agrees, drawn[:, 0], drawn[:, 1])
         return drawn
 
@@ -214,7 +218,7 @@ class _Rows:
             case FirstInput():
                 return self.first
             case Constant(value=number, width=width):
-                return np.full((*x.shape[:2], int(width * x.shape[-1])), float(number))
+                return np.full((*x.shape[:3], int(width * x.shape[-1])), float(number))
             case Affine(name=name, of=of, width=width):
                 value = self.visit(of, x, row)
                 out = int(width * x.shape[-1])
@@ -223,14 +227,13 @@ class _Rows:
             case Bilinear(name=name, left=left, right=right, width=width, bias=bias):
                 sides = self.visit(left, x, row), self.visit(right, x, row)
                 size = sides[0].shape[-1]
-                scale = self.dim_of(x) / x.shape[-1]  # of the width that is meant to the one that is simulated
-                overlaps = self.overlaps(sides[0], sides[0]) * self.overlaps(sides[1], sides[1]) / (3 * size) * scale
+                overlaps = self.overlaps(sides[0], sides[0]) * self.overlaps(sides[1], sides[1]) / (3 * size)
                 if (name, row) in self.maps:
                     return self.mapped(name, row, sides, overlaps, 0)
                 out = int(width * x.shape[-1])
                 value = self.mapped(name, row, sides, overlaps, out)
                 if bias:
-                    value = value + self.random.uniform(-1, 1, (len(x), 1, out)) / math.sqrt(size * scale)
+                    value = value + self.random.uniform(-1, 1, (len(x), 1, x.shape[2], out)) / math.sqrt(size)
                     self.maps[name, row] = (sides, value)
                 return value
             case Scale(of=of, initial=initial):
@@ -263,13 +266,9 @@ class _Rows:
             case _:
                 assert_never(node)
 
-    def dim_of(self, x: Any) -> float:
-        """The width that a vector of the simulated one stands for."""
-        return float(x.shape[-1] * self.setting.fields * self.setting.embedding_dim / self.first.shape[-1])
-
     def overlaps(self, left: Any, right: Any) -> Any:
-        """Σ_i left_i(u) right_i(v)."""
-        return np.einsum("nri,nsi->nrs", left, right)
+        """Σ_i left_i(u) right_i(v), over the coordinates of one network."""
+        return np.einsum("nrci,nsci->nrs", left, right) / left.shape[2]
 
     def mapped(self, name: str, row: int, sides: tuple[Any, ...], covariance: Any, out: int) -> Any:
         """The outputs of a map: Gaussian, the same for the same map of the same vectors."""
@@ -286,15 +285,19 @@ class _Rows:
         else:
             covariance = np.broadcast_to(self.given[len(self.covariances)], covariance.shape)
             self.covariances.append(covariance)
-        noise = self.random.standard_normal((len(covariance), 2, out))
+        noise = self.random.standard_normal((len(covariance), 2, sides[0].shape[2], out))
         v, c, w = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
         root = np.sqrt(v)
         slope = np.divide(c, root, out=np.zeros_like(root), where=root > 0)
         rest = np.sqrt(np.maximum(w - slope**2, 0)) * (self.agreeing < self.setting.fields)
-        other = slope[:, None] * noise[:, 0] + rest[:, None] * noise[:, 1]
-        value = np.stack([root[:, None] * noise[:, 0], other], axis=1)
+        root, slope, rest = (part[:, None, None] for part in (root, slope, rest))
+        value = np.stack([root * noise[:, 0], slope * noise[:, 0] + rest * noise[:, 1]], axis=1)
         self.maps[name, row] = (sides, value)
         return value
+
+
+def _generators(seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+    return np.random.default_rng(seed), np.random.default_rng(seed + 1)
 
 
 _PRIMES = [p for p in range(2, 2000) if all(p % q for q in range(2, math.isqrt(p) + 1))]

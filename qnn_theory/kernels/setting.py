@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -129,6 +130,31 @@ def _check_alike(format: Format, depth: int, fields: int, embedding_dim: int) ->
                 "Blocks of coordinates have a rule where all have one law, however: this format treats them in different "
                 "ways, so its kernel depends on which fields agree."
             )
+
+
+Answer = TypeVar("Answer")
+Arguments = ParamSpec("Arguments")
+
+
+def within_floats(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Say in a sentence what kernels do that grow beyond all numbers, or stacks that are too deep."""
+
+    @wraps(function)
+    def guarded(*arguments: Arguments.args, **options: Arguments.kwargs) -> Answer:
+        try:
+            with np.errstate(over="raise", invalid="raise", divide="raise"):
+                return function(*arguments, **options)
+        except (FloatingPointError, OverflowError):
+            raise ValueError(
+                "A kernel is computed where its moments are floating point numbers, however: they grow beyond 1e308 (or shrink "
+                "to 0) in this stack; take fewer layers or other embeddings."
+            ) from None
+        except RecursionError:
+            raise ValueError(
+                "A kernel is computed for some hundred layers, however: there are more; take fewer."
+            ) from None
+
+    return guarded
 
 
 def checked_setting(

@@ -21,6 +21,8 @@ from qnn_theory.kernels.moments.network import Network
 from qnn_theory.kernels.moments.polynomials import Monomial, Polynomial
 from qnn_theory.kernels.moments.terms import split
 
+_DEEP = 20
+
 
 class Stack(Network):
     """The moments of a stack for two rows, or for one row with itself; arguments as for `Network`."""
@@ -36,6 +38,9 @@ class Stack(Network):
 
     def kernel(self, level: int) -> Value:
         """The mean of ``h_i(u) h_i(v)`` over the coordinates of a layer's output."""
+        if level > _DEEP:  # from the bottom, so that no recursion is deep
+            for lower in range(1, level):
+                self.overlap(self.output_entry(lower))
         return self.overlap(self.output_entry(level)) / self.number(self.ratios[level])
 
     def overlap(self, entry: Entry) -> Value:
