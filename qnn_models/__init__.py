@@ -81,3 +81,7 @@ def __getattr__(name: str) -> Any:
             "CTRClassifier is an estimator of scikit-learn, however: that is not installed; pip install 'qnn-toolkit[sklearn]'"
         ) from error
     return CTRClassifier
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

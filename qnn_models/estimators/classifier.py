@@ -15,16 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    assert_all_finite,
-    check_array,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from qnn_models.data.encoding.encoded import EncodedDataset
 from qnn_models.data.encoding.encoder import Encoder
@@ -32,6 +23,7 @@ from qnn_models.data.layout import Split
 from qnn_models.data.proposing.guess import min_count
 from qnn_models.data.schema import BUCKETS, Label, Schema
 from qnn_models.estimators.fields import column_names_or_none, field_of, kinds_of, series_of_table
+from qnn_models.estimators.inputs import checked_columns, checked_rows, checked_weights
 from qnn_models.estimators.rows import encoded, encoder_of, held_out, split_of
 from qnn_models.evaluation.evaluate import predict_logits, slices
 from qnn_models.models.registry import build
@@ -157,8 +149,8 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
             ValueError: a parameter, a column or the classes cannot be; says which.
         """
         name, options, config, seed = self._settings()
-        table, y = self._checked(X, y, fitting=True)
-        weights = None if sample_weight is None else self._weights(sample_weight, table)
+        table, y = checked_rows(self, X, y)
+        weights = None if sample_weight is None else checked_weights(sample_weight, table)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) != 2:
             raise ValueError(
@@ -217,7 +209,7 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
             ValueError: a column is absent or holds what it cannot.
         """
         check_is_fitted(self, "encoder_")
-        table, _ = self._checked(X, None, fitting=False)
+        table = checked_columns(self, X)
         split = split_of(self.encoder_, self._columns(table))
         probability = predict_logits(self.model_, slices(split, _BATCH_ROWS)).double().sigmoid().numpy()
         return np.stack([1 - probability, probability], axis=1)
@@ -335,38 +327,6 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
         )
         return name, options, config, seed
 
-    def _checked(self, X: Any, y: Any, *, fitting: bool) -> tuple[Any, NDArray[Any]]:
-        """X as a frame or a two-dimensional array, y as an array; names and number of columns kept, or compared."""
-        if column_names_or_none(X) is not None and not hasattr(X, "shape"):
-            X = pl.DataFrame(X)  # of a library that we know by Arrow alone
-        table = X if hasattr(X, "iloc") or column_names_or_none(X) is not None else None
-        if fitting:
-            validate_data(self, X, y, reset=True, skip_check_array=True)
-        if table is None:
-            table = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
-        elif not len(table) or not table.shape[1]:
-            raise ValueError(
-                f"Found array with {len(table)} sample(s) and {table.shape[1]} feature(s) (shape={table.shape}) while a "
-                "minimum of 1 is required."
-            )
-        if not fitting:
-            validate_data(self, X if hasattr(X, "shape") else table, reset=False, skip_check_array=True)
-            return table, np.empty(0)
-        self.n_features_in_ = table.shape[1]
-        y = column_or_1d(np.asarray(y), warn=True)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        if type_of_target(y, input_name="y") not in ("binary",):
-            raise ValueError(f"Only binary classification is supported. The type of the target is {type_of_target(y)}.")
-        check_consistent_length(table, y)
-        return table, y
-
-    def _weights(self, given: ArrayLike, table: Any) -> NDArray[np.float32]:
-        weights = _check_sample_weight(given, table, dtype=np.float32, ensure_non_negative=True)
-        if not weights.any():
-            raise ValueError("Some row has a weight, however: sample_weight is 0 for all.")
-        return weights
-
     def _columns(self, table: Any) -> list[pl.Series]:
         names = getattr(self, "feature_names_in_", None)
         numbered = [f"x{number}" for number in range(self.n_features_in_)]
@@ -383,7 +343,7 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
         if len(pairs) != 1 or not isinstance(pairs[0], tuple) or len(pairs[0]) != 2:
             raise ValueError("eval_set is a pair (X, y), or a list of one, however: it is something else.")
         X, y = pairs[0]
-        table, _ = self._checked(X, None, fitting=False)
+        table = checked_columns(self, X)
         y = column_or_1d(np.asarray(y))
         check_consistent_length(table, y)
         found = {value.item() if isinstance(value, np.generic) else value for value in np.unique(y)}
