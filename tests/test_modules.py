@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import pydoc
+from importlib.resources import files
 from types import ModuleType
 
 import pytest
@@ -28,3 +30,24 @@ def test_no_public_name_hides_a_module(root: str) -> None:
             f"{own!r} of {parent} hides the module {name}: name one of them otherwise"
         )
         assert attribute is module
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_root_says_what_it_exports_and_is_typed(root: str) -> None:
+    package = importlib.import_module(root)
+    own = {
+        name for name, value in vars(package).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert own - {"annotations", "TYPE_CHECKING", "Any"} | {"CTRClassifier"} & set(package.__all__) == set(
+        package.__all__
+    )
+    assert all(hasattr(package, name) for name in package.__all__)
+    assert (files(root) / "py.typed").is_file()
+
+
+def test_help_lists_the_names() -> None:
+    import qnn_models
+
+    text = pydoc.render_doc(qnn_models, renderer=pydoc.plaintext)
+    assert [name for name in qnn_models.__all__ if name not in text] == []
+    assert set(qnn_models.__all__) <= set(dir(qnn_models))

@@ -14,7 +14,9 @@ from qnn_models.data.layout import Split
 from qnn_models.evaluation.metrics import auc, calibration_error, log_loss
 from qnn_models.runtime.distributed import ALONE, Processes
 
-__all__ = ["Evaluation", "evaluate", "evaluation_mode", "predict_logits", "resolve_device", "slices"]
+__all__ = ["Evaluation", "evaluate", "evaluation_mode", "predict", "predict_logits", "resolve_device", "slices"]
+
+_BATCH_ROWS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,20 @@ def predict_logits(model: nn.Module, batches: Iterable[Split], *, device: torch.
         return kept[:rows].cpu()
 
 
+def predict(model: nn.Module, rows: Split | Tensor, *, batch_size: int = 4096) -> Tensor:
+    """P(label = 1) of encoded rows, single precision, on the CPU, shape (rows,); the model is evaluated without dropout.
+
+    Args:
+        model: ids ``(batch, columns)`` -> logits ``(batch,)``.
+        rows: rows of a data set, or their ids.
+        batch_size: rows that go through the model at once.
+    """
+    split = rows if isinstance(rows, Split) else Split(rows, torch.zeros(len(rows)))
+    return predict_logits(model, slices(split, batch_size)).sigmoid()
+
+
 def evaluate(
-    model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE, calibration: bool = False
+    model: nn.Module, batches: Split | Iterable[Split], *, processes: Processes = ALONE, calibration: bool = False
 ) -> Evaluation:
     """AUC, log loss and speed of a model over the rows of a split, each row counting by its weight where they have weights.
 
@@ -115,7 +129,7 @@ def evaluate(
 
     Args:
         model: ids ``(batch, columns)`` -> logits ``(batch,)``.
-        batches: all rows of the split, the same for each process.
+        batches: all rows of the split, at once or in batches, the same for each process.
         processes: who scores them.
         calibration: whether to compute the calibration error too, which sorts the rows.
 
@@ -126,7 +140,7 @@ def evaluate(
     weights: list[Tensor] = []
 
     def scored() -> Iterator[Split]:
-        for whole in batches:
+        for whole in slices(batches, _BATCH_ROWS) if isinstance(batches, Split) else batches:
             batch = whole.part(processes.share(len(whole)))
             labels.append(batch.labels)
             if batch.weights is not None:

@@ -118,6 +118,9 @@ class Encoder:
             for field, tokens in zip(schema.fields, self.vocabularies, strict=True)
         ]
 
+    def __reduce__(self) -> tuple[type[Encoder], tuple[Schema, tuple[pl.Series, ...]]]:
+        return Encoder, (self.schema, self.vocabularies)  # its expressions hold functions, which pickle does not take
+
     def vocabulary(self, field: str) -> pl.Series:
         """The tokens of a field, in the order of their ids: token number k has id k + 2, after padding and out of vocabulary.
 

@@ -13,7 +13,7 @@ from qnn_models.data.reading.columns import Column, column_of_series
 from qnn_models.data.reading.rows import first_no_number
 from qnn_models.data.schema import Field, Schema
 
-__all__ = ["column_names", "columns_of_frame", "series_of"]
+__all__ = ["checked_column", "column_names", "columns_of_frame", "series_of"]
 
 
 def column_names(frame: Any) -> list[str] | None:
@@ -70,7 +70,7 @@ def columns_of_frame(frame: Any, schema: Schema) -> dict[str, Column]:
             f"rows come as a frame of polars, pandas or pyarrow, however: {type(frame).__name__} is none; make a frame of it"
         )
     names = _places(there, schema.fields)
-    return {field.name: _column(series_of(frame, names[field.name]), field) for field in schema.fields}
+    return {field.name: checked_column(series_of(frame, names[field.name]), field) for field in schema.fields}
 
 
 def _places(there: Sequence[str], fields: Sequence[Field]) -> Mapping[str, str]:
@@ -87,7 +87,12 @@ def _places(there: Sequence[str], fields: Sequence[Field]) -> Mapping[str, str]:
     return {name: place for name, place in found.items() if place is not None}
 
 
-def _column(values: pl.Series, field: Field) -> Column:
+def checked_column(values: pl.Series, field: Field) -> Column:
+    """A field's values as the encoder takes them.
+
+    Raises:
+        ValueError: the field cannot hold one; names field, row and value.
+    """
     if field.kind != "sequence" and isinstance(values.dtype, pl.List | pl.Array):
         raise ValueError(
             f"a list is the value of a sequence field, however: {field.name} is {field.kind} and holds lists"

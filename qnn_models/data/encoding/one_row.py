@@ -1,6 +1,6 @@
 """A row at a time, from Python values to ids: the encoder's rules as look-ups in dictionaries, for answers within microseconds.
 
-`Encoder.encode_columns` is the rule and serves columns of any length; what is here gives the same ids and takes no data frame's start.
+`Encoder.encode_columns` is the rule and serves columns of any length; what is here gives the same ids and starts no data frame.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _cast(value: object) -> str | None:
             f"a field holds a text, a number, a truth value, a time, or a list of them, however: {value!r} is of type "
             f"{type(value).__name__}"
         ) from error
-    return column.rows()[0]  # type: ignore[no-any-return]
+    return column.rows()[0]
 
 
 def _joined(values: Iterable[object]) -> str:

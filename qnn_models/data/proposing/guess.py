@@ -151,8 +151,7 @@ def guess_column(column: pl.Series, labels: np.ndarray, *, rows: int) -> ColumnG
             name, "id", f"{seen}: nearly every row has its own; to carry it along: qnn predict --keep {name}", None
         )
     common = {"name": name, "missing": missing}
-    named_id = bool(_ID.search(name) or _USER.match(name))
-    if numeric and not (whole and (distinct <= _FEW or named_id or _is_numbered(numbers, distinct))):
+    if numeric and not are_ids(name, numbers):
         few = "; decimal comma" if with_comma else ""
         low, high = _range(numbers)
         reason = f"{seen}, {low:g} to {high:g}{few}"
@@ -162,13 +161,27 @@ def guess_column(column: pl.Series, labels: np.ndarray, *, rows: int) -> ColumnG
         lengths = values.str.split(separator).list.len()
         length = int(min(max(2, math.ceil(lengths.quantile(0.98) or 2)), _LONGEST))
         reason = f"{seen}; lists such as {_shown(values)}, {_mean(lengths):.1f} tokens on average"
-        made = Field(name=name, kind="sequence", separator=separator, max_length=length, min_count=_min_count(rows))
+        made = Field(name=name, kind="sequence", separator=separator, max_length=length, min_count=min_count(rows))
         return ColumnGuess(name, "sequence", reason, made)
     kind: Kind = "user" if _USER.match(name) else "categorical"
-    return ColumnGuess(name, kind, f"{seen}, such as {_shown(values)}", Field(**common, min_count=_min_count(rows)))  # type: ignore[arg-type]
+    return ColumnGuess(name, kind, f"{seen}, such as {_shown(values)}", Field(**common, min_count=min_count(rows)))  # type: ignore[arg-type]
 
 
-def _min_count(rows: int) -> int:
+def are_ids(name: str, numbers: pl.Series) -> bool:
+    """Whether numbers name things rather than measure them: whole, and few, or under the name of an id, or given out in turn.
+
+    Args:
+        name: the column's.
+        numbers: those that are there.
+    """
+    if not (numbers == numbers.round()).all():
+        return False
+    distinct = numbers.n_unique()
+    return distinct <= _FEW or bool(_ID.search(name) or _USER.match(name)) or _is_numbered(numbers, distinct)
+
+
+def min_count(rows: int) -> int:
+    """How often a token must be seen among so many rows to get an id of its own."""
     return 1 if rows < 20_000 else 2 if rows < 200_000 else 10
 
 
