@@ -13,6 +13,12 @@ Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
 Task: TypeAlias = Literal["train", "boundary", "scaling", "data"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
+_BEFORE: Mapping[str, Scalar] = {"init": "paper", "operating_std": 0.1, "embedding_std": 1e-4}
+"""Settings that models got after records existed, with what stood in their place. There a run is the one it was, id and seeds.
+
+Never change a value, whatever the models' defaults become.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
@@ -51,12 +57,12 @@ class RunSpec:
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits of the SHA-256 of the content; the name of the run's record."""
-        return digest(self.content())
+        return digest(self._identity())
 
     @property
     def arm(self) -> str:
         """Digest of the content without the seeds: the runs of one arm differ only in them."""
-        content = self.content()
+        content = self._identity()
         return digest({key: value for key, value in content.items() if key not in ("seed", "split_seed")})
 
     @property
@@ -64,7 +70,7 @@ class RunSpec:
         """Seed that initialisation, dropout and order of the batches derive from; differs between models and repetitions."""
         from qnn_models.runtime.seeds import derive
 
-        return derive(self.seed, "run", self.model, json.dumps(self.options))
+        return derive(self.seed, "run", self.model, json.dumps(self._own_options()))
 
     def content(self) -> dict[str, Any]:
         """The content as plain JSON values, without the label; ``alone`` only where it is so."""
@@ -73,6 +79,12 @@ class RunSpec:
         if not self.alone:
             del content["alone"]
         return content | {"options": dict(self.options), "training": dict(self.training)}
+
+    def _identity(self) -> dict[str, Any]:
+        return self.content() | {"options": dict(self._own_options())}
+
+    def _own_options(self) -> Settings:
+        return tuple((key, value) for key, value in self.options if key not in _BEFORE or value != _BEFORE[key])
 
     def option(self, key: str) -> Scalar:
         """The model's setting of this name; None where it has none."""
