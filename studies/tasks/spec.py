@@ -11,12 +11,19 @@ from typing import Any, Literal, TypeAlias, get_args
 Scalar: TypeAlias = bool | int | float | str | None
 Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
 Task: TypeAlias = Literal["train", "boundary", "scaling", "data", "interaction"]
-LATER_SETTINGS: Mapping[str, Scalar] = {"monitor": "auc", "prior_bias": False}
-"""Training settings that came after the first records, at the value that those had: at this value they are no part of a run's
-content, so that its id, its seeds and its record stay what they were."""
 TASKS: tuple[Task, ...] = get_args(Task)
 
-_ABSENT = object()
+_BEFORE: Mapping[str, Scalar] = {
+    "init": "paper",
+    "operating_std": 0.1,
+    "embedding_std": 1e-4,
+    "monitor": "auc",
+    "prior_bias": False,
+}
+"""Settings that models and trainings got after records existed, with what stood in their place. There a run is the one it was, id and seeds.
+
+Never change a value, whatever the models' defaults become.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +63,12 @@ class RunSpec:
     @property
     def id(self) -> str:
         """Sixteen hexadecimal digits of the SHA-256 of the content; the name of the run's record."""
-        return digest(self.content())
+        return digest(self._identity())
 
     @property
     def arm(self) -> str:
         """Digest of the content without the seeds: the runs of one arm differ only in them."""
-        content = self.content()
+        content = self._identity()
         return digest({key: value for key, value in content.items() if key not in ("seed", "split_seed")})
 
     @property
@@ -69,7 +76,7 @@ class RunSpec:
         """Seed that initialisation, dropout and order of the batches derive from; differs between models and repetitions."""
         from qnn_models.runtime.seeds import derive
 
-        return derive(self.seed, "run", self.model, json.dumps(self.options))
+        return derive(self.seed, "run", self.model, json.dumps(list(_without_later(self.options).items())))
 
     def content(self) -> dict[str, Any]:
         """The content as plain JSON values, without the label; ``alone`` only where it is so."""
@@ -77,8 +84,10 @@ class RunSpec:
         del content["label"]
         if not self.alone:
             del content["alone"]
-        training = {key: value for key, value in self.training if LATER_SETTINGS.get(key, _ABSENT) != value}
-        return content | {"options": dict(self.options), "training": training}
+        return content | {"options": dict(self.options), "training": dict(self.training)}
+
+    def _identity(self) -> dict[str, Any]:
+        return self.content() | {"options": _without_later(self.options), "training": _without_later(self.training)}
 
     def option(self, key: str) -> Scalar:
         """The model's setting of this name; None where it has none."""
@@ -87,15 +96,18 @@ class RunSpec:
     @classmethod
     def from_content(cls, content: Mapping[str, Any], *, label: str = "") -> RunSpec:
         """The spec whose `content` this is."""
-        later = LATER_SETTINGS if content["task"] == "train" else {}
         return cls(
             **{
                 **content,
                 "options": settings(content["options"]),
-                "training": settings({**later, **content["training"]}),
+                "training": settings(content["training"]),
                 "label": label,
             }
         )
+
+
+def _without_later(settings: Settings) -> dict[str, Scalar]:
+    return {key: value for key, value in settings if key not in _BEFORE or value != _BEFORE[key]}
 
 
 def settings(values: Mapping[str, Scalar]) -> Settings:
