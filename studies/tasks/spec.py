@@ -20,9 +20,10 @@ _BEFORE: Mapping[str, Scalar] = {
     "monitor": "auc",
     "prior_bias": False,
 }
-"""Settings that models and trainings got after records existed, with what stood in their place. There a run is the one it was, id and seeds.
+"""Settings that models and trainings got after records existed, with what stood in their place. There a run is the one it
+was, id and seeds.
 
-Never change a value, whatever the models' defaults become.
+Never change a value, whatever the defaults become.
 """
 
 
