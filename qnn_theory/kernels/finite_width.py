@@ -19,7 +19,11 @@ from typing import Any
 import numpy as np
 
 from qnn_theory.kernels.moments.laws import Entry, Pattern, Value, Weight
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.moments.stack import Stack
+
+ENTRY_LIMIT = 48
+"""The largest number of overlaps whose fluctuations are followed."""
 
 
 class FiniteWidth:
@@ -32,6 +36,11 @@ class FiniteWidth:
 
     def __init__(self, stack: Stack, targets: tuple[Entry, ...]) -> None:
         stack.check_maps_are_fresh()
+        if len(stack.entries()) > ENTRY_LIMIT:
+            raise NoRuleError(
+                f"The 1/d term has a rule for up to {ENTRY_LIMIT} overlaps (three a layer, where all maps read one vector), "
+                f"however: this stack has {len(stack.entries())}; take fewer layers or width_correction=False."
+            )
         self.stack = stack
         self.size = np.size(stack.share)
         needed = {entry for entry in stack.entries() if entry.level <= max(target.level for target in targets)}

@@ -17,10 +17,13 @@ from typing import Any
 from qnn_theory.kernels.moments import polynomials as poly
 from qnn_theory.kernels.moments.gaussians import Gaussians
 from qnn_theory.kernels.moments.laws import Entry, Pattern, Value, Weight
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.moments.network import Network
 from qnn_theory.kernels.moments.polynomials import Monomial, Polynomial
 from qnn_theory.kernels.moments.terms import split
 
+ORDER_LIMIT = 512
+TERM_LIMIT = 50_000
 _DEEP = 20
 
 
@@ -126,6 +129,11 @@ class Stack(Network):
             variable = self.variables[name]
             first = variable.role == "first"
             part = poly.variable(name) if first else poly.in_row(self.meaning(level, variable), name & 1)
+            if exponent > ORDER_LIMIT or math.comb(exponent + len(part), exponent) * len(product) > TERM_LIMIT:
+                raise NoRuleError(
+                    f"Moments are computed up to order {ORDER_LIMIT} and {TERM_LIMIT} terms, however: this stack needs "
+                    "more; take fewer layers."
+                )
             product = poly.multiply(product, poly.power(part, exponent))
         return product
 

@@ -10,6 +10,7 @@ from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.kernels.exact_width import exact_kernel
 from qnn_theory.kernels.finite_width import FiniteWidth
 from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.sampling import simulate
 from qnn_theory.kernels.setting import checked_setting
 from tests.qnn_theory.kernels import networks
 
@@ -205,6 +206,12 @@ def test_the_gain_varies_more_between_draws_without_a_linear_path():
         ({"fields": 4, "embedding_std": math.nan}, "embedding_std is a positive number"),
         ({"format": "T13", "fields": 3, "embedding_dim": 1}, "so d must be even"),
         ({"format": "affine('W', affine('W'))", "fields": 4}, "W is applied to its own"),
+        ({"fields": 10**6}, "up to 10000 fields"),
+        ({"fields": 4, "depth": 900, "embedding_std": 0.1}, "take fewer layers"),
+        ({"fields": 4, "depth": 900, "width_correction": False}, "they grow beyond 1e308"),
+        ({"format": "affine('W') ** 16", "fields": 4, "depth": 5}, "they grow beyond 1e308"),
+        ({"format": "x ** 16 + affine('W')", "fields": 4, "depth": 4, "embedding_std": 0.01}, "take fewer layers"),
+        ({"format": "row_sum(1000, affine('W'))", "fields": 4, "embedding_dim": 1}, "random numbers a coordinate"),
     ],
 )
 def test_what_has_no_answer_is_refused(arguments, says):
@@ -217,6 +224,35 @@ def test_no_closed_form_is_refused(format):
     with pytest.raises(NoRuleError, match="A closed form"):
         qt.covariance_formula(format, depth=2)
     assert qt.covariance(format, fields=2, embedding_dim=2, depth=2, width_correction=False).formula is None
+
+
+def test_deep_stacks_need_no_deep_recursion():
+    values = qt.covariance("T9", fields=4, depth=300, embedding_std=1e-60, width_correction=False).values
+    assert values[-1] == pytest.approx(1e-120)
+
+
+def test_many_rows_cost_nothing():
+    """E[(Σ relu(W_m x))²] = M v/2 + M (M - 1) v/2π."""
+    given = {"fields": 4, "embedding_std": 0.1, "width_correction": False}
+    values = qt.covariance("row_sum(1000, relu(affine('W')))", **given).values
+    assert values[-1] == pytest.approx(0.01 * (1000 / 2 + 1000 * 999 / (2 * math.pi)))
+
+
+@pytest.mark.parametrize("format", ["T9", "T18-paper", "T26~gelu", "QNN-alpha-released", "T12"])
+def test_simulation_and_rules_agree(format):
+    """They share no code but the activations; the simulation serves formats without rules."""
+    setting = checked_setting(format, 4, 16, 2, 0.5, None)
+    found = simulate(setting)
+    kernel = qt.covariance(format, fields=4, embedding_dim=16, depth=2, embedding_std=0.5)
+    for s in (0, 2, 4):
+        allowed = 4.5 * found.errors[-1][s] + 0.002 * kernel.values[-1]
+        assert found.values[-1][s] == pytest.approx(kernel.values[s], abs=allowed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", [format.id for format in qt.formats()])
+def test_simulation_and_rules_agree_on_all_formats(format):
+    test_simulation_and_rules_agree(format)
 
 
 def test_an_unknown_format_is_named():
