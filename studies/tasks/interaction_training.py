@@ -22,7 +22,7 @@ from qnn_models.data.pure_interactions import PureInteractions
 
 Optimizer: TypeAlias = Literal["adam", "sgd"]
 
-FIRST_EVALUATION = 8
+FIRST_EVALUATION = 1
 EVALUATIONS_PER_DOUBLING = 4
 TEST_ROWS = 4096
 HALF = 0.5

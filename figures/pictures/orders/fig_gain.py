@@ -12,10 +12,10 @@ from figures.shared.contract import FigureSpec
 from figures.shared.names import joined
 from figures.shared.results import Results
 from figures.shared.style import BLUE, GREY, VERMILION, new_figure
-from qnn_theory import formats, signal
+from qnn_theory import covariance, formats
 
 FIELDS, EMBEDDING_DIM = 10, 16
-DEPTHS = (1, 2, 3, 4)
+DEPTHS = (1, 2, 3)
 STDS = (0.1, 0.3, 1.0)
 _TINY_STD, _VANISHING = 1e-4, 1e-3
 """A format without a linear path has a gain below `_VANISHING` for embeddings as small as they start."""
@@ -39,7 +39,7 @@ def draw(results: Results) -> Figure:
         axes.set_yscale("log")
         axes.set_ylim(1e-12, 1e12)
         axes.set_xticks(DEPTHS)
-        axes.set_xlim(DEPTHS[0], DEPTHS[-1] + 2.1)
+        axes.set_xlim(DEPTHS[0], DEPTHS[-1] + 1.4)
         axes.set_xlabel("layers")
         axes.set_title(f"embeddings of deviation {std:g}")
         _names(axes, groups, vanishing)
@@ -61,8 +61,14 @@ def _gains(std: float) -> dict[str, tuple[float, ...]]:
     found = {}
     for format in formats():
         if format.id not in _LEFT_OUT and not format.id.endswith("-paper"):
-            told = signal(format, fields=FIELDS, embedding_dim=EMBEDDING_DIM, depth=DEPTHS[-1], embedding_std=std)
-            found[format.id] = tuple(moment / std**2 for moment in told.second_moment)
+            setting = {
+                "fields": FIELDS,
+                "embedding_dim": EMBEDDING_DIM,
+                "embedding_std": std,
+                "width_correction": False,
+            }
+            moments = [covariance(format, depth=depth, **setting).values[-1] for depth in DEPTHS]  # type: ignore[arg-type]
+            found[format.id] = tuple(moment / std**2 for moment in moments)
     return found
 
 
