@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from polars.exceptions import ColumnNotFoundError
 
 from figures import pictures, tables
-from figures.pictures import sweeps
+from figures.pictures import orders, sweeps
 from figures.shared.contract import FigureSpec, TableSpec
 from figures.shared.results import MissingResultsError, Results
 from figures.shared.style import paper_style, save
@@ -43,10 +43,15 @@ class Built:
 def discover() -> tuple[FigureSpec | TableSpec, ...]:
     """The figures, then the tables, each by name.
 
-    They are every ``FIGURE`` of a ``pictures/fig_*.py`` and the sweeps declared in `figures.pictures.sweeps`; every ``TABLE`` of
-    a ``tables/tab_*.py`` and the tables of whole studies declared in `figures.tables.study_tables`.
+    They are every ``FIGURE`` of a ``fig_*.py`` in ``pictures/`` and ``pictures/orders/`` and the sweeps declared in
+    `figures.pictures.sweeps`; every ``TABLE`` of a ``tables/tab_*.py`` and the tables of whole studies declared in
+    `figures.tables.study_tables`.
     """
-    drawn: list[FigureSpec] = [*_single(pictures, "fig_", "FIGURE"), *sweeps.FIGURES]
+    drawn: list[FigureSpec] = [
+        *_single(pictures, "fig_", "FIGURE"),
+        *_single(orders, "fig_", "FIGURE"),
+        *sweeps.FIGURES,
+    ]
     written: list[TableSpec] = [*_single(tables, "tab_", "TABLE"), *study_tables.TABLES]
     return (*sorted(drawn, key=lambda spec: spec.name), *sorted(written, key=lambda spec: spec.name))
 

@@ -22,11 +22,14 @@ from qnn_theory.kernels.covariance import tangent_kernel as tangent_kernel
 from qnn_theory.kernels.results import Kernel as Kernel
 from qnn_theory.kernels.results import Signal as Signal
 from qnn_theory.kernels.results import Spectrum as Spectrum
+from qnn_theory.named_references import Reference as Reference
+from qnn_theory.named_references import references as references
 from qnn_theory.paper_claims.claim import Claim as Claim
 from qnn_theory.paper_claims.claims import claims as claims
 from qnn_theory.registry import formats as formats
 from qnn_theory.registry import get_format as get_format
 from qnn_theory.registry import qnn_alpha as qnn_alpha
+from qnn_theory.relations.limits.limit import Limit as Limit
 from qnn_theory.relations.relation import Relation as Relation
 from qnn_theory.relations.relation import containment_order as containment_order
 from qnn_theory.relations.relation import relation as relation

@@ -35,6 +35,7 @@ from qnn_theory.grammar.expr import (
 from qnn_theory.grammar.format import Format, with_mid_activation, with_post_activation
 from qnn_theory.grammar.readings.formula import is_formula, parse
 from qnn_theory.grammar.readings.formula_text import to_formula
+from qnn_theory.named_references import find_reference, references
 
 HeadLayout: TypeAlias = Literal["aligned", "released"]
 
@@ -190,7 +191,7 @@ def add_formats(added: Iterable[Format]) -> None:
             raise ValueError(
                 f"A format's name is a letter, then letters, digits, _ . and - (64 at most), however: {format.id!r}."
             )
-        taken = _BY_ID.get(format.id) or _own.get(format.id)
+        taken = _BY_ID.get(format.id) or _own.get(format.id) or find_reference(format.id)
         if taken is not None and taken.expr != format.expr:
             raise ValueError(
                 f"A name stands for one formula, however: {format.id!r} is {to_formula(taken.expr)} already, "
@@ -214,9 +215,10 @@ def stored_name(format: str | Format) -> str:
 def get_format(format: str | Format) -> Format:
     """The format that a text names; a `Format` passes through, so a user's own works wherever an id does.
 
-    A text is an id (``T9``), an id with activations attached (``T4+relu``: post-activation; ``T19~gelu``: every mid-activation
-    replaced; ``T19~gelu+relu``: both), or a formula in the registry's syntax (``x * affine("W") + x``, see
-    `grammar.readings.formula`). A formula's format has the formula as its id.
+    A text is an id (``T9``), the name of a well-known layer (``SwiGLU``, see `named_references`), one of these with activations
+    attached (``T4+relu``: post-activation; ``T19~gelu``: every mid-activation replaced; ``T19~gelu+relu``: both), or a formula
+    in the registry's syntax (``x * affine("W") + x``, see `grammar.readings.formula`). A formula's format has the formula as
+    its id.
 
     Raises:
         KeyError: no such id; names the nearest one.
@@ -252,12 +254,12 @@ def _from_formula(text: str) -> Format:
 
 
 def _named(id: str) -> Format:
-    known = {**_BY_ID, **_own}
+    known = {**_BY_ID, **{reference.format.id: reference.format for reference in references()}, **_own}
     if id in known:
         return known[id]
     upper = {name.upper(): name for name in known}
     near = difflib.get_close_matches(id.upper(), upper, n=1, cutoff=0.0)
     raise KeyError(
-        f"A format is one of the registered ids (`qnn formats` lists them) or a formula of x, however: {id!r}; "
+        f"A format is one of the ids that `qnn formats` lists or a formula of x, however: {id!r}; "
         f"the nearest is {upper[near[0]]!r}."
     )

@@ -23,7 +23,7 @@ _APART = 0.16
 
 
 def draw(results: Results) -> Figure:
-    """Two dumbbell panels, each sorted on its own by the AUC without post-activation."""
+    """Dumbbell panels beside each other, each sorted on its own by the AUC without post-activation."""
     ours = format_runs(results)
     panels = [("published, Criteo, one run each", published_formats())]
     for dataset in reversed(ours["dataset"].unique(maintain_order=True).to_list()):
@@ -31,16 +31,18 @@ def draw(results: Results) -> Figure:
         measured = measured_formats(here)
         panels.insert(0, (ours_title(here, measured["n"].to_list()), measured))
     rows = max(frame["label"].n_unique() for _, frame in panels)
-    lines = math.ceil(len(panels) / 2)
+    columns = min(len(panels), 3)
+    lines = math.ceil(len(panels) / columns)
     figure = new_figure(height_in=0.3 + lines * (0.3 + 0.15 * rows))
-    grid = list(figure.subplots(lines, 2, squeeze=False).flat)
+    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     # A DNN has its ReLUs without a choice of them, and is no format without post-activation.
     whole = set(ours.filter(pl.col("format").is_null())["label"])
     for axes, (title, frame) in zip(grid, panels, strict=False):
         _dumbbells(axes, frame, whole)
-        axes.set_title(title)
+        origin, dataset, *runs = title.split(", ")
+        axes.set_title(f"{origin}, {dataset},\n{', '.join(runs)}" if columns > 2 else title)
         axes.set_xlabel("test AUC (%)")
     figure.legend(
         handles=[

@@ -20,6 +20,8 @@ _PRINTED = {
     "ml-100k": "ML-100K",
     "ml-1m": "ML-1M",
     "mse": "MSE",
+    "nycflights": "NYC flights",
+    "nycflights-time": "NYC flights, by time",
     "self_ensemble": "self-ensemble",
     "moon": "two moons",
     "moons": "two moons",

@@ -16,7 +16,7 @@ from qnn_models.data.encoding.encoded import EncodedDataset
 from qnn_models.data.encoding.manifest import LAYOUT_VERSION, has_manifest, read_manifest
 from qnn_models.data.encoding.store import open_dataset
 from qnn_models.data.planted import planted_dataset
-from qnn_models.data.reading.fetch import fetch_ml100k
+from qnn_models.data.reading.fetch import ML100K, NYCFLIGHTS, fetch
 from qnn_models.data.reading.source_files import find_source, unchanged
 from qnn_models.data.schema import Schema, load_schema
 from qnn_models.runtime.checksums import DamagedError
@@ -24,8 +24,8 @@ from qnn_models.runtime.checksums import DamagedError
 _LOG = logging.getLogger("qnn_models.data")
 
 PLANTED = "planted"
-FETCHED = {"ml-100k": fetch_ml100k}
-"""Data sets that need no --source: how each is fetched."""
+FETCHED = {"ml-100k": ML100K, "nycflights": NYCFLIGHTS, "nycflights-time": NYCFLIGHTS}
+"""Data sets that need no --source: what holds the files of each."""
 
 
 def dataset_names() -> tuple[str, ...]:
@@ -234,6 +234,7 @@ def _fetch(schema: Schema, base: Path, folder: Path) -> Path:
             f"{schema.origin} and name the folder: qnn data prepare {schema.name} --source DIR (files: {needs})"
         )
     _check_writable(base)
-    target = base / "raw" / schema.name
-    FETCHED[schema.name](target)
+    package = FETCHED[schema.name]
+    target = base / "raw" / package.folder
+    fetch(package, target)
     return target

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.data.layout import Split
-from qnn_models.evaluation.metrics import auc, log_loss
+from qnn_models.evaluation.metrics import auc, calibration_error, log_loss
 from qnn_models.runtime.distributed import ALONE, Processes
 
 __all__ = ["Evaluation", "evaluate", "evaluation_mode", "predict_logits", "resolve_device", "slices"]
@@ -26,12 +26,18 @@ class Evaluation:
         logloss: log loss in nats.
         rows: rows scored.
         us_per_row: wall-clock microseconds of the forward passes per row.
+        mean_label: share of rows with label 1.
+        mean_prediction: mean predicted probability.
+        calibration_error: see `qnn_models.evaluation.metrics.calibration_error`; None where it was not asked for.
     """
 
     auc: float
     logloss: float
     rows: int
     us_per_row: float
+    mean_label: float
+    mean_prediction: float
+    calibration_error: float | None = None
 
 
 def resolve_device(name: str) -> torch.device:
@@ -100,8 +106,10 @@ def predict_logits(model: nn.Module, batches: Iterable[Split], *, device: torch.
         return kept[:rows].cpu()
 
 
-def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE) -> Evaluation:
-    """AUC, log loss and speed of a model over the rows of a split.
+def evaluate(
+    model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE, calibration: bool = False
+) -> Evaluation:
+    """AUC, log loss and speed of a model over the rows of a split, each row counting by its weight where they have weights.
 
     Among several processes, each scores its share of every batch, and all have the metrics of all rows; the speed is the own.
 
@@ -109,16 +117,20 @@ def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes
         model: ids ``(batch, columns)`` -> logits ``(batch,)``.
         batches: all rows of the split, the same for each process.
         processes: who scores them.
+        calibration: whether to compute the calibration error too, which sorts the rows.
 
     Raises:
         ValueError: no rows, only one class, or a logit is NaN.
     """
     labels: list[Tensor] = []
+    weights: list[Tensor] = []
 
     def scored() -> Iterator[Split]:
         for whole in batches:
             batch = whole.part(processes.share(len(whole)))
             labels.append(batch.labels)
+            if batch.weights is not None:
+                weights.append(batch.weights)
             yield batch
 
     start = time.perf_counter()
@@ -127,9 +139,14 @@ def evaluate(model: nn.Module, batches: Iterable[Split], *, processes: Processes
     own_rows = len(logits)
     truth = processes.gather_rows(torch.cat(labels).cpu() if labels else torch.empty(0))
     logits = processes.gather_rows(logits)
+    counts = processes.gather_rows(torch.cat(weights).cpu()) if weights else None
+    parts = torch.ones_like(truth, dtype=torch.float64) if counts is None else counts.double()
     return Evaluation(
-        auc=auc(truth, logits),
-        logloss=log_loss(truth, logits),
+        auc=auc(truth, logits, counts),
+        logloss=log_loss(truth, logits, counts),
         rows=len(truth),
         us_per_row=1e6 * seconds / max(1, own_rows),
+        mean_label=float((truth.double() * parts).sum() / parts.sum()),
+        mean_prediction=float((logits.double().sigmoid() * parts).sum() / parts.sum()),
+        calibration_error=calibration_error(truth, logits, counts) if calibration else None,
     )

@@ -45,11 +45,12 @@ class Batches:
 
     def __init__(self, dataset: Dataset, config: TrainConfig, device: torch.device) -> None:
         self.dataset, self.config, self.device = dataset, config, device
+        self.rows_per_step = config.rows_per_step(dataset.num_rows("train"))
         self.in_memory: dict[str, Split] = {}
 
     def shuffled(self, epoch: int) -> Iterator[Split]:
         """The batches of an epoch, on the device. Their order depends on the seed and the epoch alone."""
-        size = self.config.batch_size
+        size = self.rows_per_step
         generator = torch.Generator().manual_seed(derive(self.config.seed, "shuffle", epoch))
         if self._streams("train"):
             streamed = self.dataset.batches("train", batch_size=size, generator=generator)
@@ -57,16 +58,32 @@ class Batches:
         split = self._resident("train")
         order = torch.randperm(len(split), generator=generator).to(self.device)
         rows = (order[start : start + size] for start in range(0, len(split), size))
-        return without_single_rows(Split(split.ids.index_select(0, r), split.labels.index_select(0, r)) for r in rows)
+        return without_single_rows(split.part(r) for r in rows)
 
     def in_order(self, split: str) -> Iterable[Split]:
         """All rows of a split in their order."""
-        size = self.config.batch_size
+        size = self.rows_per_step
         return (
             self.dataset.batches(split, batch_size=size)
             if self._streams(split)
             else slices(self._resident(split), size)
         )
+
+    def label_rate(self, split: str) -> float:
+        """Share of a split's rows with label 1, by weight where they have weights; one pass over what is streamed."""
+        batches = self.dataset.batches(split, batch_size=2**17) if self._streams(split) else [self._resident(split)]
+        positive = total = 0.0
+        for batch in batches:
+            weights = torch.ones_like(batch.labels) if batch.weights is None else batch.weights
+            positive += float((batch.labels * weights).sum(dtype=torch.float64))
+            total += float(weights.sum(dtype=torch.float64))
+        return positive / total
+
+    def first_rows(self, split: str, count: int) -> Split:
+        """The first rows of a split, on the device."""
+        if self._streams(split):
+            return self._to_device(next(iter(self.dataset.batches(split, batch_size=count))))
+        return self._resident(split).part(slice(count))
 
     def _streams(self, split: str) -> bool:
         columns = sum(self.dataset.layout.lengths) + 1
@@ -79,7 +96,7 @@ class Batches:
         return self.in_memory[split]
 
     def _to_device(self, split: Split) -> Split:
-        return Split(split.ids.to(self.device), split.labels.to(self.device))
+        return split.to(self.device)
 
 
 def without_single_rows(batches: Iterator[Split]) -> Iterator[Split]:
@@ -87,7 +104,7 @@ def without_single_rows(batches: Iterator[Split]) -> Iterator[Split]:
     previous: Split | None = None
     for batch in batches:
         if previous is not None and len(batch) == 1:
-            batch = Split(torch.cat([previous.ids, batch.ids]), torch.cat([previous.labels, batch.labels]))
+            batch = previous.followed_by(batch)
         elif previous is not None:
             yield previous
         previous = batch

@@ -15,6 +15,7 @@ the updates of a single process within rounding, BatchNorm's statistics being th
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from tqdm import tqdm
 
 from qnn_models.data.layout import Split
 from qnn_models.evaluation.evaluate import Evaluation, evaluate, resolve_device, slices
+from qnn_models.evaluation.metrics import constant_log_loss
 from qnn_models.layers.batch_norm import synchronised
 from qnn_models.layers.dropout import dropout_state, load_dropout_state, own_streams, seed_dropout
 from qnn_models.layers.embedding import FieldEmbedding
@@ -37,6 +39,7 @@ from qnn_models.training.batches import Batches, Dataset
 from qnn_models.training.checkpoint import load_model_state, load_optimizer_state
 from qnn_models.training.config import EpochRecord, TrainConfig, TrainResult
 from qnn_models.training.losses import objective
+from qnn_models.training.prior import start_at_log_odds
 from qnn_models.training.safeguards import FiniteGuard, backend, explained_memory
 from qnn_models.training.state import TrainState, check_identity, read_state, with_prefix, write_state
 
@@ -105,8 +108,9 @@ class _Loop:
         progress: bool,
         processes: Processes,
     ) -> None:
+        rows_per_step = config.rows_per_step(dataset.num_rows("train"))
         norms = sum(isinstance(module, _BATCH_NORMS) for module in model.modules())
-        if config.chunk_rows is not None and config.chunk_rows < config.batch_size and norms:
+        if config.chunk_rows is not None and config.chunk_rows < rows_per_step and norms:
             raise ValueError(
                 "Chunks add up to the gradient of the whole batch only without BatchNorm, which reads the batch, however: "
                 f"chunk_rows={config.chunk_rows} and {norms} BatchNorm layers; leave chunk_rows out."
@@ -123,6 +127,8 @@ class _Loop:
             forward, pair = torch.compile(forward), torch.compile(pair)
         self.loss = objective(forward, pair, model.regularisation, config.loss)
         self.batches = Batches(dataset, config, device)
+        if config.prior_bias:
+            start_at_log_odds(model, self.batches)
         self._seed_dropout()
 
     def run(self, folder: Path | None, checkpoint_steps: int | None) -> TrainResult:
@@ -139,20 +145,25 @@ class _Loop:
     def _end(self) -> TrainResult:
         """Take the best epoch's weights and score the test split."""
         self.model.load_state_dict(self.best)
-        return self._result(evaluate(self.model, self.batches.in_order("test"), processes=self.processes))
+        return self._result(
+            evaluate(self.model, self.batches.in_order("test"), processes=self.processes, calibration=True)
+        )
 
     def _train_epoch(self, folder: Path | None, checkpoint_steps: int | None) -> None:
         state, config = self.state, self.config
         self.model.train()
-        steps = -(-self.dataset.num_rows("train") // config.batch_size)
+        steps = -(-self.dataset.num_rows("train") // self.batches.rows_per_step)
         guard = FiniteGuard(state, config, self.device)
         best = max((entry["valid_auc"] for entry in state.history), default=None)
         title = f"epoch {state.epoch}" + (f", best validation AUC {best:.4f}" if best is not None else "")
-        with tqdm(total=steps, initial=state.batch, desc=title, disable=not self.progress, leave=False) as bar:
+        with tqdm(
+            total=steps, initial=state.batch, desc=title, disable=None if self.progress else True, leave=False
+        ) as bar:
             start = time.perf_counter() - state.seconds
             for batch in islice(self.batches.shuffled(state.epoch), state.batch, None):
                 loss, norm = self._step(batch)
                 state.batch += 1
+                state.updates += 1
                 state.rows += len(batch)
                 guard.add(loss, norm, rows=len(batch))
                 bar.update()
@@ -173,7 +184,7 @@ class _Loop:
         # A process without rows goes through the model all the same, as the others wait for it in BatchNorm.
         for chunk in slices(share, config.chunk_rows or len(batch)) if len(share) else [share]:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-                loss = self.loss(chunk.ids, chunk.labels) * (len(chunk) / len(batch))
+                loss = self.loss(chunk.ids, chunk.labels, chunk.weights) * (len(chunk) / len(batch))
             loss.backward()
             total += loss.detach()
         self.processes.add([total, *(p.grad for p in self.parameters if p.grad is not None)])
@@ -198,7 +209,8 @@ class _Loop:
         record = EpochRecord(
             state.epoch, state.loss_sum / state.rows, found.auc, found.logloss, state.learning_rate, state.seconds
         )
-        improved = not state.history or found.auc > max(entry["valid_auc"] for entry in state.history)
+        improved = not state.history or self._monitored(asdict(record)) > max(map(self._monitored, state.history))
+        state.constant_logloss = constant_log_loss(found.mean_label)
         state.history.append(asdict(record))
         if improved:
             state.best_epoch, state.stalled = state.epoch, 0
@@ -213,6 +225,11 @@ class _Loop:
             self._seed_dropout()
         state.batch, state.loss_sum, state.rows, state.seconds = 0, 0.0, 0, 0.0
         return improved
+
+    def _monitored(self, record: Mapping[str, Any]) -> float:
+        """What an epoch must improve."""
+        penalty = record["valid_logloss"] if self.config.monitor == "auc-logloss" else 0.0
+        return float(record["valid_auc"] - penalty)
 
     def _seed_dropout(self, *since: int) -> None:
         """Start the masks of the current epoch, from its first batch or, in a stream of their own, from a later one on."""
@@ -263,10 +280,15 @@ class _Loop:
             best_epoch=best.epoch,
             valid_auc=best.valid_auc,
             valid_logloss=best.valid_logloss,
+            constant_logloss=self.state.constant_logloss,
             test_auc=test.auc,
             test_logloss=test.logloss,
+            test_calibration_error=test.calibration_error or 0.0,
+            test_mean_label=test.mean_label,
+            test_mean_prediction=test.mean_prediction,
             train_seconds_per_epoch=median(record.train_seconds for record in history),
             inference_us_per_row=test.us_per_row,
             num_parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             device=str(self.device),
+            updates=self.state.updates,
         )

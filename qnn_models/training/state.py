@@ -23,12 +23,14 @@ class TrainState:
 
     epoch: int = 1
     batch: int = 0
+    updates: int = 0
     loss_sum: float = 0.0
     rows: int = 0
     seconds: float = 0.0
     learning_rate: float = 0.0
     stalled: int = 0
     best_epoch: int = 0
+    constant_logloss: float = 0.0
     finished: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
 

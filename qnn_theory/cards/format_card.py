@@ -9,6 +9,7 @@ import sympy
 
 from qnn_theory.algebra.closed_form import ClosedForm
 from qnn_theory.cards.formulas import class_cell, class_data, class_text, formula_as_latex, formula_text
+from qnn_theory.cards.nearest import nearest
 from qnn_theory.cards.smoothness_data import smoothness_data
 from qnn_theory.cards.tables import Cell, Table, formula_latex
 from qnn_theory.costs import ROWS, D, cost, network_cost
@@ -33,7 +34,9 @@ _CARD_WIDTH = 4
 _EXPANDED_CHARACTERS = 600  # of one output; longer ones are cut on the terminal, not in JSON
 
 
-def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1, relations: bool = False) -> Table:
+def format_card(
+    format: str | Format, *, dim: int | None = None, depth: int = 1, relations: bool = False, neighbours: bool = True
+) -> Table:
     """Everything known of one format.
 
     Args:
@@ -42,6 +45,7 @@ def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1,
         depth: the number of layers that support, effective dimension and smoothness are computed for. Where the size is out of
             reach, one layer's numbers are those of the closed forms in d, and the others say why they are missing.
         relations: place the format among all registered ones as well, which takes seconds.
+        neighbours: name the nearest formats and references; instant for registered ones, a few seconds for others.
 
     Raises:
         KeyError: unknown id.
@@ -56,6 +60,8 @@ def format_card(format: str | Format, *, dim: int | None = None, depth: int = 1,
     _dimension(card, chosen, width, depth)
     _smooth(card, chosen, depth)
     _price(card, chosen)
+    if neighbours:
+        _neighbours(card, chosen)
     if relations:
         _relations(card, chosen)
     return Table(
@@ -287,6 +293,27 @@ def _price(card: _Card, format: Format) -> None:
         "training_flops": str(price.training_flops),
         "elementwise_flops": str(price.elementwise_flops),
         "activation_elements": str(price.activation_elements),
+    }
+
+
+def _neighbours(card: _Card, format: Format) -> None:
+    try:
+        found = nearest(format)
+    except ValueError as beyond:
+        card.add("nearest formats", str(beyond))
+        card.data["nearest"] = {"beyond": str(beyond)}
+        return
+    by_label = {
+        "the same functions": found.equivalent,
+        "smallest above": found.above,
+        "largest below": found.below,
+        "not placed": found.open,
+    }
+    for label, neighbours in by_label.items():
+        card.add(label, ", ".join(neighbour.text for neighbour in neighbours))
+    card.data["nearest"] = {
+        name: [{"id": n.id, "source": n.source} for n in getattr(found, name)]
+        for name in ("equivalent", "above", "below", "open")
     }
 
 

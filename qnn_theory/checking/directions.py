@@ -10,30 +10,16 @@ from typing import Any
 
 import flint
 
-from qnn_theory.checking.analytic import SMOOTH
-from qnn_theory.checking.coefficients import read_off
-from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
 from qnn_theory.checking.maps import check_map
-from qnn_theory.checking.reading import exact_keys, many, rational, read_formula
+from qnn_theory.checking.reading import NotCheckedError, RejectedError, exact_keys, many, rational, read_formula
 from qnn_theory.checking.separations import check_separation
-from qnn_theory.grammar.expr import (
-    Activation,
-    Affine,
-    Bilinear,
-    Concat,
-    Constant,
-    Expr,
-    FirstInput,
-    Input,
-    Product,
-    Sum,
-    bias_name,
-    walk,
-)
+from qnn_theory.checking.smooth import ball, value_at
+from qnn_theory.grammar import expr as g
 from qnn_theory.grammar.widths import divisor, parameters, width
 
 VERDICTS = ("contained", "not contained", "open")
 _NESTED = 3
+_SMOOTH = ("sigmoid", "silu", "tanh", "gelu", "mish")
 
 
 def verdict_of(entry: Any) -> str:
@@ -44,7 +30,7 @@ def verdict_of(entry: Any) -> str:
     return verdict
 
 
-def check_direction(entry: Any, source: Expr, target: Expr, *, nested: int = 0) -> str:
+def check_direction(entry: Any, source: g.Expr, target: g.Expr, *, nested: int = 0) -> str:
     """How the direction was checked.
 
     Raises:
@@ -57,9 +43,12 @@ def check_direction(entry: Any, source: Expr, target: Expr, *, nested: int = 0) 
         case "contained" if "links" in entry:
             exact_keys(entry, {"verdict", "links"}, "a chain of maps has exactly its keys")
             return _check_links(entry["links"], source, target, nested)
-        case "contained" if "coefficients" in entry:
-            exact_keys(entry, {"verdict", "coefficients"}, "a map by coefficients has exactly its keys")
-            return f"by coefficients: {check_map(source, target, entry['coefficients'], read_off)}"
+        case "contained" if "free" in entry:
+            exact_keys(entry, {"verdict", "map", "free"}, "a map with free parameters has exactly its keys")
+            free = many(entry["free"], "free parameters")
+            if not all(isinstance(name, str) for name in free) or len({*free}) != len(free):
+                raise RejectedError("free parameters are different names")
+            return f"with free parameters: {check_map(source, target, entry['map'], free)}"
         case "contained" if "gates" in entry:
             exact_keys(entry, {"verdict", "map", "gates"}, "a map with constant gates has exactly its keys")
             return _check_gated(entry, source, target)
@@ -77,7 +66,7 @@ def check_direction(entry: Any, source: Expr, target: Expr, *, nested: int = 0) 
             raise NotCheckedError("it is open")
 
 
-def _check_links(links: Any, source: Expr, target: Expr, nested: int) -> str:
+def _check_links(links: Any, source: g.Expr, target: g.Expr, nested: int) -> str:
     """Source ⊆ m1 ⊆ ... ⊆ target; each m exists at every d at which both ends do."""
     found, last = [], source
     for link in many(links, "links"):
@@ -94,7 +83,7 @@ def _check_links(links: Any, source: Expr, target: Expr, nested: int) -> str:
     return f"{len(found)} maps: {'; '.join(found)}"
 
 
-def _check_carried(entry: Mapping[str, Any], source: Expr, target: Expr, nested: int) -> str:
+def _check_carried(entry: Mapping[str, Any], source: g.Expr, target: g.Expr, nested: int) -> str:
     """S ⊆ source, s ⊄ t and target ⊆ t: then the source has a function that the target lacks."""
     s, t, found = source, target, []
     if entry["below"] is None and entry["above"] is None:
@@ -121,12 +110,12 @@ def _check_carried(entry: Mapping[str, Any], source: Expr, target: Expr, nested:
     return f"carried over: {'; '.join(found)}"
 
 
-def _needs_no_other_dim(between: Expr, source: Expr, target: Expr) -> None:
+def _needs_no_other_dim(between: g.Expr, source: g.Expr, target: g.Expr) -> None:
     if math.lcm(divisor(source), divisor(target)) % divisor(between):
         raise RejectedError("a format in between does not exist at every d at which the two formats do")
 
 
-def _check_gated(entry: Mapping[str, Any], source: Expr, target: Expr) -> str:
+def _check_gated(entry: Mapping[str, Any], source: g.Expr, target: g.Expr) -> str:
     """Smooth gates whose argument is a constant, at which the gate takes a rational value: the target with that value there."""
     special = target
     maps = set()
@@ -134,41 +123,37 @@ def _check_gated(entry: Mapping[str, Any], source: Expr, target: Expr) -> str:
         exact_keys(gate, {"kind", "map", "value", "low", "high"}, "a gate has exactly its keys")
         value, low, high = (rational(gate[name]) for name in ("value", "low", "high"))
         kind, name = gate["kind"], gate["map"]
-        if not isinstance(kind, str) or kind not in SMOOTH or not isinstance(name, str) or name in maps:
+        if kind not in _SMOOTH or not isinstance(name, str) or name in maps:
             raise RejectedError(f"a gate has a smooth activation and a map of its own, however: {str(gate)[:80]}")
         with flint.ctx.workprec(400):
-            below, above = (SMOOTH[kind](_ball(end)) - _ball(value) for end in (low, high))
+            below, above = (value_at(kind, end) - ball(value) for end in (low, high))
         if not (below < 0 < above) or high - low != Fraction(1, 10**20):
             raise RejectedError(f"{kind} does not pass {value} between two neighbouring decimals {low} and {high}")
         special = _with_constant(special, kind, name, value)
-        if special == target or any(isinstance(n, Affine | Bilinear) and n.name == name for n in walk(special)):
+        if special == target or any(isinstance(n, g.Affine | g.Bilinear) and n.name == name for n in g.walk(special)):
             raise RejectedError(f"the map {name[:40]} is not only the argument of {kind}")
         maps.add(name)
     own = {p.name for p in parameters(special)}
-    left_out = {p.name for p in parameters(target)} - {n for name in maps for n in (name, bias_name(name))}
+    left_out = {p.name for p in parameters(target)} - {n for name in maps for n in (name, g.bias_name(name))}
     data = exact_keys(entry["map"], left_out, "a map with constant gates sets the other parameters")
     return f"with constant gates, {check_map(source, special, {name: data[name] for name in own})}"
 
 
-def _with_constant(expr: Expr, kind: str, name: str, value: Fraction) -> Expr:
+def _with_constant(expr: g.Expr, kind: str, name: str, value: Fraction) -> g.Expr:
     """The expression with a number in the place of every kind(affine map of this name, with its bias)."""
     match expr:
-        case Activation(kind=own, of=Affine(name=inner, bias=True)) if own == kind and inner == name:
-            return Constant(value=value, width=width(expr))
-        case Input() | FirstInput() | Constant():
+        case g.Activation(kind=own, of=g.Affine(name=inner, bias=True)) if own == kind and inner == name:
+            return g.Constant(value=value, width=width(expr))
+        case g.Input() | g.FirstInput() | g.Constant():
             return expr
-        case Sum(terms=parts):
-            return Sum(terms=tuple(_with_constant(p, kind, name, value) for p in parts))
-        case Product(factors=parts):
-            return Product(factors=tuple(_with_constant(p, kind, name, value) for p in parts))
-        case Concat(parts=parts):
-            return Concat(parts=tuple(_with_constant(p, kind, name, value) for p in parts))
-        case Bilinear(left=left, right=right):
+        case g.Sum(terms=parts):
+            return g.Sum(terms=tuple(_with_constant(p, kind, name, value) for p in parts))
+        case g.Product(factors=parts):
+            return g.Product(factors=tuple(_with_constant(p, kind, name, value) for p in parts))
+        case g.Concat(parts=parts):
+            return g.Concat(parts=tuple(_with_constant(p, kind, name, value) for p in parts))
+        case g.Bilinear(left=left, right=right):
             sides = (_with_constant(side, kind, name, value) for side in (left, right))
             return replace(expr, left=next(sides), right=next(sides))
         case _:
             return replace(expr, of=_with_constant(expr.of, kind, name, value))
-
-
-def _ball(number: Fraction) -> Any:
-    return flint.arb(flint.fmpq(number.numerator, number.denominator))

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from qnn_theory.checking.directions import check_direction, verdict_of
-from qnn_theory.checking.evaluation import NotCheckedError, RejectedError, within
-from qnn_theory.checking.reading import exact_keys, read_formula
+from qnn_theory.checking.evaluation import within
+from qnn_theory.checking.reading import NotCheckedError, RejectedError, exact_keys, read_formula
 from qnn_theory.grammar.expr import Expr
 
 Status: TypeAlias = Literal["accepted", "rejected", "not checked"]
@@ -101,8 +101,8 @@ def _header(document: Any, formula_of: Callable[[str], str | None]) -> tuple[lis
     exact_keys(document, _KEYS, "a certificate has exactly its keys")
     if document["certificate"] != "relation of two formats" or type(document["version"]) is not int:
         raise RejectedError("this is no certificate of a relation of two formats")
-    if document["version"] != 1:
-        raise RejectedError(f"certificates of version 1 are read, however: {str(document['version'])[:20]}")
+    if document["version"] != 2:
+        raise RejectedError(f"certificates of version 2 are read, however: {str(document['version'])[:20]}")
     names, exprs = [], []
     for key in ("first", "second"):
         entry = exact_keys(document[key], {"name", "formula"}, f"the {key} format has a name and a formula")

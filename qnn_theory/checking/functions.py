@@ -1,48 +1,51 @@
-"""Functions of formats: the one that a certificate states, exactly, and random ones of the other format, modulo p."""
+"""Functions of formats: the one that a certificate states, exactly, and random ones of the other format, modulo p.
+
+A germ is the polynomial that a function is on an open set: at a point, on the side of a direction; or far out, around a
+direction, where each step is 0 or 1 but for a rest that vanishes exponentially, and so is the function that polynomial.
+"""
 
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 import flint
 
-from qnn_theory.checking.evaluation import (
-    Atom,
+from qnn_theory.checking.evaluation import Step, degree, filled, outputs, shapes
+from qnn_theory.checking.reading import (
     NotCheckedError,
     RejectedError,
-    activations,
-    entries_of,
-    filled,
-    outputs,
-    size,
+    exact_keys,
+    listed,
+    many,
+    monomial,
+    rational,
+    whole,
 )
-from qnn_theory.checking.maps import PRIME, RANDOM
-from qnn_theory.checking.reading import listed, rational, whole
-from qnn_theory.grammar.expr import Activation, Bilinear, Expr, Power, Product, children, walk
+from qnn_theory.grammar.expr import Activation, Expr
 from qnn_theory.grammar.widths import divisor, parameters, width
 
+PRIME = 2**61 - 1
+RANDOM = random.SystemRandom()
 Polynomial: TypeAlias = dict[tuple[int, ...], Any]
+Place: TypeAlias = tuple[Activation, str, int]
 _MONOMIALS = 60_000
-_DIM = 64
+AT_ZERO = {"s": Fraction(1, 2), "p": Fraction(1, 2), "m": Fraction(3, 5)}  # tanh(log 2) = 3/5
 
 
-def q(number: Fraction) -> Any:
-    """A rational number as flint computes with it."""
-    return flint.fmpq(number.numerator, number.denominator)
+@dataclass(frozen=True, slots=True)
+class Germ:
+    """A stated germ: where, the outputs that are stated, and the arguments of steps that are 0 at the point."""
 
-
-def piecewise(expr: Expr) -> bool:
-    """Whether the functions are polynomials in pieces."""
-    return all(node.kind in ("relu", "relu6", "prelu") for node in activations(expr))
-
-
-def affine_relus(expr: Expr) -> bool:
-    """Whether every activation is a relu of an affine form of x."""
-    curved = (Product, Power, Activation, Bilinear)
-    return all(n.kind == "relu" and not any(isinstance(m, curved) for m in walk(n.of)) for n in activations(expr))
+    far: bool
+    at: list[Fraction]
+    along: list[Fraction]
+    outputs: dict[int, Polynomial]
+    undecided: list[Polynomial]
 
 
 class Witness:
@@ -50,32 +53,30 @@ class Witness:
 
     Args:
         source: its format.
-        data: the certificate's ``witness``: d, entries that are not zero, and outputs.
         target: the other format, whose d it must share.
+        data: the certificate's ``witness``: d, entries that are not zero, and germs.
     """
 
-    def __init__(self, source: Expr, target: Expr, data: Mapping[str, Any]) -> None:
-        self.source = source
-        self.dim = whole(data["dim"], 1, _DIM, "the witness's d")
+    def __init__(self, source: Expr, target: Expr, data: Any) -> None:
+        exact_keys(data, {"dim", "entries", "germs"}, "a witness has exactly its keys")
+        self.source, self.dim = source, whole(data["dim"], 1, 64, "the witness's d")
         if self.dim % math.lcm(divisor(source), divisor(target)):
             raise RejectedError(f"the two formats do not both exist at d = {self.dim}")
         self.count = int(width(source) * self.dim)
         small(source, self.dim)
-        own = entries_of(source, self.dim)
+        own = shapes(source, self.dim)
         copied = {p.name for p in parameters(source) if p.rows is not None}
         known: dict[tuple[str, tuple[int, ...]], Fraction] = {}
-        if not isinstance(data["entries"], list):
-            raise RejectedError("the entries of a witness are a list")
-        for entry in data["entries"]:
+        for entry in many(data["entries"], "the entries of a witness", least=0):
             name, at, value = listed(entry, 3, "an entry of the witness: [name, index, number]")
-            if not isinstance(name, str) or not isinstance(at, list) or (name in copied and not at):
-                raise RejectedError(f"an entry of the witness is [name, index, number], however: {str(entry)[:60]}")
-            index = tuple(whole(i, 0, 10_000, "an index") for i in at)
+            if not isinstance(name, str):
+                raise RejectedError(f"a parameter has a name, however: {str(name)[:40]}")
+            index = tuple(whole(i, 0, 10_000, "an index") for i in many(at, "an index", least=int(name in copied)))
             if name in copied:
                 name, index = f"{name}[{index[0] + 1}]", index[1:]
             shape = own.get(name)
             if shape is None or len(shape) != len(index) or any(i >= n for i, n in zip(index, shape, strict=True)):
-                raise RejectedError(f"the source has no parameter entry {name[:40]} {list(index)} at d = {self.dim}")
+                raise RejectedError(f"the source has no parameter entry {name[:40]} {list(index)}")
             if (name, index) in known or not rational(value):
                 raise RejectedError(f"the entry {name} {list(index)} is given twice, or as zero")
             known[name, index] = rational(value)
@@ -83,6 +84,7 @@ class Witness:
             name: filled(shape, lambda i, name=name: known.get((name, i), Fraction(0)))  # type: ignore[misc]
             for name, shape in own.items()
         }
+        self.germs = [self._germ(germ) for germ in many(data["germs"], "the germs of a witness", least=0)]
 
     def point(self, data: Any) -> list[Fraction]:
         """D rational numbers."""
@@ -96,147 +98,140 @@ class Witness:
 
         return {name: visit(value) for name, value in self.values.items()}
 
-    def at(self, point: Sequence[Fraction]) -> list[Fraction]:
-        """The outputs at a point."""
+    def _germ(self, data: Any) -> Germ:
+        exact_keys(data, {"far", "at", "along", "outputs"}, "a germ has exactly its keys")
+        at = self.point(data["at"])
+        along = [Fraction(0)] * self.dim if data["along"] is None else self.point(data["along"])
+        if type(data["far"]) is not bool or not isinstance(data["outputs"], dict) or not data["outputs"]:
+            raise RejectedError("a germ is near or far, and has outputs")
+        pieces, undecided = germ(self.source, self.numbers(fmpq), at, along, far=data["far"])
+        stated: dict[int, Polynomial] = {}
+        for key, terms in data["outputs"].items():
+            output = whole(int(key) if key.isdecimal() and len(key) < 6 else key, 0, self.count - 1, "an output")
+            pairs = [listed(term, 2, "a term [exponents, coefficient]") for term in many(terms, "terms", least=0)]
+            stated[output] = {monomial(m, self.dim): rational(c) for m, c in pairs}
+            if len(stated[output]) != len(terms) or stated[output] != pieces[output]:
+                raise RejectedError(f"y_{output + 1} of the witness is not the function that is stated")
+        if len(stated) != len(data["outputs"]):
+            raise RejectedError("an output of a germ is given twice")
+        return Germ(data["far"], at, along, stated, undecided)
 
-        def rule(atom: Atom, u: Fraction, values: Mapping[str, Any]) -> Fraction:
-            upper = Fraction(6) if atom[0].kind == "relu6" else u
-            return (
-                min(u, upper) if u > 0 else u * values[str(atom[0].slope)] if atom[0].kind == "prelu" else Fraction(0)
-            )
 
-        return outputs(self.source, point, self.values, rule, lambda f: f)
+def germ(
+    expr: Expr, values: Mapping[str, Any], at: Sequence[Fraction], along: Sequence[Fraction], *, far: bool
+) -> tuple[list[Polynomial], list[Polynomial]]:
+    """The polynomials at a point, on the side of a direction, or far out around one; and which arguments are 0 there.
 
-    def piece(
-        self, point: Sequence[Fraction], step: Sequence[Fraction] | None = None, on: Any = None
-    ) -> list[Polynomial]:
-        """The polynomials that the outputs are around a point, or from a point on into a direction.
+    Raises:
+        RejectedError: the function is no polynomial there.
+    """
+    ring = flint.fmpq_mpoly_ctx.get([f"x_{i + 1}" for i in range(len(at))], "degrevlex")
+    zero, undecided = 0 * ring.gens()[0], []
 
-        Raises:
-            RejectedError: the point is on a kink; with `step`, on one other than the hyperplane that `on` is zero on.
-        """
-        ring = flint.fmpq_mpoly_ctx.get([f"x_{i + 1}" for i in range(self.dim)], "degrevlex")
-        zero = 0 * ring.gens()[0]
-        surface = None if on is None else ring.from_dict({m: q(c) for m, c in on.items() if c})
+    def rule(step: Step, u: Any) -> tuple[Any, Any]:
+        u = zero + u
+        terms = plain(u)
+        if not any(map(sum, terms)):
+            number = next(iter(terms.values()), Fraction(0))
+            if number and step.kind != "H":
+                raise NotCheckedError("a step of a smooth activation at a number other than 0")
+            return u, zero + (int(number > 0) if step.kind == "H" else fmpq(AT_ZERO[step.kind]))
+        if not far and step.kind != "H":
+            raise RejectedError("a function with a smooth activation is no polynomial near a point")
+        top = max(map(sum, terms))
+        leading = {m: c for m, c in terms.items() if not far or sum(m) == top}
+        line = on_line(leading, at, along)
+        first = next((k for k, c in enumerate(line) if c), None)
+        if first is None:
+            raise RejectedError("a direction lies on a kink")
+        if first:
+            undecided.append(leading)
+        return u, zero + int(line[first] > 0)
 
-        def rule(atom: Atom, u: Any, values: Mapping[str, Any]) -> Any:
-            u = u + zero
-            height = u(*map(q, point))
-            if (height == 0 and u != 0) or (atom[0].kind == "relu6" and height == 6):
-                if step is None or surface is None or divmod(u, surface)[1] != 0:
-                    raise RejectedError(f"x = ({', '.join(map(str, point))[:200]}) is on a kink")
-                height = sum((q(s) * u.derivative(i)(*map(q, point)) for i, s in enumerate(step)), start=q(Fraction(0)))
-            if height > 0:
-                return zero + 6 if atom[0].kind == "relu6" and height > 6 else u
-            return u * values[str(atom[0].slope)] if atom[0].kind == "prelu" else zero
+    found = outputs(expr, list(ring.gens()), values, rule, fmpq)
+    return [plain(zero + f) for f in found], undecided
 
-        found = outputs(self.source, list(ring.gens()), self.numbers(q), rule, q)
-        return [_plain(f + zero) for f in found]
 
-    def along(self, point: Sequence[Fraction], step: Sequence[Fraction], side: int) -> list[Any]:
-        """The outputs at point + t step as polynomials in t, for small t > 0 or, where `side` is -1, small t < 0."""
-        t = flint.fmpq_poly([0, 1])
-
-        def rule(atom: Atom, u: Any, values: Mapping[str, Any]) -> Any:
-            u = u + 0 * t
-
-            def sign(value: Any) -> int:
-                k = next((k for k, c in enumerate(value.coeffs()) if c != 0), None)
-                return 0 if k is None else (1 if value[k] > 0 else -1) * (side if k % 2 else 1)
-
-            if sign(u) > 0:
-                return 0 * t + 6 if atom[0].kind == "relu6" and sign(u - 6) > 0 else u
-            return u * values[str(atom[0].slope)] if atom[0].kind == "prelu" else 0 * t
-
-        x = [q(p) + q(s) * t for p, s in zip(point, step, strict=True)]
-        return [f + 0 * t for f in outputs(self.source, x, self.numbers(q), rule, q)]
+def on_line(terms: Polynomial, at: Sequence[Fraction], along: Sequence[Fraction]) -> list[Fraction]:
+    """The coefficients of a polynomial at the point + t direction, as one in t."""
+    total = flint.fmpq_poly([])
+    lines = [flint.fmpq_poly([fmpq(p), fmpq(s)]) for p, s in zip(at, along, strict=True)]
+    for m, c in terms.items():
+        total += math.prod((line**e for line, e in zip(lines, m, strict=True) if e), start=flint.fmpq_poly([fmpq(c)]))
+    return [Fraction(int(c.p), int(c.q)) for c in total.coeffs()]
 
 
 class Family:
-    """Random members of a family of polynomials, modulo p, that holds all pieces of all functions of a format.
+    """Random members of a family of polynomials, modulo p, that holds all germs of all functions of a format.
 
-    An activation is g u (+ h for relu6) with free g and h. What random members have the generic one has, up to the chance that a
-    polynomial of the stated degree vanishes at a random point.
+    A step is a free number. What random members have the generic one has, up to the chance that a polynomial of the degree
+    `degree` vanishes at a random point.
     """
 
     def __init__(self, expr: Expr, dim: int) -> None:
-        if not piecewise(expr):
-            raise NotCheckedError("a rule about polynomial pieces where the target has a smooth activation")
         small(expr, dim)
-        self.expr, self.dim = expr, dim
+        self.expr, self.dim, self.degree = expr, dim, degree(expr, of_parameters=1)
         self.ring = flint.nmod_mpoly_ctx.get([f"x_{i + 1}" for i in range(dim)], modulus=PRIME, ordering="degrevlex")
-        self.shapes = entries_of(expr, dim)
-        self.degree = size(expr, dim).degree
-        self.atoms: dict[Atom, None] = {}
-        self.member()
+        self.shapes = shapes(expr, dim)
+        self._places: dict[Place, None] = {}
 
     def draw(self) -> dict[str, Any]:
         """Random parameters."""
         return {name: filled(shape, lambda at: RANDOM.randrange(PRIME)) for name, shape in self.shapes.items()}
 
-    def gates(self) -> dict[Atom, int]:
-        """A random g for every activation."""
-        return {atom: RANDOM.randrange(PRIME) for atom in self.atoms}
+    def steps(self) -> Callable[[Step, Any], tuple[Any, Any]]:
+        """A free number for every step."""
+        free: dict[Step, int] = {}
+        return lambda step, u: (u, free.setdefault(step, RANDOM.randrange(PRIME)))
 
     def member(
-        self, values: Mapping[str, Any] | None = None, gate: Callable[[Atom, Any], Any] | None = None
+        self, values: Mapping[str, Any] | None = None, rule: Callable[[Step, Any], tuple[Any, Any]] | None = None
     ) -> list[Polynomial]:
-        """One member; its parameters and what its activations do are random where they are not given."""
-        free: dict[Atom, tuple[int, int]] = {}
-        zero = 0 * self.ring.gens()[0]
+        """One member; its parameters and steps are random where they are not given."""
+        zero, rule = 0 * self.ring.gens()[0], rule or self.steps()
 
-        def rule(atom: Atom, u: Any, _: Any) -> Any:
-            self.atoms.setdefault(atom)
-            if gate is not None:
-                return gate(atom, u + zero) + zero
-            k, h = free.setdefault(atom, (RANDOM.randrange(PRIME), RANDOM.randrange(PRIME)))
-            return k * (u + zero) + (h if atom[0].kind == "relu6" else 0)
+        def noted(step: Step, u: Any) -> tuple[Any, Any]:
+            self._places.setdefault(step[1:4])
+            v, value = rule(step, zero + u)
+            return zero + v, zero + value
 
-        found = outputs(self.expr, list(self.ring.gens()), values or self.draw(), rule, residue)
-        return [{m: int(c) for m, c in _plain(f + zero).items()} for f in found]
+        return [plain(zero + f) for f in outputs(self.expr, self.ring.gens(), values or self.draw(), noted, residue)]
 
     def fixed_part(self) -> list[Polynomial]:
-        """The member at all parameters zero."""
+        """The member at all parameters and activations zero."""
         zeros = {name: filled(shape, lambda at: 0) for name, shape in self.shapes.items()}
-        return self.member(zeros, lambda atom, u: 0 * u)
+        half = residue(Fraction(1, 2))
+        return self.member(zeros, lambda step, u: (0 * u, half if step.node.kind == "tanh" else 0))
 
-    def relus_of(self, output: int) -> list[Atom]:
+    def places_of(self, output: int) -> list[Place]:
         """The activations that an output depends on."""
+        self.member()
         found = []
-        for atom in list(self.atoms):
-            values, gates = self.draw(), self.gates()
-
-            def rule(at: Atom, u: Any, k: int, atom: Atom = atom, gates: dict[Atom, int] = gates) -> Any:
-                return (k if at == atom else gates[at]) * u
-
-            on, off = (self.member(values, lambda at, u, k=k: rule(at, u, k)) for k in (1, 0))  # type: ignore[misc]
-            if on[output] != off[output]:
-                found.append(atom)
+        for place in list(self._places):
+            values, steps, other = self.draw(), self.steps(), self.steps()
+            changed = self.member(values, lambda s, u: (other if s[1:4] == place else steps)(s, u))  # noqa: B023
+            if self.member(values, steps)[output] != changed[output]:
+                found.append(place)
         return found
+
+
+def fmpq(number: Fraction) -> Any:
+    """A rational number as flint computes with it."""
+    return flint.fmpq(number.numerator, number.denominator)
 
 
 def residue(number: Fraction | int) -> int:
     """A rational number modulo p."""
+    if not number.denominator % PRIME:
+        raise RejectedError("a number that is none modulo 2^61 - 1")
     return number.numerator * pow(number.denominator, -1, PRIME) % PRIME
 
 
 def small(expr: Expr, dim: int) -> None:
     """Raise `NotCheckedError` where polynomials in d inputs could have too many terms."""
-    degree = sum_degree(expr)
-    if math.comb(dim + min(degree, 200), dim) > _MONOMIALS:
-        raise NotCheckedError(f"a rule about polynomials of degree {degree} in d = {dim} inputs")
-
-
-def sum_degree(expr: Expr) -> int:
-    """An upper bound of the degree in x."""
-    match expr:
-        case Product(factors=parts):
-            return sum(map(sum_degree, parts))
-        case Power(of=of, exponent=exponent):
-            return exponent * sum_degree(of)
-        case Bilinear(left=left, right=right):
-            return sum_degree(left) + sum_degree(right)
-    return max(map(sum_degree, children(expr)), default=1)
+    largest = degree(expr, of_parameters=0)
+    if math.comb(dim + min(largest, 200), dim) > _MONOMIALS:
+        raise NotCheckedError(f"a rule about polynomials of degree {largest} in d = {dim} inputs")
 
 
 def rank(rows: Sequence[Sequence[Any]]) -> int:
@@ -246,7 +241,16 @@ def rank(rows: Sequence[Sequence[Any]]) -> int:
     return int(flint.nmod_mat(len(rows), len(rows[0]), [residue(c) for row in rows for c in row], PRIME).rank())
 
 
-def _plain(polynomial: Any) -> Polynomial:
+def in_span(members: Sequence[Mapping[Any, Any]], vector: Mapping[Any, Any], *, affine: bool = False) -> bool:
+    """Whether a vector is a combination (an affine one) of others, modulo p."""
+    places = sorted({m for f in (*members, vector) for m in f})
+    rows = [[f.get(m, 0) for m in places] + [int(affine)] for f in members]
+    return rank(rows) == rank([*rows, [vector.get(m, 0) for m in places] + [int(affine)]])
+
+
+def plain(polynomial: Any) -> Polynomial:
+    """Exponents -> coefficient, rational numbers or residues."""
+
     def number(c: Any) -> Any:
         return Fraction(int(c.p), int(c.q)) if isinstance(c, flint.fmpq) else int(c)
 

@@ -1,45 +1,34 @@
 """Containments: that the target, at parameters which a map makes of the source's, is the source.
 
-The identity is multiplied out over the rationals with every parameter and input an indeterminate at two small d, and modulo
-p = 2^61 - 1 on random lines through all parameters and inputs at a larger d. An activation is an unknown of its own: equal
-arguments share it; relu(u) is g u with g² = g, and 1 - g stands for -u. What holds for all values of the unknowns holds for the
-functions.
+The identity is multiplied out over the rationals: at two small d with every parameter and input an indeterminate, at a larger d
+with the inputs as indeterminates and random parameters. A step is an unknown of its own: H(u) is 0 or 1, equal for all positive
+multiples of u and 1 - H(u) for negative ones, and H(u + c) H(u) = H(u) for c > 0; s(-u) = 1 - s(u). What holds for all values of
+the unknowns holds for the functions.
+
+With free parameters, in which the target has to be linear, the identity is a system of linear equations, that is solved by some
+values of them for random parameters of the source, and so for all.
 """
 
 from __future__ import annotations
 
 import math
-import random
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Collection
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any
 
 import flint
 
-from qnn_theory.checking.evaluation import (
-    NotCheckedError,
-    RejectedError,
-    Size,
-    activations,
-    entries_of,
-    filled,
-    outputs,
-    size,
-)
-from qnn_theory.checking.reading import exact_keys, rational
-from qnn_theory.grammar.expr import Expr, RowSum, walk
+from qnn_theory.checking.evaluation import Step, degree, filled, outputs, shapes, step_kinds
+from qnn_theory.checking.functions import AT_ZERO, RANDOM, fmpq
+from qnn_theory.checking.reading import NotCheckedError, RejectedError
+from qnn_theory.checking.terms import mapped
+from qnn_theory.grammar.expr import Activation, Expr, RowSum, walk
 from qnn_theory.grammar.widths import divisor, width
 
-PRIME = 2**61 - 1
-_TERMS = 2_000_000
-_LINES = 2
-RANDOM = random.SystemRandom()
-
-Apply: TypeAlias = Callable[..., dict[str, Any]]
-"""From the target, a map, the source's parameters and their shapes, d, numbers and the inputs to the target's parameters."""
+_SIZE = 2**60
 
 
-def check_map(source: Expr, target: Expr, data: Any, apply: Apply | None = None) -> str:
+def check_map(source: Expr, target: Expr, data: Any, free: Collection[str] = ()) -> str:
     """Reject a map under which the target is not the source; else say how it was proved.
 
     Raises:
@@ -54,290 +43,134 @@ def check_map(source: Expr, target: Expr, data: Any, apply: Apply | None = None)
     small = (step, 2 * step) if step > 1 else (2, 3)
     large = max(3 * step, step * -(-6 // step))
     for dim in small:
-        _compare(source, target, data, dim, apply or mapped, lines=False)
-    degrees = [_compare(source, target, data, large, apply or mapped, lines=True) for _ in range(_LINES)]
-    error = math.prod(min(1.0, degree / PRIME) for degree in degrees)
+        _compare(source, target, data, free, dim, symbolic=not free)
+    for _ in range(2):
+        _compare(source, target, data, free, large, symbolic=False)
+    error = ((degree(source, of_parameters=1) + 3 * degree(target, of_parameters=1)) / _SIZE) ** 2
     return (
-        f"map, multiplied out at d = {small[0]}, {small[1]} and on random lines at d = {large}; error below {error:.0e}"
+        f"map, multiplied out at d = {small[0]}, {small[1]} and, at random parameters, {large}; error below {error:.0e}"
     )
 
 
-def _compare(source: Expr, target: Expr, data: Any, dim: int, apply: Apply, *, lines: bool) -> int:
-    shapes = entries_of(source, dim)
-    names = [f"x{i}" for i in range(dim)]
-    places = [(name, at) for name, shape in shapes.items() for at in _indices(shape)]
-    atoms = [f"g{i}" for e in (source, target) for i in range(_count(e, dim))]
-    gates = [f"g{i}" for i in range(len(atoms))]
-    sizes = {name: filled(shape, lambda at: Size(1, 1)) for name, shape in shapes.items()}
-    mapped_sizes = apply(target, data, sizes, shapes, dim, lambda f: Size(1, 0), [Size(1, 1)] * dim)
-    bound = size(source, dim) + size(target, dim, mapped_sizes)
-    if bound.terms > _TERMS and not lines:
-        raise NotCheckedError(f"a map between formats with up to {bound.terms} terms at d = {dim}")
-    ring: Any
-    if lines:
-        ring = flint.nmod_mpoly_ctx.get(["t", *names, *gates], modulus=PRIME, ordering="degrevlex")
-        t, *rest = ring.gens()
-        inputs, free = rest[:dim], rest[dim:]
-        numbers = [RANDOM.randrange(PRIME) * t + RANDOM.randrange(PRIME) for _ in range(dim + len(places))]
-        first_gate = 1 + dim
+def _compare(source: Expr, target: Expr, data: Any, free: Collection[str], dim: int, *, symbolic: bool) -> None:
+    own, theirs = shapes(source, dim), shapes(target, dim)
+    if free and (not theirs.keys() >= set(free) or step_kinds(source) or step_kinds(target)):
+        raise RejectedError("free parameters are some of the target's, and of polynomials")
+    count = sum(math.prod(shape) for shape in own.values()) if symbolic else 0
+    unknown = sum(math.prod(theirs[name]) for name in free)
+    names = [
+        f"{k}{i}"
+        for k, n in (("x", dim), ("p", count), ("z", unknown), ("g", _count(source, dim) + _count(target, dim)))
+        for i in range(n)
+    ]
+    ring = flint.fmpq_mpoly_ctx.get(names, "degrevlex")
+    generators, first = ring.gens(), dim + count + unknown
+    zero = 0 * generators[0]
 
-        def number(f: Fraction) -> Any:
-            return 0 * t + f.numerator * pow(f.denominator, -1, PRIME)
-    else:
-        ring = flint.fmpq_mpoly_ctx.get([*names, *(f"p{i}" for i in range(len(places))), *gates], "degrevlex")
-        generators = ring.gens()
-        first_gate = dim + len(places)
-        numbers, free = list(generators[:first_gate]), list(generators[first_gate:])
-        inputs = numbers[:dim]
+    def number(f: Fraction) -> Any:
+        return zero + fmpq(f)
 
-        def number(f: Fraction) -> Any:
-            return 0 * generators[0] + flint.fmpq(f.numerator, f.denominator)
+    given, solved = iter(generators[dim : dim + count]), iter(generators[dim + count : first])
+    values = {
+        name: filled(shape, lambda at: next(given) if symbolic else zero + RANDOM.randrange(-_SIZE, _SIZE))
+        for name, shape in own.items()
+    }
+    rule = _Rule(ring, first)
+    put = mapped(target, data, values, dim, number, free)
+    put |= {name: filled(theirs[name], lambda at: next(solved)) for name in free}
+    left, right = (outputs(e, generators[:dim], v, rule, number) for e, v in ((source, values), (target, put)))
+    differences = [rule.reduced(zero + one - other) for one, other in zip(left, right, strict=True)]
+    if free:
+        _solve(differences, dim, unknown)
+    elif (k := next((k for k, d in enumerate(differences) if d), None)) is not None:
+        raise RejectedError(f"under the map, y_{k + 1} of the two formats differ at d = {dim}")
 
-    known = dict(zip(places, numbers[dim:], strict=True))
-    values = {name: filled(shape, lambda at, name=name: known[name, at]) for name, shape in shapes.items()}  # type: ignore[misc]
-    rule = _Rule(free, number)
-    left = outputs(source, numbers[:dim], values, rule, number)
-    right = outputs(target, numbers[:dim], apply(target, data, values, shapes, dim, number, inputs), rule, number)
-    indicators = {first_gate + k for k in rule.indicators}
-    for k, (one, other) in enumerate(zip(left, right, strict=True)):
-        if not _vanishes(one - other, indicators):
-            raise RejectedError(f"under the map, y_{k + 1} of the two formats differ at d = {dim}")
-    return bound.degree
+
+def _solve(differences: list[dict[tuple[int, ...], Any]], dim: int, unknown: int) -> None:
+    """Whether some values of the free parameters make all differences 0."""
+    rows: dict[tuple[int, tuple[int, ...]], list[Any]] = {}
+    for k, difference in enumerate(differences):
+        for exponents, c in difference.items():
+            own = exponents[dim : dim + unknown]
+            if sum(own) > 1:
+                raise RejectedError("the target is not linear in the free parameters")
+            if sum(own) and abs(c) > 10**6:
+                raise NotCheckedError("free parameters that are multiplied by the source's")
+            row = rows.setdefault((k, exponents[:dim]), [flint.fmpq(0)] * (unknown + 1))
+            row[own.index(1) if sum(own) else unknown] = c
+    matrix = flint.fmpq_mat(len(rows), unknown + 1, [c for row in rows.values() for c in row])
+    without = flint.fmpq_mat(len(rows), unknown, [c for row in rows.values() for c in row[:-1]])
+    if rows and matrix.rank() != without.rank():
+        raise RejectedError(f"no values of the free parameters give the source's function at d = {dim}")
 
 
 class _Rule:
-    """What activations do: one unknown for each argument of relu, up to a rational factor, and of a smooth step, up to its sign.
+    """What steps are: unknowns, from `first` on."""
 
-    sigmoid(u) = s(u), tanh(u) = 2 s(2 u) - 1 and silu(u) = u s(u) share their step, gelu(u) = u p(u) has one of its own; for both
-    steps s(-u) = 1 - s(u). Every other kind has an unknown for each argument.
-    """
+    def __init__(self, ring: Any, first: int) -> None:
+        self._ring, self._first = ring, first
+        self._known: dict[tuple[str, str], Any] = {}
+        self._chains: dict[str, dict[Any, int]] = {}
+        """Of the arguments of H without their numbers: those numbers, and which unknown it is."""
 
-    def __init__(self, free: Sequence[Any], number: Callable[[Fraction], Any]) -> None:
-        self._free, self._number = list(free), number
-        self._known: dict[tuple[str, str], tuple[Any, Any]] = {}
+    def __call__(self, step: Step, u: Any) -> tuple[Any, Any]:
+        u = 0 * self._ring.gens()[0] + u
+        if step.kind == "H":
+            return u, self._indicator(u)
+        if u == 0:
+            return u, fmpq(AT_ZERO[step.kind])
+        turned = step.kind != "m" and u.leading_coefficient() < 0
+        known = self._unknown(step.kind, str(-u if turned else u))
+        return u, 1 - known if turned else known
 
-    @property
-    def indicators(self) -> set[int]:
-        """Which of the unknowns are 0 or 1."""
-        return {k for k, (kind, _) in enumerate(self._known) if kind == "relu"}
+    def _unknown(self, kind: str, argument: str) -> Any:
+        return self._ring.gens()[self._known.setdefault((kind, argument), self._first + len(self._known))]
 
-    def __call__(self, atom: Any, value: Any, values: Mapping[str, Any]) -> Any:
-        node = atom[0]
-        match node.kind:
-            case "relu" | "prelu":
-                gate = self._gate(value)
-                return gate * value if node.kind == "relu" else value * (values[node.slope] * (1 - gate) + gate)
-            case "sigmoid":
-                return self._step("s", value)
-            case "tanh":
-                return 2 * self._step("s", 2 * value) - 1
-            case "silu":
-                return value * self._step("s", value)
-            case "gelu":
-                return value * self._step("p", value)
-            case _:
-                return self._unknown(node.kind, str(value), 1)[1]
+    def _indicator(self, u: Any) -> Any:
+        if u.is_constant():
+            return int(u != 0 and u.leading_coefficient() > 0)
+        inner = [k for chain in self._chains.values() for k in chain.values() if any(m[k] for m in u.to_dict())]
+        if inner:  # H(A + g B) is H(A) where g is 0, and H(A + B) where it is 1
+            off, on = (self._indicator(self._at(u, inner[0], value)) for value in (0, 1))
+            g = self._ring.gens()[inner[0]]
+            return (1 - g) * off + g * on
+        lead = u.leading_coefficient()
+        monic = u * (1 / lead)
+        constant = monic.to_dict().get((0,) * len(self._ring.gens()), flint.fmpq(0))
+        key = str(monic - constant)
+        chain = self._chains.setdefault(key, {})
+        if constant not in chain:
+            self._unknown("H", f"{key} + {constant}")
+            chain[constant] = self._known["H", f"{key} + {constant}"]
+        g = self._ring.gens()[chain[constant]]
+        return g if lead > 0 else 1 - g
 
-    def _gate(self, value: Any) -> Any:
-        lead = value.leading_coefficient() if value != 0 else 0
-        if value == 0 or value.is_constant():
-            return int(value != 0 and _sign(lead, 1) > 0)
-        first, gate = self._unknown("relu", str(value * (1 / lead)), lead)
-        return gate if _sign(lead, first) > 0 else 1 - gate
+    def _at(self, u: Any, k: int, value: int) -> Any:
+        """A polynomial at a value, 0 or 1, of one of the unknowns."""
+        terms: dict[tuple[int, ...], Any] = {}
+        for m, c in u.to_dict().items():
+            if value or not m[k]:
+                rest = (*m[:k], 0, *m[k + 1 :])
+                terms[rest] = terms.get(rest, 0) + c
+        return self._ring.from_dict(terms)
 
-    def _step(self, kind: str, value: Any) -> Any:
-        if value == 0:
-            return self._number(Fraction(1, 2))
-        lead = value.leading_coefficient()
-        turned = lead < 0 if isinstance(lead, flint.fmpq) else int(lead) > PRIME // 2
-        known = self._unknown(kind, str(-value if turned else value), 1)[1]
-        return 1 - known if turned else known
-
-    def _unknown(self, kind: str, argument: str, lead: Any) -> tuple[Any, Any]:
-        if (kind, argument) not in self._known:
-            self._known[kind, argument] = (lead, self._free[len(self._known)])
-        return self._known[kind, argument]
-
-
-def _sign(number: Any, relative_to: Any) -> int:
-    """The sign of a ratio: a rational number, or a residue that is the one of a simple rational number."""
-    if isinstance(number, flint.fmpq):
-        ratio = number / relative_to
-        return int(ratio > 0) - int(ratio < 0)
-    residue = int(number) * pow(int(relative_to), -1, PRIME) % PRIME
-    old, new, old_factor, factor = PRIME, residue, 0, 1
-    while new > 1 << 29:
-        old, new, old_factor, factor = new, old % new, factor, old_factor - old // new * factor
-    if abs(factor) > 1 << 29:
-        raise NotCheckedError("a map with arguments of relu that differ by an intricate factor")
-    return 0 if new == 0 else 1 if factor > 0 else -1
-
-
-def _vanishes(difference: Any, indicators: Set[int]) -> bool:
-    reduced: dict[tuple[int, ...], Any] = {}
-    for monomial, coefficient in difference.to_dict().items():
-        key = tuple(min(int(e), 1) if k in indicators else int(e) for k, e in enumerate(monomial))
-        reduced[key] = reduced.get(key, 0) + coefficient
-    return not any(c % PRIME if isinstance(c, int) else c != 0 for c in reduced.values())  # residues come as integers
+    def reduced(self, polynomial: Any) -> dict[tuple[int, ...], Any]:
+        """The terms that are not 0, with a power of an indicator as itself, and a product of a chain as its smallest."""
+        chains = [[k for _, k in sorted(chain.items())] for chain in self._chains.values()]
+        terms: dict[tuple[int, ...], Any] = {}
+        for monomial, c in polynomial.to_dict().items():
+            m = list(map(int, monomial))
+            for chain in chains:
+                present = [k for k in chain if m[k]]
+                for k in present:
+                    m[k] = int(k == present[0])
+            terms[tuple(m)] = terms.get(tuple(m), 0) + c
+        return {m: c for m, c in terms.items() if c != 0}
 
 
 def _count(expr: Expr, dim: int) -> int:
+    """How many steps there can be; one more where activations are nested, as an argument has several cases."""
     rows = max((node.rows for node in walk(expr) if isinstance(node, RowSum)), default=1)
-    return rows * sum(int(width(node) * dim) for node in activations(expr))
-
-
-def _indices(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    return [(i, *rest) for i in range(shape[0]) for rest in _indices(shape[1:])] if shape else [()]
-
-
-def mapped(
-    target: Expr,
-    data: Any,
-    values: Mapping[str, Any],
-    shapes: Mapping[str, tuple[int, ...]],
-    dim: int,
-    number: Callable[[Fraction], Any],
-    inputs: Sequence[Any] = (),
-) -> dict[str, Any]:
-    """The target's parameters: blocks of rows of blocks of columns of sums of [coefficient, term]."""
-    wanted = entries_of(target, dim)
-    exact_keys(data, set(wanted), "a map sets every parameter of the target and no other")
-    result = {}
-    for name, shape in wanted.items():
-        rows: list[Any] = []
-        blocks = _list(data[name], "the blocks of a parameter")
-        for row in blocks:
-            inner = _list(row, "a row of blocks")
-            if shape and (shape[0] % len(blocks) or (len(inner) > 1 and (len(shape) < 2 or shape[1] % len(inner)))):
-                raise RejectedError(f"{name} cannot be cut into {len(blocks)} x {len(inner)} blocks at d = {dim}")
-            size_ = (
-                (shape[0] // len(blocks), *((shape[1] // len(inner), *shape[2:]) if shape[1:] else ())) if shape else ()
-            )
-            parts = []
-            for block in inner:
-                total = filled(size_, lambda at: number(Fraction(0)))
-                for pair in _list(block, "a block", empty=True):
-                    if not isinstance(pair, list) or len(pair) != 2:
-                        raise RejectedError("a block is a list of [coefficient, term]")
-                    value = _term(pair[1], values, shapes, dim, number)
-                    if _shape(value) != size_:
-                        raise RejectedError(f"a term for {name} has shape {_shape(value)}, not {size_}, at d = {dim}")
-                    total = _plus(total, value, number(rational(pair[0])))
-                parts.append(total)
-            if not shape:
-                if len(blocks) != 1 or len(inner) != 1:
-                    raise RejectedError(f"{name} is one number, so it has one block")
-                rows = parts[0]
-            elif len(parts) > 1:
-                rows += [[entry for part in parts for entry in part[k]] for k in range(size_[0])]
-            else:
-                rows += parts[0]
-        result[name] = rows
-    return result
-
-
-def _list(value: Any, what: str, *, empty: bool = False) -> list[Any]:
-    if not isinstance(value, list) or not (value or empty) or len(value) > 1000:
-        raise RejectedError(f"{what} must be a list, however: {str(value)[:60]}")
-    return value
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    return (
-        (len(value), *_shape(value[0]))
-        if isinstance(value, list) and value
-        else ()
-        if not isinstance(value, list)
-        else (0,)
-    )
-
-
-def _plus(total: Any, value: Any, factor: Any) -> Any:
-    if isinstance(total, list):
-        return [_plus(t, v, factor) for t, v in zip(total, value, strict=True)]
-    return total + factor * value
-
-
-# Operation -> the numbers of axes of its arguments; 0 is a whole number of its own.
-_SIGNATURES: dict[str, tuple[tuple[int, ...], ...]] = {
-    "one": (),
-    "ones": ((0,),),
-    "identity": ((0,),),
-    "columns": ((2,), (0,)),
-    "rows": ((1, 2, 3), (0,), (0,)),
-    "hadamard": ((1,), (1,)),
-    "apply": ((2,), (1,)),
-    "compose": ((2,), (2,)),
-    "scale_rows": ((1,), (2,)),
-    "scale_columns": ((2,), (1,)),
-    "outer": ((2,), (2,)),
-    "diagonals": ((2,), (2,)),
-    "scale_forms": ((1,), (3,)),
-}
-
-
-def _term(
-    data: Any, values: Mapping[str, Any], shapes: Mapping[str, Any], dim: int, number: Callable[[Fraction], Any]
-) -> Any:
-    """The value of a term; the language is described in `relations.containment.terms`."""
-    if not isinstance(data, list) or not data or not isinstance(data[0], str):
-        raise RejectedError(f"a term is a list that starts with its operation, however: {str(data)[:60]}")
-    name, *rest = data
-    if name == "parameter":
-        if len(rest) != 1 or not isinstance(rest[0], str) or rest[0] not in values:
-            raise RejectedError(f"the source has no parameter {str(rest)[1:-1][:60]}")
-        return values[rest[0]]
-    signature = _SIGNATURES.get(name)
-    if signature is None or len(signature) != len(rest):
-        raise RejectedError(f"there is no operation {name[:40]!r} with {len(rest)} arguments")
-    found: list[Any] = []
-    for axes, argument in zip(signature, rest, strict=True):
-        if axes == (0,):
-            if type(argument) is not int or not 0 <= argument <= 1000:
-                raise RejectedError(f"{name} takes a small whole number, however: {str(argument)[:40]}")
-            found.append(argument)
-        else:
-            value = _term(argument, values, shapes, dim, number)
-            if len(_shape(value)) not in axes:
-                raise RejectedError(f"{name} cannot be applied to a value of shape {_shape(value)}")
-            found.append(value)
-    zero, one = number(Fraction(0)), number(Fraction(1))
-    try:
-        match name, found:
-            case "one", []:
-                return one
-            case "ones", [parts]:
-                return [one] * _share(dim, parts)
-            case "identity", [parts]:
-                return [[one if i == j else zero for j in range(_share(dim, parts))] for i in range(_share(dim, parts))]
-            case "columns", [m, c]:
-                return [row[range(len(row))[c * dim] : range(len(row) + 1)[(c + 1) * dim]] for row in m]
-            case "rows", [v, j, parts]:
-                part = _share(dim, parts)
-                return v[range(len(v))[j * part] : range(len(v) + 1)[(j + 1) * part]]
-            case "hadamard", [v, w]:
-                return [a * b for a, b in zip(v, w, strict=True)]
-            case "apply", [m, v]:
-                return [sum((a * b for a, b in zip(row, v, strict=True)), start=zero) for row in m]
-            case "compose", [m, n]:
-                transposed = list(zip(*n, strict=True))
-                return [[sum((a * b for a, b in zip(r, c, strict=True)), start=zero) for c in transposed] for r in m]
-            case "scale_rows", [v, m]:
-                return [[f * e for e in row] for f, row in zip(v, m, strict=True)]
-            case "scale_columns", [m, v]:
-                return [[e * f for e, f in zip(row, v, strict=True)] for row in m]
-            case "outer", [m, n]:
-                return [[[a * b for b in s] for a in r] for r, s in zip(m, n, strict=True)]
-            case "diagonals", [m, n]:
-                return [[[f * e for e in line] for f, line in zip(row, n, strict=True)] for row in m]
-            case "scale_forms", [v, forms]:
-                return [[[f * e for e in line] for line in form] for f, form in zip(v, forms, strict=True)]
-    except (ValueError, IndexError) as error:
-        raise RejectedError(f"{name} cannot be applied at d = {dim}: {error}") from None
-    raise RejectedError(f"there is no operation {name!r}")
-
-
-def _share(dim: int, parts: int) -> int:
-    if parts < 1 or dim % parts:
-        raise ValueError(f"d = {dim} has no {parts} equal parts")
-    return dim // parts
+    nodes = [node for node in walk(expr) if isinstance(node, Activation)]
+    depth = max((sum(isinstance(n, Activation) for n in walk(node)) for node in nodes), default=1)
+    return int(rows * sum(2 * int(width(node) * dim) for node in nodes) * 2 ** min(depth - 1, 4))

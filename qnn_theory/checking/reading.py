@@ -7,7 +7,6 @@ from collections.abc import Set
 from fractions import Fraction
 from typing import Any
 
-from qnn_theory.checking.evaluation import RejectedError
 from qnn_theory.grammar.expr import Expr
 from qnn_theory.grammar.readings.formula import parse
 from qnn_theory.grammar.widths import check_expr, divisor
@@ -16,6 +15,14 @@ STEP = 64
 """The largest number that d must be a multiple of."""
 
 _RATIONAL = re.compile(r"-?\d{1,80}(/[1-9]\d{0,79})?", re.ASCII)
+
+
+class RejectedError(ValueError):
+    """The certificate proves nothing; the message says why."""
+
+
+class NotCheckedError(Exception):
+    """The checker has no way, or no time, to decide; the message says about what."""
 
 
 def exact_keys(value: Any, keys: Set[str], what: str) -> dict[str, Any]:
@@ -49,10 +56,10 @@ def listed(value: Any, length: int, what: str) -> list[Any]:
     return value
 
 
-def many(value: Any, what: str) -> list[Any]:
-    """A list that is not empty."""
-    if not isinstance(value, list) or not value:
-        raise RejectedError(f"{what} are a list, however: {str(value)[:60]}")
+def many(value: Any, what: str, *, least: int = 1) -> list[Any]:
+    """A list of at least so many."""
+    if not isinstance(value, list) or len(value) < least:
+        raise RejectedError(f"{what}: a list of at least {least}, however: {str(value)[:60]}")
     return value
 
 

@@ -58,7 +58,7 @@ def _written_out(expr: Expr) -> Expr:
             case FirstInput():
                 return Input()
             case RowSum(rows=rows, of=of):
-                return Sum(terms=tuple(_row(of, m) for m in range(1, rows + 1))) if rows > 1 else _row(of, 1)
+                return row_sum(rows, of)
             case Activation(kind="relu", of=of):
                 return _relu(of)
             case Activation(kind="relu6", of=of):
@@ -96,6 +96,11 @@ def _relu(of: Expr) -> Expr:
     if values.at_least(0):
         return of
     return Constant(value=Fraction(0), width=width(of)) if values.at_most(0) else relu(of)
+
+
+def row_sum(rows: int, of: Expr) -> Expr:
+    """Σ_m of(θ_m), written out; the parameters of row m are named ``W[m]``."""
+    return Sum(terms=tuple(_row(of, m) for m in range(1, rows + 1))) if rows > 1 else _row(of, 1)
 
 
 def _row(expr: Expr, m: int) -> Expr:

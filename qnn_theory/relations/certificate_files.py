@@ -7,31 +7,33 @@ with exact rationals, and the rule's numbers. Prose is left out: the checker wri
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.checking.document import seal
-from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial, piece
+from qnn_theory.checking.functions import germ
 from qnn_theory.grammar.cancelling.cancellation import cancelled
 from qnn_theory.grammar.expr import Expr, FirstInput, Input, bias_name
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.normal_form import unrolled_parameters
-from qnn_theory.grammar.readings.formula import parse
+from qnn_theory.grammar.normal_form import unrolled_parameters, unrolled_values
 from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.widths import parameters
-from qnn_theory.registry import get_format, is_registered
+from qnn_theory.registry import get_format
 from qnn_theory.relations.certificates import CarriedSeparation, Containment, Direction
 from qnn_theory.relations.constant_gates import ConstantGate
 from qnn_theory.relations.containment.parameter_map import Assignment, ParameterMap
 from qnn_theory.relations.containment.terms import Term, parameter
-from qnn_theory.relations.function_classes.coefficient_map import CoefficientMap, Slot
-from qnn_theory.relations.invariants.pair import Separation, generic_point
-from qnn_theory.relations.relation import Relation, decide_anew, relation
+from qnn_theory.relations.function_classes.coefficient_map import CoefficientMap
+from qnn_theory.relations.invariants.pair import Separation
+from qnn_theory.relations.relation import Relation, relation
+from qnn_theory.relations.stacks.depth import LayerwiseMap
+from qnn_theory.relations.stacks.stacked import stacked
 
 NAME = "relation of two formats"
-VERSION = 1
+VERSION = 2
 
 
 def certificate_data(first: str | Format, second: str | Format, found: Relation | None = None) -> dict[str, Any]:
@@ -48,11 +50,15 @@ def certificate_data(first: str | Format, second: str | Format, found: Relation 
     """
     a, b = get_format(first), get_format(second)
     found = relation(a, b) if found is None else found
+    names = [a.id, b.id]
+    if found.depth > 1:  # stacks are formats without a name
+        a, b = (stacked(format, found.depth) for format in (a, b))
+        names = [to_formula(format.expr) for format in (a, b)]
     document = {
         "certificate": NAME,
         "version": VERSION,
-        "first": {"name": a.id, "formula": to_formula(a.expr)},
-        "second": {"name": b.id, "formula": to_formula(b.expr)},
+        "first": {"name": names[0], "formula": to_formula(a.expr)},
+        "second": {"name": names[1], "formula": to_formula(b.expr)},
         "kind": found.kind,
         "forward": direction_data(found.certificate.forward, a, b),
         "backward": direction_data(found.certificate.backward, b, a),
@@ -67,8 +73,6 @@ def certificate_text(first: str | Format, second: str | Format, found: Relation 
 
 def direction_data(direction: Direction, source: Format, target: Format) -> dict[str, Any]:
     """One direction: whether the source is contained in the target."""
-    if type(direction) is Separation and direction.data is None and is_registered(source) and is_registered(target):
-        direction = decide_anew(source, target)  # the committed order keeps a rule's text without its numbers
     ends = {source.id: source, target.id: target}
 
     def link(between: Containment, formula: str) -> dict[str, Any]:
@@ -82,8 +86,10 @@ def direction_data(direction: Direction, source: Format, target: Format) -> dict
         case Containment(links=links) if links:
             return {"verdict": "contained", "links": [link(step, step.target) for step in links]}
         case Containment(map=CoefficientMap() as map):
-            return {"verdict": "contained", "coefficients": coefficients_data(map)}
+            return {"verdict": "contained", **coefficients_data(map)}
         case Containment(map=map, gates=gates):
+            if isinstance(map, LayerwiseMap) and not gates:
+                map = map.written_out() or map
             constants = {name for gate in gates for name in (gate.map, bias_name(gate.map))}
             plain = map_data(map, without=constants) if isinstance(map, ParameterMap) else None
             if plain is not None:  # what cancels in the target is in no map, so it may be anything
@@ -106,47 +112,46 @@ def direction_data(direction: Direction, source: Format, target: Format) -> dict
                 "above": {"formula": to_formula(simpler.expr), "proof": proof},
                 "separation": direction_data(direction, source, simpler),
             }
-        case Separation(invariant=invariant, data=data):
-            return {
-                "verdict": "not contained",
-                "rule": invariant,
-                "data": None if data is None else dict(data),
-                "witness": _witness_data(direction, source),
-            }
+        case Separation(invariant=invariant, data=None):
+            return {"verdict": "not contained", "rule": invariant, "data": None, "witness": None}
+        case Separation(data=dict() as data):
+            numbers = {key: value for key, value in data.items() if key not in ("rule", "germs")}
+            shown = _witness_data(direction, source, data["germs"]) if "germs" in data else None
+            return {"verdict": "not contained", "rule": data["rule"], "data": numbers, "witness": shown}
         case _:
             return {"verdict": "open"}
 
 
-def coefficients_data(map: CoefficientMap) -> dict[str, Any] | None:
-    """The expressions that are multiplied out, and which parameter takes which coefficient; None if one is no formula."""
-    texts = {e: to_formula(e) for r in map.readings for e in (r.of,)}
-    texts |= {e: to_formula(e) for c in map.copies for e in (c.scale, c.constant) if e is not None}
-    try:
-        if any(parse(text) != e for e, text in texts.items()):
-            return None
-    except ValueError:
-        return None
-    return {
-        "readings": [{"of": texts[r.of], "slots": [_slot_data(slot) for slot in r.slots]} for r in map.readings],
-        "copies": [
-            {
-                "weight": c.weight,
-                "weights": list(c.weights),
-                "bias": c.bias,
-                "biases": list(c.biases),
-                "scale": None if c.scale is None else texts[c.scale],
-                "constant": None if c.constant is None else texts[c.constant],
-            }
-            for c in map.copies
-        ],
-        "fixed": [list(pair) for pair in map.fixed],
-    }
+def coefficients_data(map: CoefficientMap) -> dict[str, Any]:
+    """The map in the language of the checker: an affine form as the slope and the value of a formula.
 
-
-def _slot_data(slot: Slot) -> dict[str, Any]:
-    numbers = {"first": str(slot.first), "width": str(slot.width), "factor": str(slot.factor)}
-    powers = {"outer": slot.outer, "inner": list(slot.inner)}
-    return {"role": slot.role, "weight": slot.weight, "bias": slot.bias} | numbers | powers
+    Parameters that read other coefficients are free there: that some values of them fit, it solves equations to see.
+    """
+    put: dict[str, Any] = {p.name: [[[]]] for p in map.parameters}
+    free: list[str] = []
+    for reading in map.readings:
+        for slot in reading.slots:
+            simple = len(reading.slots) == 1 and slot.role == "affine" and not slot.outer and slot.inner == (1,)
+            for name, operation in ((slot.weight, "slope"), (bias_name(slot.weight), "value")):
+                if name in put and simple:
+                    put[name] = [[[[str(1 / slot.factor), [operation, to_formula(reading.of)]]]]]
+                elif name in put:
+                    free.append(name)
+    for copy in map.copies:
+        axes = {p.name: p.axes for p in (*parameters(map.source), *map.parameters)}
+        columns = {axes[name][1] for name in copy.weights}
+        blocks = axes[copy.weight][1] / max(columns)
+        if copy.scale is not None or copy.constant is not None or len(columns) > 1 or blocks.denominator != 1:
+            return {"map": None}
+        row = [[["1", parameter(name).data]] for name in copy.weights]
+        put[copy.weight] = [row + [[]] * (int(blocks) - len(row))]
+        if copy.bias:
+            put[bias_name(copy.weight)] = [[[["1", parameter(bias_name(name)).data] for name in copy.biases]]]
+    for name, value in map.fixed:
+        one = ["identity", 1] if value == "x" else ["ones", 1]
+        put[name if value == "x" else bias_name(name)] = [[[["1", one]]]]
+    kept = {name: value for name, value in put.items() if name not in free}
+    return {"map": kept, "free": free} if free else {"map": kept}
 
 
 def _without_cancelling(format: Format) -> Format | None:
@@ -201,27 +206,27 @@ def _assignment_data(assignment: Assignment) -> list[Any]:
     ]
 
 
-def _witness_data(separation: Separation, source: Format) -> dict[str, Any] | None:
+def _witness_data(separation: Separation, source: Format, germs: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The witness's parameters, and its polynomials where the rule needs them."""
     shown = separation.witness
     if shown is None:
         return None
-    result: dict[str, Any] = {
+    values = shown.values(source.expr)
+    return {
         "dim": shown.dim,
         "entries": [[name, list(index), str(value)] for (name, index), value in shown.entries],
+        "germs": [dict(germ) | {"outputs": _polynomials(source, values, germ, shown.dim)} for germ in germs],
     }
-    if is_piecewise_polynomial(source.expr):
-        result["function"] = _function_data(separation, source, generic_point(shown.dim))
-    return result
 
 
-def _function_data(separation: Separation, source: Format, point: list[Fraction]) -> Mapping[str, Any] | None:
-    """Output (from 0) -> [exponents, coefficient], around the point; None where the point is on a kink."""
-    shown = separation.witness
-    if shown is None:
-        return None
-    pieces = piece(source.expr, dim=shown.dim, values=shown.values(source.expr), point=point)
-    if pieces is None:
-        return None
-    return {
-        str(output): sorted([list(m), str(c)] for m, c in pieces[output].items() if c) for output, _ in shown.outputs
-    }
+def _polynomials(source: Format, values: dict[str, Any], place: Mapping[str, Any], dim: int) -> dict[str, Any]:
+    """Output (from 0) -> [exponents, coefficient], at a point or far out."""
+    at = [Fraction(number) for number in place["at"]]
+    along = [Fraction(0)] * dim if place["along"] is None else [Fraction(number) for number in place["along"]]
+    own = {name: _mapped(value) for name, value in unrolled_values(source.expr, values).items()}
+    found, _ = germ(source.expr, own, at, along, far=place["far"])
+    return {str(i): sorted([list(m), str(c)] for m, c in found[i].items()) for i in place["outputs"]}
+
+
+def _mapped(value: Any) -> Any:
+    return [_mapped(part) for part in value] if isinstance(value, list) else to_flint(value)

@@ -7,17 +7,16 @@ map.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace as with_fields
 from fractions import Fraction
-from typing import Any
 
 from qnn_theory.grammar.expr import Activation, Affine, Expr, Multiple, Power, Product, Sum, children, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.widths import Parameter, parameters, width
-from qnn_theory.relations.containment.parameter_map import Assignment, Combination, Formula, ParameterMap
+from qnn_theory.relations.containment.parameter_map import Assignment, Combination, ParameterMap
 from qnn_theory.relations.containment.search import find_map
 
 
@@ -41,7 +40,9 @@ def contained_by_idle_units(source: Format, target: Format, *, tries: int) -> Pa
         found = find_map(source, Format(target.id, _narrowed(b, wider, narrow)), tries=tries)
         if found is not None and _is_whole(found):
             own = {assignment.parameter.name: assignment for assignment in found.assignments}
-            return ParameterMap(tuple(_widened(own[parameter.name], parameter) for parameter in parameters(b)))
+            wide = [_widened(own[parameter.name], parameter) for parameter in parameters(b)]
+            if all(assignment is not None for assignment in wide):
+                return ParameterMap(tuple(assignment for assignment in wide if assignment is not None))
     return None
 
 
@@ -50,9 +51,22 @@ def _hidden_maps(expr: Expr) -> dict[str, Fraction]:
     uses = [node.name for node in walk(expr) if isinstance(node, Affine)]
     found: dict[str, Fraction] = {}
     for node in walk(expr):
-        if isinstance(node, Affine) and (leaves := _leaves(node.of)) is not None and uses.count(node.name) == 1:
-            found |= {leaf.name: leaf.width for leaf in leaves if all(uses.count(other.name) == 1 for other in leaves)}
+        if isinstance(node, Affine) and (leaves := hidden_leaves(node, uses)) is not None:
+            found |= {leaf.name: leaf.width for leaf in leaves}
     return found
+
+
+def hidden_leaves(node: Affine, uses: Sequence[str]) -> list[Affine] | None:
+    """The maps of x that the units below a map read and nothing else does, or None where anything else is below.
+
+    Args:
+        node: the map after the hidden units.
+        uses: the names of all maps of the layer, as often as they occur.
+    """
+    leaves = _leaves(node.of)
+    if leaves is None or any(uses.count(name) > 1 for name in (node.name, *(leaf.name for leaf in leaves))):
+        return None
+    return leaves
 
 
 def _leaves(expr: Expr) -> list[Affine] | None:
@@ -85,22 +99,14 @@ def _is_whole(map: ParameterMap) -> bool:
     )
 
 
-def _widened(own: Assignment, parameter: Parameter) -> Assignment:
-    """The assignment with rows and columns of zeros added."""
-    small = own.parameter
+def _widened(own: Assignment, parameter: Parameter) -> Assignment | None:
+    """The assignment with blocks of zeros added below and to the right; None where the blocks would differ in size."""
+    small, zero = own.parameter, Combination()
     if small.axes == parameter.axes:
         return own
-    zero_rows, zero_columns = (small.axes[k : k + 1] != parameter.axes[k : k + 1] for k in (0, 1))
-    _, text = own.text.split(" = ", 1)
-    text = f"[{text} | 0]" if zero_columns else text
-    text = f"[{text}; 0]" if zero_rows else text
-
-    def compute(values: Mapping[str, Any], dim: int) -> Any:
-        value = own.value(values, dim, int)
-        shape = [int(axis * dim) for axis in parameter.axes]
-        if len(shape) == 1:
-            return [*value, *[0] * (shape[0] - len(value))]
-        rows = [[*row, *[0] * (shape[1] - len(row))] for row in value]
-        return [*rows, *([0] * shape[1] for _ in range(shape[0] - len(rows)))]
-
-    return Assignment(parameter, ((Combination(((Fraction(1), Formula(text, compute)),)),),))
+    times = [wide / narrow for wide, narrow in zip(parameter.axes, small.axes, strict=True)] + [Fraction(1)]
+    if any(count.denominator != 1 for count in times):
+        return None
+    rows = [(*row, *(zero,) * (len(row) * (int(times[1]) - 1))) for row in own.blocks]
+    empty = (zero,) * len(rows[0])
+    return Assignment(parameter, (*rows, *(empty,) * (len(rows) * (int(times[0]) - 1))))

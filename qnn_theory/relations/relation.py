@@ -2,8 +2,8 @@
 
 Semantics. ``F_a(d)`` is the set of functions R^d -> R^(w d) that one layer of format a computes, over all real parameter values;
 ``x0`` is x, as in the first layer of a network. ``F_a ⊆ F_b`` means that every such function is exactly one of b's, for every d
-that both formats admit. Limits do not count: T10 is approached by T7, yet not contained in it (such separations have
-`Separation.closed` False). A separation is computed at the d it names; its witness, padded with zeros, and its rule carry over to
+that both formats admit. Limits do not count here: T10 is approached by T7, yet not contained in it; `Relation.limit` counts them.
+A separation is computed at the d it names; its witness, padded with zeros, and its rule carry over to
 every larger d, so ``F_a ⊄ F_b`` is a statement about all d from there on. At smaller d more formats can coincide.
 
 Checked in tests/qnn_theory/relations, every certificate also on the torch modules.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal, TypeAlias
 
@@ -22,7 +22,7 @@ from qnn_theory.algebra.deadline import BudgetSpentError
 from qnn_theory.algebra.deadline import budget as within
 from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.feature_spaces.feature_space import number_text
-from qnn_theory.grammar.expr import Concat, Constant, Expr, HeadMajor, Multiple, Power, RowSum, Slice, children, walk
+from qnn_theory.grammar.expr import RowSum, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import parameter_count
 from qnn_theory.grammar.widths import divisor
@@ -34,9 +34,17 @@ from qnn_theory.relations.containment.proof import can_prove, prove_map
 from qnn_theory.relations.containment.search import find_map
 from qnn_theory.relations.function_classes.proved import find_class_map
 from qnn_theory.relations.idle_units import contained_by_idle_units
+from qnn_theory.relations.limits.limit import Limit, limit_direction, limit_of, limit_verdict
+from qnn_theory.relations.orders import ContainmentOrder, closed_under_transitivity, order_of
+from qnn_theory.relations.paired_units import contained_by_paired_units
 from qnn_theory.relations.registered_order.stored import stored, stored_verdict
 from qnn_theory.relations.separation import Effort, find_separation
+from qnn_theory.relations.special_values import contained_by_special_values
+from qnn_theory.relations.stacks.depth import check_depth, decide_stacks
+from qnn_theory.relations.stacks.limits import limit_of_stacks
+from qnn_theory.relations.stacks.stacked import stacked
 from qnn_theory.relations.transitivity import by_transitivity
+from qnn_theory.relations.uniform import is_uniform
 
 Kind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
 
@@ -52,12 +60,14 @@ ROW_LIMIT = 500
 DEGREE_LIMIT = 32
 """The largest degree of a layer in its input."""
 
+STACK_DEGREE_LIMIT = 200
+"""The largest degree of a stack in its input."""
+
 BUDGET = 30.0
 """Seconds for a pair, unless told otherwise."""
 
 _QUICK_TRIES = 256
-_LARGEST_PRODUCT = 2**29
-"""Fixed numbers that multiply up to more could vanish, or be 1, modulo a prime of the rules; such pairs stay open."""
+_BLOCK_TRIES = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,47 +80,50 @@ class Relation:
         kind: ``equivalent`` (F_a = F_b), ``contained`` (F_a is a proper subset of F_b), ``contains`` (the other way round),
             ``incomparable``, or ``open`` when a direction is neither proved nor disproved.
         certificate: the proof, both directions.
+        formats: the two formats.
+        budget: seconds that are left of the pair's for `limit`; None is as many as it takes.
+        depth: the number of layers of the stacks that are compared.
     """
 
     first: str
     second: str
     kind: Kind
     certificate: Certificate
+    formats: tuple[Format, Format] = field(repr=False)
+    budget: float | None = BUDGET
+    depth: int = 1
+
+    @property
+    def limit(self) -> Limit:
+        """How the two relate when limits count, uniform on compact sets; computed when it is asked for."""
+        known = self.certificate
+        if self.depth > 1:
+            return limit_of_stacks(
+                *self.formats, known.forward, known.backward, self.depth, _one_layer, budget=self.budget
+            )
+        return limit_of(*self.formats, known.forward, known.backward, budget=self.budget)
 
     @property
     def text(self) -> str:
         """The verdict as a sentence."""
+        first, second = (stacked(format, self.depth).id for format in self.formats)
         sentences: dict[Kind, str] = {
-            "equivalent": f"{self.first} and {self.second} are equivalent: they express the same functions",
-            "contained": f"{self.first} is contained in {self.second}, properly",
-            "contains": f"{self.first} contains {self.second}, properly",
-            "incomparable": f"{self.first} and {self.second} are incomparable: each has a function the other lacks",
-            "open": f"how {self.first} and {self.second} relate is open",
+            "equivalent": f"{first} and {second} are equivalent: they express the same functions",
+            "contained": f"{first} is contained in {second}, properly",
+            "contains": f"{first} contains {second}, properly",
+            "incomparable": f"{first} and {second} are incomparable: each has a function the other lacks",
+            "open": f"how {first} and {second} relate is open",
         }
         return sentences[self.kind]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainmentOrder:
-    """The containment order of a set of formats, as a Hasse diagram.
-
-    Attributes:
-        classes: the sets of equivalent formats, in registry order.
-        edges: the covering pairs (smaller, larger), as positions in `classes`.
-        open: ordered pairs (a, b) of formats for which F_a ⊆ F_b is undecided.
-    """
-
-    classes: tuple[tuple[str, ...], ...]
-    edges: tuple[tuple[int, int], ...]
-    open: tuple[tuple[str, str], ...]
-
-
-def relation(first: str | Format, second: str | Format, *, budget: float | None = BUDGET) -> Relation:
+def relation(first: str | Format, second: str | Format, *, depth: int = 1, budget: float | None = BUDGET) -> Relation:
     """How the function classes of two formats relate, with a certificate.
 
     Args:
         first: an id, or a `Format` of your own.
         second: the other one.
+        depth: the number of layers of the stacks that are compared; each has parameters of its own, x0 is the stack's input.
         budget: seconds for the pair; a direction that is not decided by then is open and says so. None is as many as it
             takes. Pairs of registered formats are decided whatever it is, so that they do not depend on the machine.
 
@@ -119,19 +132,21 @@ def relation(first: str | Format, second: str | Format, *, budget: float | None 
 
     Raises:
         KeyError: unknown id; names the nearest one.
-        ValueError: a budget that is no positive number, or a format beyond `STEP_LIMIT`, `PARAMETER_LIMIT`, `ROW_LIMIT` or
-            `DEGREE_LIMIT`.
+        ValueError: a budget that is no positive number, a depth that a format cannot have, or a format beyond
+            `STEP_LIMIT`, `PARAMETER_LIMIT`, `ROW_LIMIT` or
             `DEGREE_LIMIT`.
     """
     a, b = get_format(first), get_format(second)
     for format in (a, b):
-        _check_size(format)
+        check_size(format)
+        _check_depth(format, depth)
     if budget is not None and not 0 < budget < math.inf:
         raise ValueError(f"A budget is a positive number of seconds, or None for no limit, however: {budget!r}.")
     started = time.monotonic()
-    forward = decide(a, b, budget=budget)
+    forward = decide(a, b, budget=budget, depth=depth)
     left = None if budget is None else max(budget - (time.monotonic() - started), 0.0)
-    backward = decide(b, a, budget=left)
+    backward = decide(b, a, budget=left, depth=depth)
+    spent = time.monotonic() - started
     if isinstance(backward, Undecided) and backward.budget is not None:
         backward = replace(backward, budget=budget)
     return Relation(
@@ -139,10 +154,14 @@ def relation(first: str | Format, second: str | Format, *, budget: float | None 
         second=b.id,
         kind=_kind(forward, backward),
         certificate=Certificate(forward=forward, backward=backward),
+        formats=(a, b),
+        budget=None if budget is None or (is_registered(a) and is_registered(b)) else max(budget - spent, budget / 10),
+        depth=depth,
     )
 
 
-def _check_size(format: Format) -> None:
+def check_size(format: Format) -> None:
+    """Raise a ValueError for a format that is beyond the limits of relations."""
     step = divisor(format.expr)
     dim = step * -(-10 // step)
     rows = max((node.rows for node in walk(format.expr) if isinstance(node, RowSum)), default=1)
@@ -152,6 +171,14 @@ def _check_size(format: Format) -> None:
     )
     _refuse_above(ROW_LIMIT, rows, "a number of rows of", format)
     _refuse_above(DEGREE_LIMIT, degree_bound(format.expr, depth=1), "a degree of", format)
+
+
+def _check_depth(format: Format, depth: int) -> None:
+    check_depth(format, depth)
+    if depth > 1:
+        _refuse_above(
+            STACK_DEGREE_LIMIT, degree_bound(format.expr, depth=depth), f"at depth={depth} a degree of", format
+        )
 
 
 def _refuse_above(limit: int, size: int, what: str, format: Format) -> None:
@@ -166,7 +193,9 @@ _decided: dict[tuple[Format, Format, bool], Direction] = {}
 """A proof holds whatever the budget was that it was found in."""
 
 
-def decide(source: Format, target: Format, *, minimal: bool = True, budget: float | None = None) -> Direction:
+def decide(
+    source: Format, target: Format, *, minimal: bool = True, budget: float | None = None, depth: int = 1
+) -> Direction:
     """Whether F_source ⊆ F_target: a proved map, a separation, or neither.
 
     Args:
@@ -175,7 +204,10 @@ def decide(source: Format, target: Format, *, minimal: bool = True, budget: floa
         minimal: make the witness of a separation sparse; a little slower, and what a reader wants.
         budget: seconds after which the answer is `Undecided` with this budget; None is as many as it takes. What is known
             of registered formats takes none of it.
+        depth: the number of layers of the stacks that are compared.
     """
+    if depth > 1:
+        return _decide_stacks(source, target, depth, minimal=minimal, budget=budget, thorough=True)
     if is_registered(source) and is_registered(target):
         budget = None
     key = source, target, minimal
@@ -189,6 +221,16 @@ def decide(source: Format, target: Format, *, minimal: bool = True, budget: floa
     if not isinstance(found, Undecided):
         _decided[key] = found
     return found
+
+
+def _one_layer(source: Format, target: Format, budget: float | None) -> Direction:
+    return decide(source, target, minimal=False, budget=budget)
+
+
+def _decide_stacks(
+    source: Format, target: Format, depth: int, *, minimal: bool, budget: float | None, thorough: bool
+) -> Direction:
+    return decide_stacks(source, target, depth, _one_layer, minimal=minimal, budget=budget, thorough=thorough)
 
 
 # What a step may cost depends on the budget (`deadline.limit`), so answers are kept for each.
@@ -205,7 +247,7 @@ def decide_anew(source: Format, target: Format, *, minimal: bool = True) -> Dire
 
 @cache
 def _computed(source: Format, target: Format, minimal: bool, budget: float | None, use_stored: bool) -> Direction:
-    if not (_is_uniform(source.expr) and _is_uniform(target.expr)):
+    if not (is_uniform(source.expr) and is_uniform(target.expr)):
         return Undecided(source=source.id, target=target.id)
     # Quick checks first, so that an expensive one runs only where it is likely to decide.
     direct = _direct(source, target, minimal, budget)
@@ -213,41 +255,13 @@ def _computed(source: Format, target: Format, minimal: bool, budget: float | Non
         return direct
 
     def known(a: Format, b: Format) -> Direction:
-        if not (_is_uniform(a.expr) and _is_uniform(b.expr)):
+        if not (is_uniform(a.expr) and is_uniform(b.expr)):
             return Undecided(source=a.id, target=b.id)
         if is_registered(a) and is_registered(b):
             return (stored(a, b) if use_stored else None) or _direct(a, b, minimal, budget)
         return _quick(a, b, minimal, budget)
 
     return by_transitivity(source, target, known, formats()) or direct
-
-
-def _is_uniform(expr: Expr) -> bool:
-    """Whether what holds at some d and modulo the primes of the rules holds at all.
-
-    Head layouts one after another are permutations whose order depends on d; numbers multiply up beyond the primes.
-    """
-    if _size_of_numbers(expr) > _LARGEST_PRODUCT:
-        return False
-    below = (inner for node in walk(expr) if isinstance(node, HeadMajor) for inner in walk(node.of))
-    return not any(isinstance(inner, HeadMajor | Slice | Concat) for inner in below)
-
-
-def _size_of_numbers(expr: Expr) -> int:
-    """A bound of what the fixed numbers of an expression multiply up to."""
-    match expr:
-        case Constant(value=value):
-            return max(abs(value.numerator), value.denominator, 1)
-        case Multiple(factor=factor, of=of):
-            return max(abs(factor.numerator), factor.denominator, 1) * _size_of_numbers(of)
-        case Power(of=of, exponent=exponent):
-            size = _size_of_numbers(of)
-            return 1 if size == 1 else min(size ** min(exponent, 64), 2 * _LARGEST_PRODUCT)
-        case _:
-            product = 1
-            for part in children(expr):
-                product = min(product * _size_of_numbers(part), 2 * _LARGEST_PRODUCT)
-            return product
 
 
 @cache
@@ -281,8 +295,11 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     if separation is not None:
         return separation
     found = find_map(source, target) if tries is None else find_map(source, target, tries=tries)
-    proved = _proved(source, target, found) or _proved(
-        source, target, contained_by_idle_units(source, target, tries=_QUICK_TRIES)
+    proved = (
+        _proved(source, target, found)
+        or _proved(source, target, contained_by_idle_units(source, target, tries=_QUICK_TRIES))
+        or _proved(source, target, contained_by_special_values(source, target, tries=_BLOCK_TRIES))
+        or _proved(source, target, contained_by_paired_units(source, target, tries=_BLOCK_TRIES))
     )
     if proved is not None:
         return proved
@@ -292,39 +309,47 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     return Undecided(source=source.id, target=target.id)
 
 
-def containment_order(of: Sequence[str | Format] | None = None) -> ContainmentOrder:
+def containment_order(
+    of: Sequence[str | Format] | None = None, *, limit: bool = False, depth: int = 1
+) -> ContainmentOrder:
     """Classes of equivalent formats and the covering edges between them.
 
     Args:
         of: the formats; all registered ones when left out.
+        limit: whether limits count: the order of the closures (`Relation.limit`).
+        depth: the number of layers of the stacks that are compared; what quick rules and transitivity leave is open.
 
     Raises:
         KeyError: unknown id.
+        ValueError: limits of stacks, or a depth that a format cannot have.
     """
+    if limit and depth != 1:
+        raise ValueError(
+            f"The order with limits is that of single layers, however: depth={depth}; use relation(...).limit."
+        )
     chosen = formats() if of is None else tuple(get_format(format) for format in of)
-    return _containment_order(chosen)
+    for format in chosen:
+        _check_depth(format, depth)
+    return _containment_order(chosen, limit, depth)
 
 
 @cache
-def _containment_order(chosen: tuple[Format, ...]) -> ContainmentOrder:
-    verdicts = {(a.id, b.id): _verdict(a, b) for a in chosen for b in chosen if a is not b}
-    below = {pair for pair, verdict in verdicts.items() if verdict == "contained"}
-    classes: list[list[str]] = []
-    for format in chosen:
-        own = next((c for c in classes if (format.id, c[0]) in below and (c[0], format.id) in below), None)
-        if own is None:
-            classes.append([format.id])
-        else:
-            own.append(format.id)
-    smaller = {(i, j) for i, a in enumerate(classes) for j, b in enumerate(classes) if i != j and (a[0], b[0]) in below}
-    covering = sorted(
-        (i, j) for i, j in smaller if not any((i, k) in smaller and (k, j) in smaller for k in range(len(classes)))
-    )
-    return ContainmentOrder(
-        classes=tuple(map(tuple, classes)),
-        edges=tuple(covering),
-        open=tuple(pair for pair, verdict in verdicts.items() if verdict == "open"),
-    )
+def _containment_order(chosen: tuple[Format, ...], limit: bool, depth: int) -> ContainmentOrder:
+    def verdict(a: Format, b: Format) -> str:
+        if depth > 1:
+            return str(
+                direction_to_dict(_decide_stacks(a, b, depth, minimal=False, budget=None, thorough=False))["verdict"]
+            )
+        return _limit_verdict(a, b) if limit else _verdict(a, b)
+
+    verdicts = {(a.id, b.id): verdict(a, b) for a in chosen for b in chosen if a is not b}
+    return order_of([a.id for a in chosen], verdicts if depth == 1 else closed_under_transitivity(verdicts))
+
+
+def _limit_verdict(source: Format, target: Format) -> str:
+    if _verdict(source, target) == "contained":
+        return "contained"
+    return limit_verdict(limit_direction(source, target, decide(source, target, minimal=False), None))
 
 
 def _verdict(source: Format, target: Format) -> str:

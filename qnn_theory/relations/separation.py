@@ -16,10 +16,12 @@ from qnn_theory.relations.invariants.dimensions import by_dimension
 from qnn_theory.relations.invariants.equations import by_equations
 from qnn_theory.relations.invariants.factors import by_factors
 from qnn_theory.relations.invariants.half_spaces import by_half_spaces
+from qnn_theory.relations.invariants.hinges import by_hinge_balance, by_hinge_signs
 from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.output_width import by_width
 from qnn_theory.relations.invariants.pair import Pair, Separation
 from qnn_theory.relations.invariants.ranks import by_rank
+from qnn_theory.relations.invariants.shared_squares import by_shared_squares
 from qnn_theory.relations.invariants.signs import by_sign
 from qnn_theory.relations.invariants.smooth_gates.complex_plane import by_complex_plane
 from qnn_theory.relations.invariants.smooth_gates.fans import by_directions
@@ -42,10 +44,13 @@ _THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
     by_factors,
     by_kinks,
     by_half_spaces,
+    by_hinge_signs,
+    by_hinge_balance,
     by_finite_differences,
     by_complex_plane,
     by_polynomial_members,
     by_dimension,
+    by_shared_squares,
     by_equations,
     by_sides,
     by_directions,

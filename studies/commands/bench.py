@@ -79,7 +79,7 @@ def bench(
                 click.echo(shares(shape, device=device))
         return
     measured = []
-    with tqdm(cases, unit="case") as bar:
+    with tqdm(cases, unit="case", disable=None) as bar:
         for case in bar:
             bar.set_description(case.name)
             measured.append(_measure(case, device))

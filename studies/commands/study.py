@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ class Study:
 
     Attributes:
         config: what is declared.
-        specs: its runs.
+        specs: its runs, as far as they are known: what arms choose settings by comes before the runs at what they chose.
         store: where their records are.
         results: where collected files go.
         quick: whether it is shortened.
@@ -49,17 +49,18 @@ def open_study(
 ) -> Study:
     """Read a study and find its place. Quick runs live in a folder of their own, ``RESULTS/quick``."""
     from studies.declaring.load import load_config, with_changes
-    from studies.declaring.plan import plan
+    from studies.running.choosing import known_runs
     from studies.running.record import Store
 
     declared = load_config(config)
     if (seeds, splits, dataset) != (None, None, None):
         declared = with_changes(declared, seeds=seeds, splits=splits, dataset=dataset)
     folder = results / "quick" if quick else results
+    records = Store(store or folder / "records")
     return Study(
         config=declared,
-        specs=plan(declared, quick=quick),
-        store=Store(store or folder / "records"),
+        specs=known_runs(declared, records, quick=quick),
+        store=records,
         results=folder,
         quick=quick,
     )
@@ -98,13 +99,16 @@ def study() -> None:
 @study.command("list")
 def list_studies() -> None:
     """List the studies that come with the package."""
+    from studies.declaring.choosing import trials
     from studies.declaring.load import load_config, study_names
     from studies.declaring.plan import plan
 
     names = study_names()
     for name in names:
         config = load_config(name)
-        click.echo(f"{name:<{max(map(len, names))}}  {len(plan(config)):>4} runs  {config.title}")
+        runs = {spec.id for spec in (*plan(config), *trials(config))}
+        more = ", and those at the settings that arms choose" if config.choose is not None else ""
+        click.echo(f"{name:<{max(map(len, names))}}  {len(runs):>4} runs  {config.title}{more}")
 
 
 @study.command("run")
@@ -121,7 +125,7 @@ def list_studies() -> None:
 )  # fmt: skip
 @click.option(
     "--together", type=click.IntRange(min=1),
-    help="Runs of one arm that are trained as one stack of models. [default: 1; on a GPU 8, where it pays]",
+    help="Runs that are trained as one stack of models. [default: as pays for the task: mostly 1, on a GPU 8]",
 )  # fmt: skip
 @click.option("--retry-failed", is_flag=True, help="Try runs that failed once more.")
 @click.pass_context
@@ -138,6 +142,7 @@ def run_study(
     """Do the runs that are missing, then collect. Interrupted and called again, it goes on where it was."""
     from studies.judging.collect import collect
     from studies.judging.tables import study_table
+    from studies.running.choosing import known_runs
     from studies.running.runner import run_specs
     from studies.running.termination import INTERRUPTED, TERMINATED, Terminated, terminated_like_ctrl_c
 
@@ -149,17 +154,27 @@ def run_study(
             f"{opened.config.name} measures time, so its runs are done one at a time, whatever is asked.", err=True
         )
         jobs = together = None
+    if opened.config.only_reads:
+        click.echo(f"{opened.config.name} carries out no run: it reads the records in {opened.store.folder}.", err=True)
+        context.invoke(collect_study, **which)
+        return
     try:
         with terminated_like_ctrl_c():
-            summary = run_specs(
-                opened.specs,
-                opened.store,
-                jobs=jobs or default_jobs(opened.config, threads=threads),
-                threads=threads,
-                together=together or default_together(opened.config),
-                backend=backend,
-                retry_failed=retry_failed,
-            )
+            while True:
+                summary = run_specs(
+                    opened.specs,
+                    opened.store,
+                    jobs=jobs or default_jobs(opened.config, threads=threads),
+                    threads=threads,
+                    together=together or default_together(opened.config),
+                    backend=backend,
+                    retry_failed=retry_failed,
+                )
+                now_known = known_runs(opened.config, opened.store, quick=opened.quick)
+                if {spec.id for spec in now_known} <= {spec.id for spec in opened.specs}:
+                    break
+                opened = replace(opened, specs=now_known)  # arms have chosen their settings by what ran
+                retry_failed = False
     except KeyboardInterrupt as stop:
         from studies.running.progress import standing
 
@@ -219,10 +234,12 @@ def default_jobs(config: StudyConfig, *, threads: int) -> int:
 
 
 def default_together(config: StudyConfig) -> int:
-    """How many runs of one arm to stack: 8 on a GPU, 1 on the CPU and where each run's time and memory are measured."""
+    """How many runs to stack: what their task says, and 1 where each run's time and memory are measured."""
     import torch
 
-    return 8 if torch.cuda.is_available() and not config.one_at_a_time else 1
+    from studies.tasks.task import task_module
+
+    return 1 if config.one_at_a_time else task_module(config.task).default_together(on_gpu=torch.cuda.is_available())
 
 
 def _processors() -> int:

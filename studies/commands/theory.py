@@ -29,18 +29,25 @@ def _print(table: Table, rendering: Rendering | None) -> None:
 
 @click.command()
 @click.option("--grammar", is_flag=True, help="The grammar alone, as JSON, Markdown or LaTeX too.")
+@click.option("--references", is_flag=True, help="The well-known layers alone, as JSON, Markdown or LaTeX too.")
 @_rendering_options
-def formats(grammar: bool, rendering: Rendering | None) -> None:
-    """List the formats, with cost and smoothness class of one layer, and what a formula of your own may be made of."""
-    from qnn_theory.cards.grammar_table import grammar_table
-    from qnn_theory.cards.overviews import formats_table
+def formats(grammar: bool, references: bool, rendering: Rendering | None) -> None:
+    """List the formats, with cost and smoothness class of one layer, well-known layers that have a name, and the grammar.
 
-    if not grammar:
-        _print(formats_table(), rendering)
-    if not grammar and rendering is None:
-        click.echo()
-    if grammar or rendering is None:
-        _print(grammar_table(), rendering)
+    As JSON, Markdown or LaTeX it is the formats alone, unless --references or --grammar asks for these.
+    """
+    from qnn_theory.cards.grammar_table import grammar_table
+    from qnn_theory.cards.overviews import formats_table, references_table
+
+    chosen = [table for table, asked in ((references_table, references), (grammar_table, grammar)) if asked]
+    if not chosen:
+        chosen = [formats_table] if rendering else [formats_table, references_table, grammar_table]
+    if len(chosen) > 1 and rendering == "json":
+        raise click.UsageError("JSON is one table, however: --references and --grammar were both given; ask for one.")
+    for number, table in enumerate(chosen):
+        if number:
+            click.echo()
+        _print(table(), rendering)
 
 
 @click.command()
@@ -48,20 +55,27 @@ def formats(grammar: bool, rendering: Rendering | None) -> None:
 @click.option("--dim", type=int, help="Input width d for sizes and dimensions; the smallest from 4 up that fits.")
 @click.option("--depth", type=int, default=1, show_default=True, help="Number of layers.")
 @click.option("--relations", is_flag=True, help="Place it among all registered formats as well; takes seconds.")
+@click.option(
+    "--nearest/--no-nearest",
+    default=True,
+    help="Whether the nearest formats and well-known layers are named; they are.",
+)
 @_rendering_options
-def show(format: str, dim: int | None, depth: int, relations: bool, rendering: Rendering | None) -> None:
-    """Show everything known of one FORMAT: an id as T9, T19~gelu+relu (mid- and post-activation), or a formula.
+def show(format: str, dim: int | None, depth: int, relations: bool, nearest: bool, rendering: Rendering | None) -> None:
+    """Show everything known of one FORMAT: an id as T9, T19~gelu+relu (mid- and post-activation), a name as SwiGLU, or a formula.
 
     qnn show 'x * relu(affine("W_a")) + x'
+    The nearest formats of a formula are found in a few seconds; --no-nearest leaves them out.
     """
     from qnn_theory.cards.format_card import format_card
 
-    _print(format_card(format, dim=dim, depth=depth, relations=relations), rendering)
+    _print(format_card(format, dim=dim, depth=depth, relations=relations, neighbours=nearest), rendering)
 
 
 @click.command()
 @click.argument("first")
 @click.argument("second")
+@click.option("--depth", type=int, default=1, show_default=True, help="Compare stacks of this many layers.")
 @click.option(
     "--budget",
     type=click.FloatRange(min=0, min_open=True),
@@ -76,7 +90,7 @@ def show(format: str, dim: int | None, depth: int, relations: bool, rendering: R
     help="Also write the certificate as JSON, for `qnn check`.",
 )
 @_rendering_options
-def relate(first: str, second: str, budget: float, file: Path | None, rendering: Rendering | None) -> None:
+def relate(first: str, second: str, depth: int, budget: float, file: Path | None, rendering: Rendering | None) -> None:
     """Compare what FIRST and SECOND can express, for instance T9 T22, and print the certificate.
 
     Each is an id or a formula: qnn relate 'x * affine("V", affine("U", width=1/2)) + x' T9
@@ -85,7 +99,7 @@ def relate(first: str, second: str, budget: float, file: Path | None, rendering:
     from qnn_theory.cards.overviews import relation_table
     from qnn_theory.relations.relation import relation
 
-    found = relation(first, second, budget=budget)
+    found = relation(first, second, depth=depth, budget=budget)
     _print(relation_table(found), rendering)
     if file is not None:
         from qnn_theory.relations.certificate_files import certificate_text

@@ -78,7 +78,7 @@ def train(
     from qnn_models.runtime.distributed import launched
     from qnn_models.runtime.seeds import derive
     from qnn_models.serving.trained import save_trained
-    from qnn_models.training.config import TrainConfig
+    from qnn_models.training.config import TrainConfig, warnings_of
     from qnn_models.training.loop import train as run_training
     from studies.tasks.train_task import build
 
@@ -110,12 +110,21 @@ def train(
         raise click.ClickException(f"Stopped; {remedy} after the last whole epoch.") from None
     if not processes.first:
         return
-    report = summary(spec, result, content_hash=encoded.content_hash)
+    warnings = warnings_of(result, config, train_rows=encoded.num_rows("train"))
+    report = summary(spec, result, content_hash=encoded.content_hash) | {"warnings": warnings}
     if out is not None:
+        from qnn_models.serving.predict import UnknownTokens
+
+        unknown = UnknownTokens(encoded.layout)
+        for batch in encoded.batches("valid", batch_size=2**17):
+            unknown.add(batch.ids.numpy())
+        report["valid_oov"] = unknown.shares()
         save_trained(
             out, network, encoded, name=spec.model, options=dict(spec.options), split_seed=split_seed, report=report
         )
     click.echo(json.dumps(report) if as_json else text(report, out))
+    for warning in report["warnings"]:
+        click.echo(f"Warning: {warning}.", err=True)
 
 
 def parse_settings(settings: tuple[str, ...]) -> dict[str, Scalar]:
@@ -222,7 +231,10 @@ def text(report: Mapping[str, Any], out: Path | None) -> str:
         f"  parameters  {report['num_parameters']:,}",
         f"  epochs      {report['epochs']}, best {report['best_epoch']}, "
         f"{report['train_seconds_per_epoch']:.2f} s each; {report['inference_us_per_row']:.1f} µs per row at inference",
-        f"  validation  AUC {report['valid_auc']:.4f}   log loss {report['valid_logloss']:.4f}",
-        f"  test        AUC {report['test_auc']:.4f}   log loss {report['test_logloss']:.4f}",
+        f"  validation  AUC {report['valid_auc']:.4f}   log loss {report['valid_logloss']:.4f}"
+        f"   (a constant's: {report['constant_logloss']:.4f})",
+        f"  test        AUC {report['test_auc']:.4f}   log loss {report['test_logloss']:.4f}   "
+        f"calibration error {report['test_calibration_error']:.4f}   mean prediction {report['test_mean_prediction']:.4f} "
+        f"of {report['test_mean_label']:.4f}",
     ]
     return "\n".join(lines if out is None else [*lines, f"  kept in     {out}"])

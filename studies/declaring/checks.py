@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qnn_models.runtime.names import check_name
-from studies.declaring.config import StudyConfig
+from studies.declaring.choosing import trials
+from studies.declaring.config import Choose, StudyConfig
 from studies.declaring.plan import plan
 from studies.declaring.references import check_references
+from studies.tasks.metrics import VALIDATION_METRICS
 from studies.tasks.signatures import check_settings, known
 from studies.tasks.task import task_module
 
@@ -72,7 +74,42 @@ def validated(config: StudyConfig) -> StudyConfig:
                     )
             if len(runs) > len({spec.id for spec in runs}):
                 raise ValueError(f"{key}: each value of a list is another arm, however: one is there twice")
+        if config.choose is not None:
+            _check_choose(config, config.choose, datasets)
         check_references(config, plan(config))
     except (ValueError, KeyError) as error:
         raise ValueError(f"{where}{str(error.args[0]).rstrip('.')}.") from None
     return config
+
+
+def _check_choose(config: StudyConfig, choose: Choose, datasets: tuple[str, ...]) -> None:
+    """Check the grid as the arms' own settings are, and that it is one.
+
+    Raises:
+        ValueError: something does not exist or does not fit; names the key.
+    """
+    module = task_module(config.task)
+    if config.task != "train":
+        raise ValueError(
+            f"choose: settings are chosen on validation rows, that is for task = 'train', however: task = {config.task!r}"
+        )
+    known(choose.metric, VALIDATION_METRICS, "choose.metric")
+    for dataset in choose.datasets:
+        known(dataset, datasets, "choose.datasets")
+    if not 1 <= choose.seeds <= len(config.seeds):
+        raise ValueError(f"choose.seeds: 1 to the study's {len(config.seeds)}, however: {choose.seeds}")
+    options = {key: value for arm in config.arms for key, value in module.option_parameters(arm.model).items()}
+    check_settings(choose.training, module.training_parameters(), "choose.training")
+    check_settings(choose.options, options, "choose.options")
+    if not choose.training and not choose.options:
+        raise ValueError("choose: arms choose settings of the training or of the model, however: none is named")
+    for key, choices in (("training", choose.training), ("options", choose.options)):
+        for name, choice in choices.items():
+            if not isinstance(choice, tuple) or len(set(choice)) != len(choice) or len(choice) < 2:
+                raise ValueError(f"choose.{key}.{name}: a choice is a list of two or more values, however: {choice!r}")
+    for quick in (False, True):
+        for spec in trials(config, quick=quick):
+            try:
+                module.check(spec)
+            except (ValueError, KeyError) as error:
+                raise ValueError(f"choose: {spec.label}: {error.args[0]}") from None

@@ -10,6 +10,7 @@ from studies.tasks.signatures import Choice
 from studies.tasks.spec import Scalar, Task
 
 Splits: TypeAlias = Literal["one", "per-seed"]
+Family: TypeAlias = Literal["dataset", "study"]
 
 MOST_SEEDS = 10_000
 """Repetitions of a study; a plan of more would fill the memory before anything runs."""
@@ -99,16 +100,43 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choose:
+    """Settings that every arm chooses for itself on validation data, out of one grid; see `studies.declaring.choosing`.
+
+    Attributes:
+        training: settings of the training, each with the values that it is tried with.
+        options: settings of the model, likewise; given to the models that have them.
+        datasets: the data sets on which arms choose; empty is all of the study's.
+        seeds: how many repetitions each point of the grid is tried with, the study's first ones.
+        metric: what decides, on average over them: ``valid_auc`` or ``valid_logloss``.
+    """
+
+    training: Mapping[str, Choice] = field(default_factory=dict)
+    options: Mapping[str, Choice] = field(default_factory=dict)
+    datasets: tuple[str, ...] = ()
+    seeds: int = 1
+    metric: str = "valid_auc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Correlate:
     """Which columns of the summary are set against each other over the arms of a data set; see `studies.judging.correlations`.
 
     Attributes:
         predictors: columns that the theory computes.
         outcomes: columns that were measured or published.
+        by: settings whose every value is a set of arms of its own, as the optimizer.
+        best_of: settings whose best value is taken for each arm by itself, as a learning rate; best by the outcome's better side.
+        where: columns of the summary with the value that the arms have, which alone take part.
+        family: over which tests the p values are corrected: those of a ``dataset``, or of the whole ``study``.
     """
 
     predictors: tuple[str, ...]
     outcomes: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    best_of: tuple[str, ...] = ()
+    where: Mapping[str, Scalar] = field(default_factory=dict)
+    family: Family = "dataset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +146,10 @@ class StudyConfig:
     Attributes:
         name: names its results.
         title: what it asks, in one line.
-        task: ``train``, ``boundary`` or ``scaling``.
+        task: what its runs do; see `studies.tasks.spec.RunSpec`.
+        like: the study whose arms, settings of the training and published numbers it takes where it says none of its own, so that
+            its runs are that study's.
+        only_reads: whether it carries out no run, and says what can be said by the records that other studies made.
         datasets: data sets by name.
         arms: the models that take part.
         seeds: the repetitions.
@@ -129,6 +160,7 @@ class StudyConfig:
         overrides: data set -> settings that it needs.
         quick: the shortened form of the study.
         published: the published numbers beside it.
+        choose: the settings that arms choose on validation data, beside those they are given.
         compare: the comparisons that are tested.
         correlate: the rank correlations that are computed.
         source: the file it was read from.
@@ -138,7 +170,9 @@ class StudyConfig:
     title: str
     task: Task
     datasets: tuple[str, ...]
-    arms: tuple[Arm, ...]
+    arms: tuple[Arm, ...] = ()
+    like: str = ""
+    only_reads: bool = False
     seeds: tuple[int, ...] = (0,)
     split_seed: int = 0
     splits: Splits = "one"
@@ -147,6 +181,7 @@ class StudyConfig:
     overrides: Mapping[str, Override] = field(default_factory=dict)
     quick: Quick = Quick()
     published: Published | None = None
+    choose: Choose | None = None
     compare: tuple[Comparison, ...] = ()
     correlate: Correlate | None = None
     source: str = ""

@@ -20,6 +20,9 @@ from studies.declaring.parsing import parse
 from studies.tasks.signatures import nearest
 from studies.tasks.spec import Scalar
 
+_TAKEN = ("arms", "training", "overrides", "quick", "choose", "published")
+"""What a study may take from another one that it is like."""
+
 
 def study_names() -> tuple[str, ...]:
     """Names of the studies that come with the package."""
@@ -63,7 +66,27 @@ def load_config(path: Path | str) -> StudyConfig:
         config = parse(content)
     except ValueError as error:
         raise ValueError(f"{path}: {error}.") from None
-    return validated(replace(config, source=str(path)))
+    return validated(_like(replace(config, source=str(path))))
+
+
+def _like(config: StudyConfig) -> StudyConfig:
+    """The study with what it does not say itself taken from another one.
+
+    Raises:
+        ValueError: there is no such study.
+    """
+    if not config.like:
+        return config
+    others = tuple(name for name in study_names() if name != config.name)
+    if config.like not in others:
+        raise ValueError(
+            f"{config.source}: like: must be one of {', '.join(others)}, however: {config.like!r}"
+            f"{nearest(config.like, others)}."
+        )
+    other = load_config(config.like)
+    bare = StudyConfig(name=config.name, title=config.title, task=config.task, datasets=config.datasets)
+    unsaid = [key for key in _TAKEN if getattr(config, key) == getattr(bare, key)]
+    return replace(config, **{key: getattr(other, key) for key in unsaid})
 
 
 def with_changes(

@@ -15,7 +15,7 @@ from cattrs.errors import (
     IterableValidationNote,
 )
 
-from studies.declaring.config import Splits, StudyConfig, checked_seeds
+from studies.declaring.config import Family, Splits, StudyConfig, checked_seeds
 from studies.tasks.signatures import Choice, nearest
 from studies.tasks.spec import TASKS, Scalar, Task
 
@@ -82,6 +82,11 @@ def _converter() -> cattrs.Converter:
             raise ValueError(f"must be 'one' or 'per-seed', however: {value!r}")
         return typing.cast(Splits, value)
 
+    def family(value: Any, _: Any) -> Family:
+        if value not in ("dataset", "study"):
+            raise ValueError(f"must be 'dataset' or 'study', however: {value!r}")
+        return typing.cast(Family, value)
+
     def sequence(value: Any, kind: Any) -> Any:
         element = typing.get_args(kind)[0]
         if element is int:
@@ -103,6 +108,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_func(lambda kind: kind == Mapping[str, Choice], choices)
     converter.register_structure_hook_func(lambda kind: kind == Task, task)
     converter.register_structure_hook_func(lambda kind: kind == Splits, splits)
+    converter.register_structure_hook_func(lambda kind: kind == Family, family)
     converter.register_structure_hook_func(lambda kind: typing.get_origin(kind) is tuple, sequence)
     return converter
 

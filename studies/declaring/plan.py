@@ -93,7 +93,7 @@ def _formats(choice: Choice) -> tuple[Scalar, ...]:
         return patterns
     chosen: dict[str, None] = {}
     for pattern in map(str, patterns):
-        if is_formula(pattern):
+        if is_formula(pattern) or set(pattern) & set("+~"):  # a formula, or an id with activations attached
             chosen[pattern] = None
             continue
         matched = [format.id for format in formats() if fnmatch.fnmatchcase(format.id, pattern.removeprefix("!"))]

@@ -6,11 +6,15 @@ import string
 from collections.abc import Mapping, Sequence
 
 from studies.declaring.config import Comparison, Correlate, Published, StudyConfig
+from studies.declaring.kernel_columns import ORDER_PREDICTORS, TRAIN_PREDICTORS
 from studies.declaring.published import published_metrics, published_sources
 from studies.declaring.theory_columns import PREDICTORS
 from studies.tasks.metrics import METRICS, compared_metrics, is_time
 from studies.tasks.signatures import known
 from studies.tasks.spec import RunSpec, as_text
+
+TUNING_GAIN = "tuning_gain"
+"""Of the summary where arms choose settings: what an arm's test AUC gained by it."""
 
 STATISTICS = ("mean", "std", "low", "high")
 """What a summary tells of each metric."""
@@ -30,7 +34,7 @@ def check_references(config: StudyConfig, specs: Sequence[RunSpec]) -> None:
     for number, comparison in enumerate(config.compare):
         _check_comparison(config, comparison, specs, settings, f"compare[{number}]")
     if config.correlate is not None:
-        _check_correlate(config, config.correlate)
+        _check_correlate(config, config.correlate, settings)
     if config.published is not None:
         _check_published(config.published, specs, settings)
 
@@ -73,14 +77,31 @@ def _check_comparison(
             )
 
 
-def _check_correlate(config: StudyConfig, correlate: Correlate) -> None:
-    outcomes = [f"{metric}_{statistic}" for metric in METRICS[config.task] for statistic in STATISTICS]
+def _check_correlate(config: StudyConfig, correlate: Correlate, settings: Mapping[str, set[str]]) -> None:
+    outcomes = [f"{metric}_{statistic}" for metric in METRICS[config.task] for statistic in STATISTICS] + ["failed"]
     if config.published is not None:
         outcomes += [f"published_{metric}" for metric in published_metrics(config.published.source)]
+    if config.choose is not None:
+        outcomes.append(TUNING_GAIN)
+    of_kernels = ORDER_PREDICTORS if config.task == "interaction" else TRAIN_PREDICTORS
     for name in correlate.predictors:
-        known(name, PREDICTORS, "correlate.predictors")
+        known(name, (*PREDICTORS, *of_kernels), "correlate.predictors")
     for name in correlate.outcomes:
         known(name, outcomes, "correlate.outcomes")
+    columns = {"model", "label", *settings}
+    for name, value in correlate.where.items():
+        known(name, columns, "correlate.where")
+        if name in settings:
+            known(as_text(value), sorted(settings[name]), f"correlate.where.{name}")
+    for key in ("by", "best_of"):
+        for name in getattr(correlate, key):
+            known(name, settings, f"correlate.{key}")
+    with_side = [f"{metric}_mean" for metric in compared_metrics(config.task)]
+    for name in correlate.outcomes if correlate.best_of else ():
+        if name not in with_side:
+            raise ValueError(
+                f"correlate.best_of: the best is the mean of a metric with a better side, however: {name!r} is an outcome"
+            )
 
 
 def _check_published(published: Published, specs: Sequence[RunSpec], settings: Mapping[str, set[str]]) -> None:

@@ -15,7 +15,8 @@ one column per model option           ``format post_activation layers rows heads
 ``training_…``                        one column per setting of the training (``training_loss``, …)
 ``train_rows``                        rows of the training split that were used; empty for all
 the metrics                           of the task: see `tasks.train_task`, `tasks.boundary_task`, `tasks.scaling_task`
-``theory_…``                          of the arm's format, computed and not measured; see `studies.declaring.theory_columns`
+``theory_…``                          of the arm's format, computed and not measured; see `studies.declaring.theory_columns`, and
+                                      `studies.declaring.kernel_columns` for those that a study asks for
 ``published_source _model _setting``  the keys of the published numbers of this arm (empty where the study has none)
 ``published_dataset``                 the data set of the published numbers: the run's own, else the study's reference
 ``published_METRIC``                  one column per published metric: ``published_auc`` (a fraction), ``published_logloss``, …
@@ -23,8 +24,8 @@ the metrics                           of the task: see `tasks.train_task`, `task
 ====================================  ===================================================================================
 
 ``NAME_summary.csv``, one row per data set and arm: the columns that do not differ between its runs, ``n`` (runs that ended
-well), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interval of the mean ``METRIC_low``,
-``METRIC_high`` (empty for one run).
+well) and ``failed`` (runs that did not), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interval of the mean
+``METRIC_low``, ``METRIC_high`` (empty for one run).
 
 ``NAME_comparisons.csv``, one row per tested pair of arms; see `judging.comparisons`.
 
@@ -33,25 +34,35 @@ well), and for every metric ``METRIC_mean``, ``METRIC_std`` and the 95 % interva
 
 ``NAME_grid.csv`` (``dataset label seed x1 x2 probability``) and ``NAME_points.csv`` (``dataset split x1 x2 label``) of the task
 ``boundary``; ``NAME_history.csv`` (``run dataset label seed epoch`` and what was measured in each epoch) of the task ``train``.
+
+Where arms choose settings on validation data, all of these are of the fixed settings (``tuning_gain`` in the summary is the mean
+difference of test AUC, chosen - fixed, over the seeds), and beside them there are
+``NAME_tuned.csv``, ``NAME_tuned_summary.csv``, ``NAME_tuned_comparisons.csv`` and ``NAME_tuned_correlations.csv`` with the same
+columns for the runs at the chosen ones; ``NAME_choices.csv`` and ``NAME_rankings.csv``, see `judging.rankings`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from studies.declaring.choosing import alternatives
 from studies.declaring.config import StudyConfig
+from studies.declaring.kernel_columns import kernel_columns
 from studies.declaring.plan import plan
 from studies.declaring.published import published_columns
+from studies.declaring.references import TUNING_GAIN
 from studies.declaring.theory_columns import theory_columns
 from studies.judging.comparisons import comparisons_table
 from studies.judging.correlations import correlations_table
 from studies.judging.exponents import exponents_table
+from studies.judging.rankings import choices_table, rankings_table
 from studies.judging.statistics import mean_interval
+from studies.running.choosing import chosen
 from studies.running.record import Record, Store, write_whole
 from studies.tasks.spec import RunSpec
 
@@ -69,6 +80,8 @@ class Collected:
         comparisons: one row per tested pair.
         correlations: one row per predictor and outcome; empty where the study asks for none.
         exponents: one row per axis and metric of a scaling study; empty for others.
+        rankings: one row per arm that has chosen settings, fixed and tuned beside each other; empty where none chooses.
+        tuned_comparisons: as comparisons, at the chosen settings.
         metrics: names of the measured columns.
         paths: the files that were written.
     """
@@ -78,6 +91,8 @@ class Collected:
     comparisons: pl.DataFrame
     correlations: pl.DataFrame
     exponents: pl.DataFrame
+    rankings: pl.DataFrame
+    tuned_comparisons: pl.DataFrame
     metrics: tuple[str, ...]
     paths: tuple[Path, ...]
 
@@ -99,6 +114,8 @@ def collect(config: StudyConfig, store: Store, folder: Path, *, quick: bool = Fa
     runs = runs_table(config, specs, records)
     metrics = metric_names(records)
     summary = summary_table(runs, metrics)
+    tuned = _tuned_tables(config, store, quick=quick)
+    summary = _with_gain(summary, tuned.get("_rankings"))
     comparisons = comparisons_table(config, runs)
     correlations = correlations_table(config, summary)
     exponents = exponents_table(config, specs, records)
@@ -109,6 +126,7 @@ def collect(config: StudyConfig, store: Store, folder: Path, *, quick: bool = Fa
         "_correlations": correlations,
         "_exponents": exponents,
         **_series_tables(specs, records),
+        **tuned,
     }
     paths = []
     for suffix, table in files.items():
@@ -122,9 +140,46 @@ def collect(config: StudyConfig, store: Store, folder: Path, *, quick: bool = Fa
         comparisons=comparisons,
         correlations=correlations,
         exponents=exponents,
+        rankings=tuned.get("_rankings", pl.DataFrame()),
+        tuned_comparisons=tuned.get("_tuned_comparisons", pl.DataFrame()),
         metrics=metrics,
         paths=tuple(paths),
     )
+
+
+def _tuned_tables(config: StudyConfig, store: Store, *, quick: bool) -> dict[str, pl.DataFrame]:
+    """What arms chose, both rankings, and the tables of the runs at the chosen settings; none where nothing is chosen."""
+    if config.choose is None:
+        return {}
+    arms = [(arm, chosen(config, arm, store)) for arm in alternatives(config, quick=quick)]
+    specs = tuple(spec for _, taken in arms if taken is not None for spec in taken.specs)
+    known = (*(spec for arm, _ in arms for spec in (*arm.fixed, *arm.trials)), *specs)
+    records = {spec.id: store.read(spec.id) for spec in known}
+    tables = {
+        "_choices": _frame(choices_table(arms, records, metric=config.choose.metric)),
+        "_rankings": _frame(rankings_table(arms, records)),
+    }
+    if specs:
+        runs = runs_table(config, specs, records)
+        # Arms are compared though they chose differently: that is the comparison.
+        free = (*config.choose.options, *(f"training_{name}" for name in config.choose.training))
+        compare = tuple(replace(one, apart_from=(*one.apart_from, *free)) for one in config.compare)
+        summary = summary_table(runs, metric_names(records))
+        tables |= {
+            "_tuned": runs,
+            "_tuned_summary": summary,
+            "_tuned_comparisons": comparisons_table(replace(config, compare=compare), runs),
+            "_tuned_correlations": correlations_table(config, summary),
+        }
+    return tables
+
+
+def _with_gain(summary: pl.DataFrame, rankings: pl.DataFrame | None) -> pl.DataFrame:
+    """The summary with what each arm gained by choosing, for the studies where some have chosen."""
+    if rankings is None or rankings.is_empty():
+        return summary
+    gain = rankings.select("dataset", "label", arm="fixed_arm", **{TUNING_GAIN: "gain"})
+    return summary.join(gain, on=("dataset", "label", "arm"), how="left", maintain_order="left")
 
 
 def runs_table(config: StudyConfig, specs: tuple[RunSpec, ...], records: Mapping[str, Record | None]) -> pl.DataFrame:
@@ -148,6 +203,7 @@ def summary_table(runs: pl.DataFrame, metrics: tuple[str, ...]) -> pl.DataFrame:
         }
         done = group.filter(pl.col("status") == "done")
         row["n"] = len(done)
+        row["failed"] = len(group.filter(pl.col("status") == "failed"))
         for metric in metrics:
             values = [value for value in done[metric].to_list() if value is not None]
             if not values:
@@ -184,6 +240,7 @@ def _row(config: StudyConfig, spec: RunSpec, record: Record | None) -> dict[str,
         "train_rows": spec.train_rows,
         **(dict(record.metrics) if record is not None and done else {}),
         **theory_columns(spec),
+        **(kernel_columns(spec, config.correlate.predictors) if config.correlate else {}),
         **published_columns(config, spec),
         **{name: environment.get(name) for name in _ENVIRONMENT},
     }

@@ -10,7 +10,7 @@ import polars as pl
 from studies.declaring.config import StudyConfig
 from studies.judging.collect import Collected
 from studies.judging.comparisons import verdict_tallies
-from studies.judging.statistics import CONFIDENCE, PAIRS_FOR_A_VERDICT
+from studies.judging.statistics import CONFIDENCE, PAIRS_FOR_A_VERDICT, rank_correlation
 
 Row = dict[str, object]
 
@@ -45,7 +45,8 @@ def study_table(config: StudyConfig, collected: Collected) -> str:
         ordered = group.sort(order, descending=True, nulls_last=True) if order else group
         parts.append(f"{title}\n{text_table(list(ordered.iter_rows(named=True)), _columns(config, group))}")
     parts += _verdicts(config, collected.comparisons)
-    parts += _correlations(collected.correlations)
+    parts += _rankings(config, collected)
+    parts += _correlations(config, collected.correlations)
     parts += _exponents(collected.exponents)
     most = max(collected.summary["n"])
     if config.task == "train" and most < PAIRS_FOR_A_VERDICT:
@@ -166,10 +167,43 @@ def _verdicts(config: StudyConfig, comparisons: pl.DataFrame) -> list[str]:
     return ["\n".join(lines)] if lines else []
 
 
-def _correlations(correlations: pl.DataFrame) -> list[str]:
+def _rankings(config: StudyConfig, collected: Collected) -> list[str]:
+    """Both rankings side by side, one part per data set, how far they agree, and what the comparisons show of the tuned one."""
+    parts = []
+    for (dataset,), group in (
+        collected.rankings.group_by("dataset", maintain_order=True) if len(collected.rankings) else ()
+    ):
+        rows = list(group.iter_rows(named=True))
+        columns = [
+            Column(title="", show=lambda row: " ".join(filter(None, (str(row["label"]), str(row["setting"]))))),
+            Column(title="rank", show=_text("fixed_rank")),
+            Column(title="AUC % fixed", show=_mean("fixed_test_auc", "{:.2f}", 100)),
+            Column(title="tuned rank", show=_text("tuned_rank")),
+            Column(title="AUC % tuned", show=_mean("tuned_test_auc", "{:.2f}", 100)),
+            Column(title="log loss tuned", show=_mean("tuned_test_logloss", "{:.4f}")),
+            Column(title="gain", show=_number("gain", "{:+.2f}", 100)),
+            *(
+                Column(title=name.removeprefix("chosen_").removeprefix("training_"), show=_text(name))
+                for name in group.columns
+                if name.startswith("chosen_")
+            ),
+        ]
+        agreement = rank_correlation(group["fixed_rank"].to_list(), group["tuned_rank"].to_list())
+        part = f"Fixed settings and those chosen on validation: {dataset}\n{text_table(rows, columns)}"
+        if agreement.rho is not None:
+            part += f"\nRank correlation of the two rankings: {agreement.rho:.2f} [{agreement.low:.2f}, {agreement.high:.2f}]."
+        parts.append(part)
+    if parts:
+        parts += [f"At the chosen settings:\n{text}" for text in _verdicts(config, collected.tuned_comparisons)]
+    return parts
+
+
+def _correlations(config: StudyConfig, correlations: pl.DataFrame) -> list[str]:
     """Predictors by outcomes: ρ, with a star where its interval leaves out 0 and it stands among so many others."""
     parts = []
-    for (dataset,), group in correlations.group_by("dataset", maintain_order=True) if len(correlations) else ():
+    by = ("dataset", *(config.correlate.by if config.correlate else ()))
+    family = "the study" if config.correlate and config.correlate.family == "study" else "this data set"
+    for names, group in correlations.group_by(*by, maintain_order=True) if len(correlations) else ():
         outcomes = group["outcome"].unique(maintain_order=True).to_list()
         cells = {(row["predictor"], row["outcome"]): row for row in group.iter_rows(named=True)}
         rows: list[Row] = [
@@ -181,8 +215,8 @@ def _correlations(correlations: pl.DataFrame) -> list[str]:
             *(Column(title=outcome.removesuffix("_mean"), show=_rho(outcome)) for outcome in outcomes),
         ]
         parts.append(
-            f"Spearman's rank correlation over the arms, {dataset} "
-            f"(* the 95 % bootstrap interval leaves out 0, and p < 5 % by Holm over this table)\n"
+            f"Spearman's rank correlation over the arms, {', '.join(map(str, names))} "
+            f"(* the 95 % bootstrap interval leaves out 0, and p < 5 % by Holm over {family})\n"
             + text_table(rows, columns)
         )
     return parts

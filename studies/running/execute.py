@@ -75,11 +75,8 @@ def execute(call: Call) -> tuple[Record, ...]:
 
 
 def _outcomes(specs: tuple[RunSpec, ...]) -> Sequence[Measured | Exception]:
-    if len(specs) == 1:
-        return [task_module(specs[0].task).run(specs[0])]
-    from studies.tasks.train_task import run_together
-
-    return run_together(specs)
+    module = task_module(specs[0].task)
+    return [module.run(specs[0])] if len(specs) == 1 else module.run_together(specs)
 
 
 def failed(call: Call, *, reason: str, details: str = "", started: float | None = None) -> tuple[Record, ...]:

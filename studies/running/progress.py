@@ -84,7 +84,7 @@ class Bar:
         self._bar = tqdm(
             total=sum(weights.values()),
             initial=sum(weights[id] for id in self._finished),
-            disable=not shown,
+            disable=None if shown else True,
             smoothing=0.0,
             dynamic_ncols=True,
             bar_format="{percentage:3.0f}%|{bar}| {desc} [{elapsed} gone, {remaining} left]",

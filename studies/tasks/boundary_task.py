@@ -27,12 +27,12 @@ from qnn_models.runtime.seeds import derive
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.grammar.widths import check_dim
 from qnn_theory.registry import get_format
-from studies.tasks.plain_task import prepare, protocol_options, protocol_training, together_key
+from studies.tasks.plain_task import default_together, prepare, protocol_options, protocol_training, together_key
 from studies.tasks.signatures import dataclass_parameters, function_parameters
 from studies.tasks.spec import RunSpec
 from studies.tasks.task import Measured
 
-__all__ = ["prepare", "protocol_options", "protocol_training", "together_key"]
+__all__ = ["default_together", "prepare", "protocol_options", "protocol_training", "together_key"]
 
 POINTS = 1000
 TEST_POINTS = 300

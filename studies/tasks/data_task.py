@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from qnn_models.data.encoding.encoded import EncodedDataset
 from qnn_models.data.registry import dataset_names, load
 from qnn_models.data.schema import SPLITS
-from studies.tasks.plain_task import protocol_options, protocol_training, together_key
+from studies.tasks.plain_task import default_together, protocol_options, protocol_training, together_key
 from studies.tasks.spec import RunSpec
 from studies.tasks.task import Measured
 
-__all__ = ["dataset_names", "protocol_options", "protocol_training", "together_key"]
+__all__ = ["dataset_names", "default_together", "protocol_options", "protocol_training", "together_key"]
 
 _MODEL = "encoded"
 _ROWS_AT_A_TIME = 1_000_000

@@ -49,6 +49,18 @@ METRICS: Mapping[Task, Mapping[str, Side]] = {
         "parameters": None,
         "embedding_parameters": None,
     },
+    "interaction": {
+        "updates_to_half": "lower",
+        "rows_to_half": "lower",
+        "reached": "higher",
+        "diverged": "lower",
+        "test_auc": "higher",
+        "gain_share": "higher",
+        "bayes_auc": None,
+        **{f"updates_to_half_order_{order}": "lower" for order in (1, 2, 3, 4)},
+        "parameters": None,
+        "embedding_parameters": None,
+    },
     "data": {
         "instances": None,
         "train_rows_share": None,
@@ -59,6 +71,9 @@ METRICS: Mapping[Task, Mapping[str, Side]] = {
     },
 }
 """Task -> metric -> its better side; the meaning of each is in the task's module."""
+
+VALIDATION_METRICS = ("valid_auc", "valid_logloss")
+"""What a choice may be made by: anything else of a training saw the test rows, or is no measure of quality."""
 
 
 def compared_metrics(task: Task) -> tuple[str, ...]:

@@ -24,3 +24,8 @@ def prepare(spec: RunSpec) -> None:
 def together_key(spec: RunSpec) -> str | None:
     """Every run is by itself."""
     return None
+
+
+def default_together(*, on_gpu: bool) -> int:
+    """Every run is by itself."""
+    return 1

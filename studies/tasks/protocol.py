@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from qnn_models.data.registry import dataset_names
 from studies.tasks.spec import Scalar
 
 __all__ = ["default_options", "default_training", "protocol_name"]
@@ -28,7 +29,15 @@ _OPTIONS: Mapping[str, Mapping[str, Scalar]] = {
     "kkbox": {"embedding_dim": 128},
 }
 
-_SAME_DATA: Mapping[str, str] = {"criteo-h5": "criteo", "kkbox-h5": "kkbox", "ipinyou-published": "ipinyou"}
+_SAME_DATA: Mapping[str, str] = {
+    "criteo-h5": "criteo",
+    "kkbox-h5": "kkbox",
+    "ipinyou-published": "ipinyou",
+    "nycflights-time": "nycflights",
+}
+
+_OWN_DATA: Mapping[str, Scalar] = {"batch_size": None, "monitor": "auc-logloss", "prior_bias": True, "patience": 3}
+"""For data sets of the user's own, which no protocol is for: probabilities count beside the order, and steps suit the rows."""
 
 _MODELS: Mapping[str, Mapping[str, Scalar]] = {
     "qnn-alpha": {"loss": "self_ensemble"},
@@ -39,13 +48,14 @@ _MODELS: Mapping[str, Mapping[str, Scalar]] = {
 
 
 def protocol_name(dataset: str) -> str:
-    """The name that the protocol knows a data set by: the same rows as others encoded them are trained on alike."""
+    """The name that the protocol knows a data set by: the same rows, encoded or split by others, are trained on alike."""
     return _SAME_DATA.get(dataset, dataset)
 
 
 def default_training(dataset: str, model: str) -> dict[str, Scalar]:
     """Training settings of a model on a data set that differ from `TrainConfig`'s own defaults."""
-    return {**_DATASETS.get(protocol_name(dataset), {}), **_MODELS.get(model, {})}
+    by_data = _DATASETS.get(protocol_name(dataset), {}) if dataset in dataset_names() else _OWN_DATA
+    return {**by_data, **_MODELS.get(model, {})}
 
 
 def default_options(dataset: str) -> dict[str, Scalar]:

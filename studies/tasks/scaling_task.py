@@ -36,12 +36,12 @@ from qnn_models.training.losses import LossName
 from qnn_theory.costs import network_cost
 from studies.tasks.arm_format import arm_format
 from studies.tasks.ctr_model import check_model, model_parameters, parameter_metrics, stack_width, uniform_layout
-from studies.tasks.plain_task import prepare, protocol_options, protocol_training, together_key
+from studies.tasks.plain_task import default_together, prepare, protocol_options, protocol_training, together_key
 from studies.tasks.signatures import dataclass_parameters
 from studies.tasks.spec import RunSpec, Settings
 from studies.tasks.task import Measured
 
-__all__ = ["prepare", "protocol_options", "protocol_training", "together_key"]
+__all__ = ["default_together", "prepare", "protocol_options", "protocol_training", "together_key"]
 
 Counted = Literal["step_operations", "epoch_operations", "row_operations", "bytes", "processes"]
 

@@ -10,14 +10,15 @@ from typing import Any, Literal, TypeAlias, get_args
 
 Scalar: TypeAlias = bool | int | float | str | None
 Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
-Task: TypeAlias = Literal["train", "boundary", "scaling", "data"]
+Task: TypeAlias = Literal["train", "boundary", "scaling", "data", "interaction"]
+LATER_SETTINGS: Mapping[str, Scalar] = {"monitor": "auc", "prior_bias": False}
+"""Training settings that came after the first records, at the value that those had: at this value they are no part of a run's
+content, so that its id, its seeds and its record stay what they were."""
+LATER_OPTIONS: Mapping[str, Scalar] = {"init": "paper", "operating_std": 0.1, "embedding_std": 1e-4}
+"""The same of models' settings: at this value they are no part of what id and seeds are of."""
 TASKS: tuple[Task, ...] = get_args(Task)
 
-_BEFORE: Mapping[str, Scalar] = {"init": "paper", "operating_std": 0.1, "embedding_std": 1e-4}
-"""Settings that models got after records existed, with what stood in their place. There a run is the one it was, id and seeds.
-
-Never change a value, whatever the models' defaults become.
-"""
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class RunSpec:
 
     Attributes:
         task: what is done: ``train`` a click-through-rate model, draw a decision ``boundary``, measure ``scaling``, count
-            ``data``.
+            ``data``, or time how soon an ``interaction`` is found.
         dataset: name of the data set.
         model: name of the model in its task's registry.
         options: the model's own settings, sorted by key.
@@ -70,7 +71,7 @@ class RunSpec:
         """Seed that initialisation, dropout and order of the batches derive from; differs between models and repetitions."""
         from qnn_models.runtime.seeds import derive
 
-        return derive(self.seed, "run", self.model, json.dumps(self._own_options()))
+        return derive(self.seed, "run", self.model, json.dumps(_lasting(self.options, LATER_OPTIONS)))
 
     def content(self) -> dict[str, Any]:
         """The content as plain JSON values, without the label; ``alone`` only where it is so."""
@@ -78,13 +79,10 @@ class RunSpec:
         del content["label"]
         if not self.alone:
             del content["alone"]
-        return content | {"options": dict(self.options), "training": dict(self.training)}
+        return content | {"options": dict(self.options), "training": dict(_lasting(self.training, LATER_SETTINGS))}
 
     def _identity(self) -> dict[str, Any]:
-        return self.content() | {"options": dict(self._own_options())}
-
-    def _own_options(self) -> Settings:
-        return tuple((key, value) for key, value in self.options if key not in _BEFORE or value != _BEFORE[key])
+        return self.content() | {"options": dict(_lasting(self.options, LATER_OPTIONS))}
 
     def option(self, key: str) -> Scalar:
         """The model's setting of this name; None where it has none."""
@@ -93,11 +91,12 @@ class RunSpec:
     @classmethod
     def from_content(cls, content: Mapping[str, Any], *, label: str = "") -> RunSpec:
         """The spec whose `content` this is."""
+        later = LATER_SETTINGS if content["task"] == "train" else {}
         return cls(
             **{
                 **content,
                 "options": settings(content["options"]),
-                "training": settings(content["training"]),
+                "training": settings({**later, **content["training"]}),
                 "label": label,
             }
         )
@@ -106,6 +105,10 @@ class RunSpec:
 def settings(values: Mapping[str, Scalar]) -> Settings:
     """A mapping as a sorted, hashable tuple of pairs."""
     return tuple(sorted(values.items()))
+
+
+def _lasting(values: Settings, later: Mapping[str, Scalar]) -> Settings:
+    return tuple((key, value) for key, value in values if later.get(key, _ABSENT) != value)
 
 
 def as_text(value: Scalar) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -56,7 +56,13 @@ class TaskModule(Protocol):
         """Do once, before workers start, what all runs share: fetch and encode the data."""
 
     def together_key(self, spec: RunSpec) -> str | None:
-        """Runs with the same key can be trained together (`studies.tasks.train_task.run_together`); None: by itself only."""
+        """Runs with the same key can be trained together; None: by itself only."""
+
+    def default_together(self, *, on_gpu: bool) -> int:
+        """How many runs are trained together where the user does not say."""
+
+    def run_together(self, specs: Sequence[RunSpec]) -> Sequence[Measured | Exception]:
+        """Carry out runs of one `together_key`; a task that has no keys has no such function."""
 
     def run(self, spec: RunSpec) -> Measured:
         """Carry out one run."""

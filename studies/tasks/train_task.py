@@ -47,6 +47,7 @@ from studies.tasks.task import Measured
 __all__ = [
     "check",
     "dataset_names",
+    "default_together",
     "layer_width",
     "model_names",
     "option_parameters",
@@ -157,6 +158,11 @@ def together_key(spec: RunSpec) -> str | None:
     """Runs of one arm on one split go together, for the models that `qnn_models.training.batched` can stack."""
     stackable = spec.model in ("quadratic", "qnn-alpha") and not dict(spec.training)["compile"]
     return f"{spec.arm}:{spec.split_seed}" if stackable else None
+
+
+def default_together(*, on_gpu: bool) -> int:
+    """Eight on a GPU, where a stack costs little more than one; by themselves on the CPU."""
+    return 8 if on_gpu else 1
 
 
 def run(spec: RunSpec) -> Measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -19,6 +20,7 @@ from qnn_models.data.encoding.encoded import ContentHash, EncodedDataset
 from qnn_models.data.encoding.encoder import Encoder, VocabularyCounter
 from qnn_models.data.encoding.manifest import VOCABULARY, Manifest
 from qnn_models.data.encoding.spill import Spill
+from qnn_models.data.encoding.splits import assigned, deciding_texts
 from qnn_models.data.encoding.store import open_dataset, replacing
 from qnn_models.data.layout import LABEL_COLUMN, FieldLayout
 from qnn_models.data.reading.columns import Column
@@ -26,9 +28,10 @@ from qnn_models.data.reading.formats import READERS
 from qnn_models.data.reading.prefetch import prefetched
 from qnn_models.data.reading.readers import Chunk
 from qnn_models.data.reading.rows import check_numbers, field_columns
-from qnn_models.data.reading.source_files import file_states, find_source, fingerprint
-from qnn_models.data.schema import SPLITS, Label, Schema, Source
-from qnn_models.runtime.seeds import derive
+from qnn_models.data.reading.source_files import all_files, file_states, find_source, fingerprint, role_files
+from qnn_models.data.schema import MAX_BUCKETS, SPLITS, Label, Schema, Source
+
+_LOG = logging.getLogger("qnn_models.data")
 
 ROW_GROUP_ROWS = 131_072
 
@@ -51,19 +54,25 @@ def encode_dataset(
         schema: what to read and how.
         folder: where the data set goes; one that is there is replaced, at the last moment.
         source_folder: where the files are; the schema's first source whose files are all there is taken.
-        split_seed: seed of the split of a table, or of the validation rows held out where the files have none.
+        split_seed: seed of the split of a table, or of the validation rows held out where the files have none; it must be 0
+            where the schema splits by a column.
         progress: show a bar.
 
     Raises:
         ValueError: files or columns missing, a corrupt row, a label that is not 0 or 1, with file and line; a split without
             rows, or with one label alone.
     """
+    if schema.split_by and schema.split_as == "order" and split_seed:
+        raise ValueError(
+            f"a split by a column is always the same, however: {schema.name} is split by {schema.split_by!r} and "
+            f"split_seed={split_seed}; leave the split's seed out, or take a data set that is split at random"
+        )
     source = find_source(schema, source_folder)
     check_source(schema, source)
     before = file_states(source, source_folder)
-    total = 3 * sum((source_folder / name).stat().st_size for name in source.parts.values())
+    total = 3 * sum((source_folder / name).stat().st_size for name in all_files(source, source_folder))
     with replacing(folder) as new:
-        with tqdm(total=total, unit="B", unit_scale=True, disable=not progress, desc=schema.name) as bar:
+        with tqdm(total=total, unit="B", unit_scale=True, disable=None if progress else True, desc=schema.name) as bar:
             spill = Spill(new / "spill")
             spill.folder.mkdir()
             rows = _Rows(schema, source, source_folder, spill=spill, split_seed=split_seed, bar=bar)
@@ -106,21 +115,11 @@ def check_source(schema: Schema, source: Source) -> None:
         near = difflib.get_close_matches(source.format, READERS, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"known: {', '.join(READERS)}"
         raise ValueError(f"{schema.name}: a format must be known, however: format={source.format!r}; {remedy}")
-    wanted = 2 if source.format.startswith("ml-") else 0
+    wanted = 2 if source.format.startswith(("ml-", "nycflights")) else 0
     if len(source.extra) != wanted:
         raise ValueError(
             f"{schema.name}: {source.format} takes {wanted} files beside the table, however: extra={source.extra}"
         )
-
-
-def split_sizes(rows: int, ratios: Sequence[int]) -> list[int]:
-    """Exact sizes of a split of `rows` by `ratios`: floors, the rest to the largest fractions (the later on ties)."""
-    total = sum(ratios)
-    sizes = [rows * ratio // total for ratio in ratios]
-    by_fraction = sorted(range(len(ratios)), key=lambda part: (rows * ratios[part] % total, part), reverse=True)
-    for part in by_fraction[: rows - sum(sizes)]:
-        sizes[part] += 1
-    return sizes
 
 
 class _Rows:
@@ -136,21 +135,27 @@ class _Rows:
         self._spill = spill
         self._seed = split_seed
         self._bar = bar
-        self._parts = dict(source.parts)
+        self._parts = role_files(source, folder)
         self._assignment: dict[str, np.ndarray] = {}
+        self._deciding: dict[str, list[pl.Series]] = {role: [] for role in self._parts}
         self.sizes = dict.fromkeys(SPLITS, 0)
 
     def read(self) -> None:
         """Read the text, check it, and keep the rows that stay."""
         self._bar.set_postfix_str("text")
         columns = [(self._label.column, *self._label.aliases), *field_columns(self._schema.fields)]
+        split_by = self._schema.split_by
+        if split_by and split_by not in [wanted for wanted, *_ in columns]:
+            columns.append((split_by,))
         read = READERS[self._source.format]
-        for role, name in self._parts.items():
+        for role, name in ((role, name) for role, names in self._parts.items() for name in names):
             with closing(prefetched(read(self._source, self._folder, name, columns))) as chunks:
                 for chunk in chunks:
                     check_numbers(chunk, self._schema)
                     labels, keep = _labels(chunk, self._label)
                     kept = {field.name: chunk.columns[field.name] for field in self._schema.fields}
+                    if split_by:
+                        self._deciding[role].append(deciding_texts(chunk, self._schema).filter(pl.Series(keep)))
                     if not keep.all():
                         kept, labels = {name: column.kept(keep) for name, column in kept.items()}, labels[keep]
                     self._spill.write(kept, labels, role=role, size=chunk.size)
@@ -161,21 +166,23 @@ class _Rows:
         kept = dict.fromkeys(self._parts, 0)
         for chunk in self._spill.chunks:
             kept[chunk.role] += chunk.rows
-        train, valid, test = self._schema.ratios
         for role, rows in kept.items():
             if role == "table":
-                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid, test)), (0, 1, 2))
+                parts: tuple[int, ...] = (0, 1, 2)
             elif role == "train" and "valid" not in self._parts:
-                self._assignment[role] = self._shuffled(split_sizes(rows, (train, valid)), (0, 1))
+                parts = (0, 1)
             else:
                 self._assignment[role] = np.full(rows, SPLITS.index(role), dtype=np.uint8)
+                continue
+            texts = pl.concat(self._deciding.pop(role)) if self._schema.split_by else None
+            self._assignment[role] = assigned(rows, parts, self._schema, seed=self._seed, texts=texts)
         for assignment in self._assignment.values():
             for part, split in enumerate(SPLITS):
                 # Not by `bincount`, which would copy the assignment at eight bytes a row.
                 self.sizes[split] += int(np.count_nonzero(assignment == part))
         empty = [split for split, rows in self.sizes.items() if not rows]
         if empty:
-            found = ", ".join(f"{rows} of {self._parts[role]}" for role, rows in kept.items())
+            found = ", ".join(f"{rows} of {self._source.parts[role]}" for role, rows in kept.items())
             dropped = f", where rows with label in {self._label.drop} are left out" if self._label.drop else ""
             raise ValueError(
                 f"every split needs rows, however: {self._schema.name} has none for {', '.join(empty)}: its rows are {found}"
@@ -200,7 +207,9 @@ class _Rows:
                     f"every split needs rows of both labels, however: the {rows} {split} rows of {self._schema.name} all have "
                     f"label {int(positive[split] > 0)}; give more rows, check the label's rule, or take another --split-seed"
                 )
-        return counter.encoder()
+        encoder = counter.encoder()
+        _warn_of_buckets(encoder)
+        return encoder
 
     def write(self, encoder: Encoder, folder: Path) -> str:
         """Encode all rows into one Parquet file a split; returns the content hash."""
@@ -221,11 +230,6 @@ class _Rows:
                         digest.update(split, some, labels[rows])
                         writers[split].add([*some, labels[rows]])
         return digest.hexdigest(encoder)
-
-    def _shuffled(self, sizes: Sequence[int], parts: Sequence[int]) -> np.ndarray:
-        assignment = np.repeat(np.array(parts, dtype=np.uint8), sizes)
-        np.random.default_rng(derive(self._seed, "split", self._schema.name)).shuffle(assignment)
-        return assignment
 
     def _again(self, what: str) -> Iterator[tuple[dict[str, Column], np.ndarray, np.ndarray]]:
         """The kept rows chunk by chunk: columns, labels, and the split of each."""
@@ -266,12 +270,34 @@ class _SplitWriter:
             self._waiting = self._waiting.slice(whole)
 
 
+def _warn_of_buckets(encoder: Encoder) -> None:
+    """Warn of numeric fields that say nothing, or that are as good as ids."""
+    for field, tokens in zip(encoder.schema.fields, encoder.vocabularies, strict=True):
+        if field.kind == "numeric" and not 2 <= len(tokens) <= MAX_BUCKETS:
+            _LOG.warning(
+                "numeric field %s has %d buckets (bucket = %r, min_count = %d), where 2 to %d are of use; take bucket = "
+                "'quantile', or leave the field out",
+                field.name,
+                len(tokens),
+                field.bucket,
+                field.min_count,
+                MAX_BUCKETS,
+            )
+
+
 def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     """Labels of a chunk as 0 or 1 (uint8), and which rows stay (booleans)."""
     column = chunk.columns[rule.column]
+    truths = column.texts.str.to_lowercase()
     value = column.texts.cast(pl.Float64, strict=False)
-    dropped = value.is_in(rule.drop)
-    bad = value.is_null() | value.is_nan()
+    value = value.zip_with(~truths.is_in(["true", "false"]).fill_null(False), (truths == "true").cast(pl.Float64))
+    if rule.positive:  # a missing text stays missing
+        empty = column.texts.is_null() | (column.texts == "").fill_null(False)
+        value = column.texts.is_in(list(rule.positive)).cast(pl.Float64).set(empty, None)
+    dropped = value.is_in(rule.drop).fill_null(False)
+    if rule.drop_missing:
+        dropped |= column.texts.is_null() | (column.texts == "").fill_null(False)
+    bad = (value.is_null() | value.is_nan()) & ~dropped
     if rule.positive_above is None:
         bad |= (value != 0) & (value != 1) & ~dropped
     row = column.first_row(bad)
@@ -282,4 +308,4 @@ def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
         )
     positive = value > rule.positive_above if rule.positive_above is not None else value == 1
     labels = positive.fill_null(False).to_numpy().astype(np.uint8)[column.codes]
-    return labels, ~dropped.fill_null(False).to_numpy()[column.codes]
+    return labels, ~dropped.to_numpy()[column.codes]

@@ -1,10 +1,11 @@
-"""From rows to ids: tokens of a field, vocabularies counted on the training rows, and the encoder built of them."""
+"""From rows to ids: vocabularies counted on the training rows, and the encoder built of them."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import assert_never
 
 import numpy as np
 import polars as pl
@@ -12,8 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from qnn_models.data.encoding.tokens import (
+    bucket_expr,
+    number_expr,
+    one_spelling,
+    quantile_edges,
+    sequence_expr,
+    thinned,
+    token_expr,
+)
 from qnn_models.data.layout import OOV_ID, PADDING_ID, RESERVED_IDS, FieldLayout
-from qnn_models.data.reading.columns import LIST_SEPARATOR, Column, column_of_series
+from qnn_models.data.reading.columns import Column, column_of_series
 from qnn_models.data.schema import Field, Schema, dump_schema, parse_schema
 
 MISSING_TOKEN = ""
@@ -24,45 +34,8 @@ _SCHEMA_KEY = b"qnn.schema"
 _MERGE_ROWS = 65_536
 """Partial counts are merged when they hold this many rows, or as many as the merged table: amortised, bounded."""
 
-
-def token_expr(field: Field) -> pl.Expr:
-    """Tokens of a categorical field as text, of a numeric field as whole numbers; null where the value is missing."""
-    value = pl.col(field.name)
-    match field.kind:
-        case "categorical":
-            text = value.cast(pl.String)
-            return pl.when(text != "").then(text.str.head(field.prefix) if field.prefix else text)
-        case "numeric":
-            return _bucket_expr(value.cast(pl.Float64, strict=False), field)
-        case "sequence":
-            raise ValueError(f"a sequence has several tokens a row, however: {field.name}; use sequence_expr")
-        case _:
-            assert_never(field.kind)
-
-
-def sequence_expr(field: Field) -> pl.Expr:
-    """The first `max_length` tokens of a sequence field, as a list expression; empty tokens do not count."""
-    text = pl.col(field.name).cast(pl.String).fill_null("")
-    for other in field.separator:
-        text = text.str.replace_all(other, LIST_SEPARATOR, literal=True)
-    tokens = text.str.split(LIST_SEPARATOR)
-    return tokens.list.eval(pl.element().filter(pl.element() != "")).list.head(field.max_length)
-
-
-def _bucket_expr(value: pl.Expr, field: Field) -> pl.Expr:
-    # The cast to an integer drops the fraction, towards zero, and makes NaN null.
-    match field.bucket:
-        case "log2square":
-            log = value.log()
-            return pl.when(value > 2).then(log * log).otherwise(value).cast(pl.Int64, strict=False)
-        case "integer":
-            return value.cast(pl.Int64, strict=False)
-        case "edges":
-            low, *inner, high = field.edges
-            above = pl.sum_horizontal([pl.lit(0, dtype=pl.Int64), *((value > edge).cast(pl.Int64) for edge in inner)])
-            return pl.when((value > low) & (value <= high)).then(above)
-        case _:
-            assert_never(field.bucket)
+_MOST_NUMBERS = 2**20
+"""Of more distinct numbers of a field, quantiles are those of a sixteenth as many groups of neighbours."""
 
 
 class VocabularyCounter:
@@ -81,21 +54,28 @@ class VocabularyCounter:
             parts.append(counts)
             self._pending[position] += counts.height
             if self._pending[position] > max(_MERGE_ROWS, parts[0].height):
-                self._parts[position] = [_merge(parts)]
+                merged = _merge(parts)
+                if self._schema.fields[position].learns_edges and merged.height > _MOST_NUMBERS:
+                    merged = thinned(merged, _MOST_NUMBERS // 16)
+                self._parts[position] = [merged]
                 self._pending[position] = 0
 
     def encoder(self) -> Encoder:
         """The encoder: tokens seen at least `min_count` times, the most frequent first, ties in byte order."""
-        vocabularies = []
+        vocabularies, fields = [], []
         for position, field in enumerate(self._schema.fields):
             counts, self._parts[position] = _merge(self._parts[position]), []
+            if field.learns_edges:
+                field = replace(field, edges=quantile_edges(counts, field.buckets))
+                counts = _merge([counts.with_columns(bucket_expr(pl.col("token"), field))])
+            fields.append(field)
             if field.missing == "oov" or field.kind == "sequence":
                 counts = counts.filter(pl.col("token").is_not_null())
             kept = counts.filter(pl.col("count") >= field.min_count).with_columns(
                 pl.col("token").cast(pl.String).fill_null(MISSING_TOKEN)
             )
             vocabularies.append(kept.sort(["count", "token"], descending=[True, False])["token"])
-        return Encoder(self._schema, vocabularies)
+        return Encoder(replace(self._schema, fields=tuple(fields)), vocabularies)
 
 
 def _counts(field: Field, column: Column, train: np.ndarray) -> pl.LazyFrame:
@@ -105,7 +85,8 @@ def _counts(field: Field, column: Column, train: np.ndarray) -> pl.LazyFrame:
     texts = pl.LazyFrame({field.name: column.texts, count: counts}).filter(pl.col(count) > 0)
     if field.kind == "sequence":
         return texts.select(sequence_expr(field).alias("token"), pl.col(count).alias("count")).explode("token")
-    return texts.select(token_expr(field).alias("token"), pl.col(count).alias("count"))
+    token = number_expr(field) if field.learns_edges else token_expr(field)
+    return texts.select(token.alias("token"), pl.col(count).alias("count"))
 
 
 def _merge(parts: list[pl.DataFrame]) -> pl.DataFrame:
@@ -119,7 +100,7 @@ class Encoder:
     vocabulary lacks, rare in the training rows or new.
 
     Attributes:
-        schema: the fields, their order and rules.
+        schema: the fields, their order and rules, with the edges of quantile buckets that the training rows gave.
         vocabularies: tokens by id, one string series per field.
         layout: fields and columns of the encoded rows.
     """
@@ -136,6 +117,21 @@ class Encoder:
             [expr.alias(str(number)) for number, expr in enumerate(_id_exprs(field, tokens))]
             for field, tokens in zip(schema.fields, self.vocabularies, strict=True)
         ]
+
+    def vocabulary(self, field: str) -> pl.Series:
+        """The tokens of a field, in the order of their ids: token number k has id k + 2, after padding and out of vocabulary.
+
+        A numeric field's tokens are its buckets; the empty text is the missing value, where that has an id of its own.
+
+        Raises:
+            KeyError: there is no such field; names the nearest.
+        """
+        if field not in self.layout.names:
+            near = difflib.get_close_matches(field, self.layout.names, n=1, cutoff=0.0)[0]
+            raise KeyError(
+                f"A field is one of {', '.join(self.layout.names)}, however: {field!r}; the nearest is {near!r}."
+            )
+        return self.vocabularies[self.layout.names.index(field)].alias("token")
 
     def encode_tensor(self, rows: pl.DataFrame) -> torch.Tensor:
         """Ids of rows, int32, shape (rows, columns), ready for a model.
@@ -211,6 +207,8 @@ class Encoder:
             table = pq.read_table(path if stream is None else stream)
             schema = parse_schema((table.schema.metadata or {})[_SCHEMA_KEY].decode())
             tokens = pl.DataFrame(pl.from_arrow(table))
+            if not tokens.select((one_spelling(pl.col("token")) == pl.col("token")).all()).item():
+                raise ValueError("it is of an older version, which took 7 and 7.0 for two ids; prepare and train again")
             return Encoder(schema, [tokens.filter(pl.col("field") == field.name)["token"] for field in schema.fields])
         except (KeyError, ValueError, TypeError, OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
             raise ValueError(

@@ -13,7 +13,7 @@ from qnn_models.data.reading.source_files import FileStamp
 from qnn_models.data.schema import SPLITS, Schema
 from qnn_models.runtime.checksums import DamagedError, seal, unseal
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 """Raised when stored data sets change so that older ones must be encoded again."""
 
 VOCABULARY = "vocabulary.parquet"

@@ -18,6 +18,7 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from qnn_models.data.reading.columns import Column, column_of_arrow, column_of_series
+from qnn_models.data.reading.compressed import opened_text
 from qnn_models.data.reading.prefetch import mapped
 from qnn_models.data.reading.text import bad_utf8_line, check_no_nul, check_text, read_header, shortened
 from qnn_models.data.schema import Source
@@ -109,7 +110,8 @@ def find_columns(present: Sequence[str], wanted: Columns, *, file: Path) -> dict
 def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """Delimited text, in blocks; every line must have as many columns as the first."""
     file = folder / name
-    with file.open("rb") as stream:
+    with opened_text(file) as opened:
+        stream = opened.text
         check_text(stream.peek(8), file=file)
         line = 1
         header: Sequence[str] = source.columns
@@ -119,9 +121,9 @@ def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Itera
         found = find_columns(header, columns, file=file)
         quote = b'"' if source.quoted else b""
 
-        def parse(numbered: tuple[int, bytes]) -> Chunk:
-            first_line, block = numbered
-            return parse_block(
+        def parse(numbered: tuple[int, bytes, int]) -> Chunk:
+            first_line, block, size = numbered
+            chunk = parse_block(
                 block,
                 header,
                 found,
@@ -129,25 +131,29 @@ def read_csv(source: Source, folder: Path, name: str, columns: Columns) -> Itera
                 first_line=first_line,
                 separator=source.separator,
                 quoted=source.quoted,
+                missing=source.missing,
             )
+            return replace(chunk, size=size)
 
-        yield from mapped(parse, _blocks(stream, quote, file=file, first_line=line), threads=_PARSE_THREADS)
+        blocks = text_blocks(stream, quote, file=file, first_line=line)
+        measured = ((first_line, block, opened.progress()) for first_line, block in blocks)
+        yield from mapped(parse, measured, threads=_PARSE_THREADS)
 
 
 def read_libfm(source: Source, folder: Path, name: str, columns: Columns) -> Iterator[Chunk]:
     """LibFM text, one `label index:1 index:1 ...` a line; `columns` of the source names label and fields by position."""
     file = folder / name
     found = find_columns(source.columns, columns, file=file)
-    with file.open("rb") as stream:
-        check_text(stream.peek(8), file=file)
-        for line, block in _blocks(stream, b"", file=file, first_line=1):
+    with opened_text(file) as opened:
+        check_text(opened.text.peek(8), file=file)
+        for line, block in text_blocks(opened.text, b"", file=file, first_line=1):
             clean = block.replace(b"\r\n", b"\n").replace(b" \n", b"\n")
             chunk = parse_block(clean, source.columns, found, file=file, first_line=line, separator=" ")
             columns_ = {
                 name: column if name == source.columns[0] else replace(column, texts=_indices(chunk, name))
                 for name, column in chunk.columns.items()
             }
-            yield replace(chunk, columns=columns_, size=len(block))
+            yield replace(chunk, columns=columns_, size=opened.progress())
 
 
 def _indices(chunk: Chunk, name: str) -> pl.Series:
@@ -171,6 +177,7 @@ def parse_block(
     first_line: int,
     separator: str,
     quoted: bool = False,
+    missing: Sequence[str] = (),
 ) -> Chunk:
     """Parse whole lines of delimited text; `columns` gives the names wanted by names of the header.
 
@@ -213,7 +220,7 @@ def parse_block(
                 include_columns=list(columns),
                 column_types=dict.fromkeys(columns, kind),
                 strings_can_be_null=True,
-                null_values=[""],
+                null_values=["", *missing],
             ),
         )
     except pa.ArrowInvalid as error:
@@ -232,7 +239,7 @@ def parse_block(
     return replace(chunk, columns=parsed)
 
 
-def _blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: int) -> Iterator[tuple[int, bytes]]:
+def text_blocks(stream: io.BufferedReader, quote: bytes, *, file: Path, first_line: int) -> Iterator[tuple[int, bytes]]:
     """Cut a stream at line ends, outside quotes, and tell each block's first line.
 
     Empty lines at the end of the file are no rows.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import time
 from collections.abc import Mapping
@@ -48,24 +49,44 @@ def find_source(schema: Schema, folder: Path) -> Source:
             f"{'a file; name its folder' if folder.exists() else 'not there'}"
         )
     for source in schema.sources:
-        if all(
-            os.path.lexists(folder / file) for file in source.files
-        ):  # not `exists`, which raises for a name too long
-            for file in source.files:
+        by_role = role_files(source, folder)
+        if all(by_role.values()) and all(_is_there(folder / file) for file in all_files(source, folder)):
+            for file in all_files(source, folder):
                 check_readable(folder / file)
             return source
     needs = "; or ".join(", ".join(source.files) for source in schema.sources)
     raise ValueError(f"{name} is read from these files: {needs}; however: {folder} has no such set of them")
 
 
+def role_files(source: Source, folder: Path) -> dict[str, tuple[str, ...]]:
+    """The files of each role: one, or those in order of name that a pattern such as `day-*.csv.gz` stands for."""
+    return {role: _matching(name, folder) for role, name in source.parts.items()}
+
+
+def all_files(source: Source, folder: Path) -> tuple[str, ...]:
+    """Every file that is read."""
+    by_role = role_files(source, folder)
+    return tuple(dict.fromkeys((*(name for names in by_role.values() for name in names), *source.extra)))
+
+
+def _matching(name: str, folder: Path) -> tuple[str, ...]:
+    if _is_there(folder / name) or not any(mark in name for mark in "*?["):
+        return (name,)
+    return tuple(sorted(path for path in glob.glob(name, root_dir=folder, recursive=True) if (folder / path).is_file()))
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path)  # not `exists`, which raises for a name too long
+
+
 def file_states(source: Source, folder: Path) -> dict[str, tuple[int, ...]]:
     """Size and times of a source's files, to see whether one changes meanwhile."""
-    return {name: _state(folder / name) for name in source.files}
+    return {name: _state(folder / name) for name in all_files(source, folder)}
 
 
 def fingerprint(source: Source, folder: Path) -> dict[str, FileStamp]:
     """What the files of a source are now; reads all of them."""
-    return {name: _stamp(folder / name) for name in source.files}
+    return {name: _stamp(folder / name) for name in all_files(source, folder)}
 
 
 def unchanged(stored: Fingerprint, source: Source, folder: Path) -> bool:
@@ -74,7 +95,7 @@ def unchanged(stored: Fingerprint, source: Source, folder: Path) -> bool:
     Size and times of the files decide at once where they are as before. Where only times differ, as after a copy, the content
     does: about a second for a gigabyte.
     """
-    if set(stored) != set(source.files):
+    if set(stored) != set(all_files(source, folder)):
         return False
     states = file_states(source, folder)
     if any(state[0] != stored[name].size for name, state in states.items()):

@@ -60,7 +60,7 @@ class Guesses:
                 yield gate_choice | choice
 
     def _plain_choices(self, plain: Sequence[tuple[str, int]]) -> Iterator[Choice]:
-        for parts in itertools.product(*(self._unit_choices(name, row) for name, row in plain)):
+        for parts in itertools.product(*(self.unit_choices(name, row) for name, row in plain)):
             yield {slot: combination for part in parts for slot, combination in part.items()}
 
     def _gated_choices(self, gated: Sequence[tuple[str, int]]) -> Iterator[Choice]:
@@ -80,7 +80,7 @@ class Guesses:
         every = []
         for place in gated:
             likely = [_scaled(form, scale) for scale in self.scales for form in options[place]] + [{}]
-            likely += self._simple_forms(*place)
+            likely += self.simple_forms(*place)
             others = [form for form in self._forms(*place, _affine_parts(self.problem.a)) if form not in likely]
             every.append(
                 likely
@@ -90,14 +90,14 @@ class Guesses:
         for parts in itertools.product(*every):
             yield {slot: combination for part in parts for slot, combination in part.items()}
 
-    def _unit_choices(self, name: str, row: int) -> list[Choice]:
+    def unit_choices(self, name: str, row: int) -> list[Choice]:
         """Values of one map (weight and bias together), one block of rows."""
         node = next(n for n in walk(self.problem.b) if getattr(n, "name", getattr(n, "slope", None)) == name)
         match node:
             case Affine(of=Input()):
                 scales = self.scales if _inside_power(self.problem.b, name) else [Fraction(1)]
                 forms = self._forms(name, row, _affine_parts(self.problem.a))
-                return [_scaled(f, s) for s in scales for f in forms] + self._simple_forms(name, row) + [{}]
+                return [_scaled(f, s) for s in scales for f in forms] + self.simple_forms(name, row) + [{}]
             case Affine() | Bilinear():
                 return [*self._same_shape_choices(name, row), {}]
             case _:
@@ -133,7 +133,7 @@ class Guesses:
                 result.append(choice)
         return result
 
-    def _simple_forms(self, name: str, row: int) -> list[Choice]:
+    def simple_forms(self, name: str, row: int) -> list[Choice]:
         """``x``, ``x + 1`` and ``1``."""
         slot = Slot(self.problem.parameters[name], row, 0)
         one: Choice = {}

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, assert_never
-
-import flint
+from typing import assert_never
 
 from qnn_theory.algebra.deadline import check, limit
 from qnn_theory.algebra.modular import PRIME, to_residue
 from qnn_theory.algebra.polynomials import to_flint
 from qnn_theory.feature_spaces.degrees import term_bound
-from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import (
     Activation,
     Affine,
@@ -35,15 +32,13 @@ from qnn_theory.grammar.expr import (
     Scale,
     Slice,
     Sum,
-    walk,
 )
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form
-from qnn_theory.grammar.stacking import fill_parameters
-from qnn_theory.grammar.widths import divisor, width
+from qnn_theory.grammar.widths import divisor
+from qnn_theory.relations.containment.indeterminates import Indeterminates
 from qnn_theory.relations.containment.parameter_map import AnyMap
 from qnn_theory.relations.containment.sample import Sample, equal
-from qnn_theory.relations.containment.smooth_steps import Step, by_step
 
 _POINTS = 256
 _SEED = 20250518
@@ -109,100 +104,35 @@ def prove_map(source: Format, target: Format, map: AnyMap) -> MapProof:
             raise ValueError(f"A map must turn {target.id} into {source.id}, however: they differ at d={large}.")
     degree = max(polynomial_degree(a), max(map.entry_degree, 1) * polynomial_degree(b))
     # A polynomial of degree k in indicators is not zero on at least 2^-k of their values.
-    hit = (1 - degree / (PRIME - 1)) / 2 ** max(_gates(a), _gates(b))
+    hit = (1 - degree / (PRIME - 1)) / 2 ** max(gate_degree(a), gate_degree(b))
     return MapProof(symbolic_dims=symbolic, modular_dims=(large,), error_bound=(1 - hit) ** _POINTS)
 
 
 def _identity_holds(a: Expr, b: Expr, map: AnyMap, dim: int) -> bool:
     """Whether b at the mapped parameters is a, with everything an indeterminate over the rationals."""
-    names = [f"x{i}" for i in range(dim)]
-    entries: dict[tuple[str, tuple[int, ...]], str] = {}
-
-    def name_of(name: str, index: tuple[int, ...]) -> str:
-        entries[name, index] = f"p{len(entries)}"
-        return entries[name, index]
-
-    fill_parameters(a, dim=dim, entry=name_of)
-    atoms = sum(int(width(node) * dim) for node in (*walk(a), *walk(b)) if isinstance(node, Activation))
-    gate_names = [f"g{i}" for i in range(atoms)]
-    ring = flint.fmpq_mpoly_ctx.get([*names, *entries.values(), *gate_names], "degrevlex")
-    generators = dict(zip(ring.names(), ring.gens(), strict=True))
-    values = fill_parameters(a, dim=dim, entry=lambda name, index: generators[entries[name, index]])
-    known: dict[tuple[str, Any], Any] = {}
-
-    def unknown(kind: str, value: Any) -> Any:
-        return known.setdefault((kind, _key(value)), generators[f"g{len(known)}"])
-
-    def step(kind: Step, value: Any) -> Any:
-        if value.is_zero():
-            return flint.fmpq(1, 2)
-        return unknown(kind, value) if value.leading_coefficient() > 0 else 1 - unknown(kind, -value)
-
-    def activate(node: Activation, value: Any, own: ParameterValues) -> Any:
-        value = value + 0 * generators["x0"]
-        if node.kind not in ("relu", "prelu"):
-            smooth = by_step(node.kind, value, step, minus_one=-1)
-            return unknown(node.kind, value) if smooth is None else smooth
-        if value.is_constant():
-            gate: Any = int(not value.is_zero() and value.leading_coefficient() > 0)
-        else:
-            lead = value.leading_coefficient()
-            gate = unknown("relu", value * (1 / lead))
-            gate = gate if lead > 0 else 1 - gate
-        if node.kind == "relu":
-            return gate * value
-        slope = own[str(node.slope)]
-        return value * (slope + gate - slope * gate)
-
-    def run(expr: Expr, parameter_values: ParameterValues) -> list[Any]:
-        return evaluate(
-            expr,
-            [generators[name] for name in names],
-            parameter_values,
-            activation=activate,
-            constant=to_flint,
-        )
-
-    mapped = map.apply(values, dim=dim, constant=to_flint)
-    first_gate = len(names) + len(entries)
-    zero = 0 * generators["x0"]  # an output without an input or a parameter is a plain number
-    outputs = list(zip(run(a, values), run(b, mapped), strict=True))
-    indicators = {first_gate + i for i, (kind, _) in enumerate(known) if kind == "relu"}
-    return all(_vanishes(left - right + zero, indicators) for left, right in outputs)
+    unknown = Indeterminates(a, b, dim=dim)
+    mapped = map.apply(unknown.values, dim=dim, constant=to_flint)
+    outputs = zip(unknown.evaluate(a, unknown.values), unknown.evaluate(b, mapped), strict=True)
+    return unknown.vanish([left - right for left, right in outputs])
 
 
-def _vanishes(difference: Any, indicators: set[int]) -> bool:
-    """Whether a polynomial is zero once ``g² = g`` is used for the indicators (not for the values of smooth activations)."""
-    if difference == 0:
-        return True
-    reduced: dict[tuple[int, ...], Any] = {}
-    for monomial, coefficient in difference.to_dict().items():
-        key = tuple(min(e, 1) if i in indicators else e for i, e in enumerate(monomial))
-        reduced[key] = reduced.get(key, 0) + coefficient
-    return not any(reduced.values())
-
-
-def _key(value: Any) -> Any:
-    return frozenset((tuple(m), str(c)) for m, c in value.to_dict().items())
-
-
-def _gates(expr: Expr) -> int:
+def gate_degree(expr: Expr) -> int:
     """An upper bound of the degree of an output in the indicators of the activations."""
     match expr:
         case Input() | FirstInput() | Constant():
             return 0
         case Activation(of=of):
-            return _gates(of) + 1
+            return gate_degree(of) + 1
         case Bilinear(left=left, right=right):
-            return _gates(left) + _gates(right)
+            return gate_degree(left) + gate_degree(right)
         case Sum(terms=parts) | Concat(parts=parts):
-            return max(map(_gates, parts))
+            return max(map(gate_degree, parts))
         case Product(factors=parts):
-            return sum(map(_gates, parts))
+            return sum(map(gate_degree, parts))
         case Power(of=of, exponent=exponent):
-            return exponent * _gates(of)
+            return exponent * gate_degree(of)
         case Affine(of=of) | Scale(of=of) | Multiple(of=of) | RowSum(of=of) | Slice(of=of) | HeadMajor(of=of):
-            return _gates(of)
+            return gate_degree(of)
         case _:
             assert_never(expr)
 

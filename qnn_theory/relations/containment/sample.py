@@ -30,9 +30,10 @@ class Sample:
 
     def evaluate(self, expr: Expr, values: ParameterValues) -> list[Any]:
         """The outputs of a layer at the sample's inputs; activations of known arguments are known."""
-        return evaluate(expr, self.inputs, values, activation=self._activate, constant=to_residue)
+        return evaluate(expr, self.inputs, values, activation=self.activate, constant=to_residue)
 
-    def _activate(self, node: Activation, value: Any, values: ParameterValues) -> Any:
+    def activate(self, node: Activation, value: Any, values: ParameterValues) -> Any:
+        """What an activation makes of a scalar at all points."""
         vector = self._vector(value)
         first = int(vector[0])
         number = to_fraction(first) if np.all(vector == first) else None

@@ -56,7 +56,7 @@ def find_map(source: Format, target: Format, *, tries: int = 2000) -> ParameterM
             slopes.append((b.slope, a.slope))
         a, b = a.of, b.of
     for products in (False, True):
-        found = _Search(Problem(a, b, products=products), tries=tries).run()
+        found = Search(Problem(a, b, products=products), tries=tries).run()
         if found is not None:
             assigned = (*found.assignments, *(_same_slope(*names) for names in slopes))
             return ParameterMap((*assigned, *_cancelled(target, assigned)))
@@ -74,7 +74,7 @@ def _same_slope(target: str, source: str) -> Assignment:
     return Assignment(Parameter(name=target, role="slope", axes=()), ((Combination(((Fraction(1), own),)),),))
 
 
-class _Search:
+class Search:
     """One search for the parameters of ``problem.b``."""
 
     def __init__(self, problem: Problem, *, tries: int) -> None:
@@ -82,15 +82,16 @@ class _Search:
         self.guesses = Guesses(problem)
 
     def run(self) -> ParameterMap | None:
+        """The map, or None where the search found none."""
         chosen: Choice = {}
-        for outputs, slots in self._components():
+        for outputs, slots in self.components():
             found = self._solve_component(outputs, slots)
             if found is None:
                 return None
             chosen |= found
         return ParameterMap(tuple(self.problem.assignment(p, chosen) for p in self.problem.parameters.values()))
 
-    def _components(self) -> list[tuple[list[int], list[Slot]]]:
+    def components(self) -> list[tuple[list[int], list[Slot]]]:
         """Output blocks that share no block of a parameter are separate problems."""
         slots = self.problem.slots()
         count = int(width(self.problem.b) * self.problem.parts)

@@ -1,7 +1,8 @@
 """What a building block computes, as data: a small closed language that a certificate is written in.
 
 A term is an operation with its arguments: other terms, a name, or numbers. Two readers give it its meaning, and share no code:
-`Term.__call__`, for the search, and `qnn_theory.checking.maps`, for whoever doubts the search.
+`Term.__call__`, for the search, and `qnn_theory.checking.terms`, for whoever doubts the search. A certificate
+has two more, for maps that are read off coefficients: ``slope F`` and ``value F`` of a formula F in the source's parameters.
 
 ================== ==========================================================================================
 ``parameter name`` a parameter of the source

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 from qnn_theory.algebra.deadline import check
 from qnn_theory.algebra.polynomials import PRIME, Polynomial
@@ -13,7 +14,7 @@ from qnn_theory.feature_spaces.pieces import Gates, is_piecewise_polynomial, ran
 from qnn_theory.grammar.expr import Activation, Expr, uses_activation, walk
 from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
 from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
-from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, of_every
+from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, generic_point, germ_at, of_every
 from qnn_theory.relations.witness import Entry, Witness
 
 _MONOMIALS = 1500
@@ -37,16 +38,26 @@ def by_coefficients(pair: Pair) -> Separation | None:
 
     shown = pair.shown(entries, holds, dims[0], [output])
     rule = f"{of_every(pair.b)} of {pair.target.id}, y_{output + 1} {broken.rule}"
-    finding = finding_of(pair, shown, output, _rules(pair.b, dims[0])[output], broken)
-    data = {"output": output, **broken.data}
+    finding, data = _of_witness(pair, shown, output, _rules(pair.b, dims[0])[output], broken, "free")
     return pair.separation(broken.kind, rule, f"the witness {finding}", shown, dims, data=data)
 
 
-def finding_of(pair: Pair, shown: Witness, output: int, rules: LinearRules, broken: Violation) -> str:
-    """What the small witness has where the rule was first broken by a larger one."""
+def _of_witness(
+    pair: Pair, shown: Witness, output: int, rules: LinearRules, broken: Violation, gates: str
+) -> tuple[str, dict[str, Any] | None]:
+    """What the small witness has where the rule was first broken by a larger one, and the equation that it breaks."""
     now = pair.piece(dict(shown.entries), shown.dim)
     refound = None if now is None else rules.violation(now[output], own=_own(output, shown.dim))
-    return (refound if refound is not None and refound.rule == broken.rule else broken).finding
+    finding = (refound if refound is not None and refound.rule == broken.rule else broken).finding
+    return finding, None if refound is None else equation_data(output, refound, generic_point(shown.dim), gates=gates)
+
+
+def equation_data(
+    output: int, broken: Violation, at: Sequence[Fraction], *, gates: str = "free", far: bool = False
+) -> dict[str, Any]:
+    """An equation between coefficients for the checker, with the place of the polynomial that breaks it."""
+    germs = [germ_at([output], at, far=far)]
+    return {"rule": "coefficients", "germs": germs, "output": output, "gates": gates, **broken.data}
 
 
 def _broken_rule(pair: Pair, dim: int) -> tuple[dict[Entry, Fraction], int, Violation] | None:
@@ -127,13 +138,12 @@ def _polynomial_member(pair: Pair, dim: int) -> Separation | None:
             f"y_{output + 1} of {pair.target.id} depends on one {gate}, u affine: u is constant or {far} a half-space; "
             f"so if y_{output + 1} is a polynomial, it is one with a constant in place of {gate}: it {broken.rule}"
         )
-        finding = finding_of(pair, shown, output, _constant_relu_rules(pair.b, dim)[output], broken)
-        data = {"output": output, "rule": broken.kind, **broken.data} if gate == "relu(u)" else None
-        # silu(t u) / t tends to u / 2, and so on: limits of smooth gates are polynomials of other kinds.
-        closed = gate == "relu(u)"
+        rules = _constant_relu_rules(pair.b, dim)[output]
+        finding, data = _of_witness(pair, shown, output, rules, broken, "constant")
         dims = pair.dims(4, 6)
+        # Limits are polynomials of other kinds: silu(t u) / t tends to u / 2, (relu(1 + t u) - 1) v / t to u v.
         return pair.separation(
-            "polynomial members", rule, f"the witness {finding}", shown, dims, closed=closed, data=data
+            "polynomial members", rule, f"the witness {finding}", shown, dims, closed=False, data=data
         )
     return None
 

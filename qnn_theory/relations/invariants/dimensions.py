@@ -22,4 +22,6 @@ def by_dimension(pair: Pair) -> Separation | None:
     (ours, theirs), dim = sizes[0], dims[0]
     rule = f"the functions of {pair.target.id} form a set of dimension {theirs} (d = {dim})"
     finding = f"those of {pair.source.id} form one of dimension {ours}, so most of them are none of {pair.target.id}"
-    return pair.separation("dimension", rule, finding, None, dims, data={"dim": dim, "source": ours, "target": theirs})
+    return pair.separation(
+        "dimension", rule, finding, None, dims, data={"rule": "dimension", "dim": dim, "source": ours, "target": theirs}
+    )

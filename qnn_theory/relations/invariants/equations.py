@@ -16,7 +16,7 @@ from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import width
-from qnn_theory.relations.invariants.pair import Entries, Pair, Separation
+from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, generic_point, germ_at
 from qnn_theory.relations.witness import entry_text
 
 _TERMS = 100_000
@@ -49,7 +49,8 @@ def by_equations(pair: Pair) -> Separation | None:
         lines = ", ".join(f"{equations.text(k)} (at {equations.labels[k]})" for k in needed)
         rule = f"parameters of {pair.target.id} with this function would have to satisfy {lines}"
         finding = "these equations have no solution, not even in complex numbers: the ideal they generate contains 1"
-        data = {"equations": [[output, list(monomial)] for output, monomial in (equations.places[k] for k in needed)]}
+        places = [[output, list(monomial)] for output, monomial in (equations.places[k] for k in needed)]
+        data = {"rule": "equations", "germs": [germ_at(outputs, generic_point(dim))], "equations": places}
         return pair.separation("equations", rule, finding, shown, [dim], closed=False, data=data)
     return None
 

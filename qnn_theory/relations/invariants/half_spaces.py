@@ -12,6 +12,7 @@ output is where u is large and where -u is; a witness has one kink and no other.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,13 @@ from qnn_theory.feature_spaces.pieces import random_pieces
 from qnn_theory.grammar.cancelling.piecewise import Reading, TooLargeError
 from qnn_theory.grammar.expr import Activation, Expr, uses_activation, walk
 from qnn_theory.relations.invariants.coefficients import rules_of
-from qnn_theory.relations.invariants.kinks import has_affine_arguments, relus_of_outputs, sides
+from qnn_theory.relations.invariants.kinks import (
+    has_affine_arguments,
+    plain_plane,
+    relus_of_outputs,
+    sides,
+    sides_data,
+)
 from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
 
@@ -96,7 +103,11 @@ def _at_output(pair: Pair, entries: Entries, dim: int, output: int, *, alone: bo
         f"the witness has a kink at {polynomial_text(surface)} = 0{only_one}; with p on the positive side it {one.finding}, "
         f"with p on the negative side it {other.finding}"
     )
-    return pair.separation("half-spaces", rule, finding, shown, pair.dims(4, 6), closed=not alone)
+    plane = plain_plane(surface, dim)
+    if alone:
+        plane[0] = Fraction(0)
+    data = sides_data(plane, output, far=alone)
+    return pair.separation("half-spaces", rule, finding, shown, pair.dims(4, 6), closed=not alone, data=data)
 
 
 def _joined(p: Polynomial, q: Polynomial) -> Polynomial:

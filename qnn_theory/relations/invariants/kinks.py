@@ -16,7 +16,7 @@ from qnn_theory.feature_spaces.pieces import Gates, piece, random_pieces
 from qnn_theory.grammar.expr import Activation, Bilinear, Expr, Power, Product, uses_activation, walk
 from qnn_theory.grammar.normal_form import normal_form, unrolled_values
 from qnn_theory.grammar.widths import width
-from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, generic_point
+from qnn_theory.relations.invariants.pair import Entries, Pair, Separation, generic_point, on_both_sides
 from qnn_theory.relations.witness import Entry, Witness, nested
 
 _ANY_FACTORS = tuple(random.Random("gate").sample(range(2, PRIME), 2))
@@ -62,12 +62,10 @@ def _kinks_in_one_output(pair: Pair, dim: int) -> Separation | None:
             rule += f", so it has kinks on at most {limit} hyperplane{'s' * (limit != 1)}"
         finding = f"the witness has {len(now)} kinks: " + ", ".join(f"{polynomial_text(s)} = 0" for s, _ in now)
         idle_now = _idle_relus(pair, dim, output, now, relus) if len(now) <= len(relus) else ()
-        data = {
-            "output": output,
-            "limit": len(relus) - len(idle_now),  # of the witness, which is smaller than what was drawn
-            "hyperplanes": [_plain(surface, dim) for surface, _ in now],
-        }
-        return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), data=data)
+        limit = len(relus) - len(idle_now)  # of the witness, which is smaller than what was drawn
+        data = hyperplanes_data(pair, [plain_plane(surface, dim) for surface, _ in now], output, limit)
+        # Kinks that meet can jump by what no relu jumps by alone.
+        return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), closed=not idle, data=data)
     return None
 
 
@@ -115,16 +113,43 @@ def _kinks_in_all(pair: Pair, dim: int) -> Separation | None:
         f"a function of {pair.target.id} has {limit} gates of affine forms in all (d = {dim}), so at most {limit} kinks"
     )
     finding = f"the witness has {len(surfaces)}: " + ", ".join(f"{s} = 0" for s in surfaces)
-    data = {"output": None, "limit": limit, "hyperplanes": [_plain(plane, dim) for plane in planes]}
+    data = hyperplanes_data(pair, [plain_plane(plane, dim) for plane in planes], None, limit)
     return pair.separation("kinks", rule, finding, shown, pair.dims(4, 6), data=data)
 
 
-def _plain(surface: Polynomial, dim: int) -> list[str]:
+def hyperplanes_data(
+    pair: Pair, planes: Sequence[Sequence[Fraction]], output: int | None, limit: int, *, far: bool = False
+) -> dict[str, Any]:
+    """Hyperplanes ``c_0 + c_1 x_1 + ...`` with two sides for the checker, more than the target can have."""
+    outputs = range(int(width(pair.a) * (len(planes[0]) - 1))) if output is None else [output]
+    germs = [germ for plane in planes for germ in on_both_sides(outputs, plane, point_on(plane), far=far)]
+    shown = [[str(number) for number in plane] for plane in planes]
+    return {"rule": "hyperplanes", "germs": germs, "output": output, "hyperplanes": shown, "limit": limit}
+
+
+def sides_data(plane: Sequence[Fraction], output: int, *, far: bool) -> dict[str, Any]:
+    """The two sides of a hyperplane for the checker, which the target cannot have."""
+    germs = on_both_sides([output], plane, point_on(plane), far=far)
+    return {"rule": "sides", "germs": germs, "output": output, "hyperplanes": [[str(number) for number in plane]]}
+
+
+def point_on(plane: Sequence[Fraction]) -> list[Fraction]:
+    """A generic point of a hyperplane ``c_0 + c_1 x_1 + ...``."""
+    generator = random.Random("on a plane")
+    point = [Fraction(generator.randint(-99, 99), generator.randint(1, 7)) for _ in plane[1:]]
+    axis = next(i for i, c in enumerate(plane[1:]) if c)
+    point[axis] = Fraction(0)
+    total = plane[0] + sum((c * p for c, p in zip(plane[1:], point, strict=True)), Fraction(0))
+    point[axis] = -total / plane[1 + axis]
+    return point
+
+
+def plain_plane(surface: Polynomial, dim: int) -> list[Fraction]:
     """The coefficients of 1, x_1, ..., x_d, scaled so that the first one of an input is 1."""
     units = [tuple(int(j == axis) for j in range(dim)) for axis in range(-1, dim)]
     numbers = [Fraction(surface.get(unit, 0)) for unit in units]
     lead = next(number for number in numbers[1:] if number)
-    return [str(number / lead) for number in numbers]
+    return [number / lead for number in numbers]
 
 
 def kinks(

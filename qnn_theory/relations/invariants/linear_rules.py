@@ -29,7 +29,7 @@ class Violation:
         rule: the rule in words, a predicate of "y_i": ``has degree at most 2``.
         finding: what the polynomial has instead: ``has degree 3 (x_1^3)``.
         test: whether another polynomial breaks the rule too.
-        data: the rule's numbers as plain values.
+        data: the rule as an equation between coefficients: ``terms`` [monomial, factor], the first with factor 1, and ``value``.
     """
 
     kind: str
@@ -89,7 +89,7 @@ class LinearRules:
                 f"has degree at most {top}",
                 f"has degree {degree} ({monomial_text(worst)})",
                 lambda f: any(c and sum(m) > top for m, c in f.items()),
-                {"bound": top},
+                _missing(worst),
             )
         if own is not None and self.support and all(m[own] for m in self.support):
             rest = [m for m, c in polynomial.items() if c and not m[own]]
@@ -100,7 +100,7 @@ class LinearRules:
                     f"is divisible by x_{own + 1}: it vanishes where x_{own + 1} = 0",
                     f"has the term {monomial_text(_simplest(rest))}",
                     lambda f: any(c and not m[own] for m, c in f.items()),
-                    {"input": own},
+                    _missing(_simplest(rest)),
                 )
         known = set(self.support)
         outside = [m for m, c in polynomial.items() if c and m not in known]
@@ -112,7 +112,7 @@ class LinearRules:
                 f"has no term {monomial_text(m)}",
                 f"has it with coefficient {polynomial[m]}",
                 lambda f: bool(f.get(m, 0)),
-                {"monomial": list(m)},
+                _missing(m),
             )
         for m, value in self.fixed.items():
             number = _rational(value)
@@ -123,7 +123,7 @@ class LinearRules:
                     f"has the coefficient {number} at {monomial_text(m)}",
                     f"has the coefficient {polynomial.get(m, Fraction(0))}",
                     lambda f, m=m, number=number: f.get(m, Fraction(0)) != number,  # type: ignore[misc]
-                    {"monomial": list(m), "value": str(number)},
+                    {"terms": [[list(m), "1"]], "value": str(number)},
                 )
         return self._broken_relation(polynomial)
 
@@ -146,10 +146,20 @@ class LinearRules:
                     f"has coefficients with {left} = {total}",
                     f"has {left} = {has}",
                     lambda f, relation=relation, value=value: broken(f, relation, value),  # type: ignore[misc]
-                    {"terms": [[list(m), str(c)] for m, c in numbers.items()], "value": str(total)},
+                    _equation(numbers, total),
                 )
             )
         return min(found, key=lambda v: v.severity, default=None)
+
+
+def _missing(monomial: Monomial) -> dict[str, Any]:
+    return {"terms": [[list(monomial), "1"]], "value": "0"}
+
+
+def _equation(numbers: Mapping[Monomial, Fraction | None], value: Fraction) -> dict[str, Any]:
+    known = [(m, c) for m, c in numbers.items() if c]
+    lead = known[0][1]
+    return {"terms": [[list(m), str(c / lead)] for m, c in known], "value": str(value / lead)}
 
 
 def _rational(value: int) -> Fraction | None:

@@ -15,9 +15,8 @@ def by_width(pair: Pair) -> Separation | None:
         return None
     rule = f"functions of {pair.target.id} have {_times(theirs)} outputs"
     finding = f"those of {pair.source.id} have {_times(ours)}"
-    return pair.separation(
-        "output width", rule, finding, None, pair.dims(1), data={"source": str(ours), "target": str(theirs)}
-    )
+    data = {"rule": "output width", "source": str(ours), "target": str(theirs)}
+    return pair.separation("output width", rule, finding, None, pair.dims(1), data=data)
 
 
 def _times(factor: Fraction) -> str:

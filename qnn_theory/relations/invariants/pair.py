@@ -37,7 +37,8 @@ class Separation:
         witness: the function; None where the output widths differ.
         dims: the d at which the rule was computed and the witness broke it.
         closed: whether the rule survives limits, so that the target does not even approach the witness.
-        data: the rule's numbers as plain values, from which `qnn_theory.checking` recomputes it; None where there are none.
+        data: the rule for `qnn_theory.checking`: its ``rule`` there and that rule's numbers as plain values; ``germs`` says where
+            the witness's polynomials are to be stated (`germ_at`). None where the checker does not know the rule.
         grows: whether the rule's bound grows with d, so that each d needs a function of its own.
     """
 
@@ -132,6 +133,33 @@ class Pair:
 def _piece(expr: Expr, entries: frozenset[tuple[Entry, Fraction]], dim: int) -> list[Polynomial] | None:
     """Cached, because one function of a format is compared with all other formats."""
     return piece(expr, dim=dim, values=nested(expr, dict(entries), dim=dim), point=generic_point(dim))
+
+
+def germ_at(
+    outputs: Sequence[int],
+    at: Sequence[Fraction | int],
+    along: Sequence[Fraction | int] | None = None,
+    *,
+    far: bool = False,
+) -> dict[str, Any]:
+    """Where the polynomials of some outputs are to be stated in a certificate.
+
+    Args:
+        outputs: counted from 0.
+        at: a point or, far out, a direction.
+        along: on which side of it, where a step lies there.
+        far: whether `at` is a direction.
+    """
+    side = None if along is None else [str(number) for number in along]
+    return {"far": far, "at": [str(number) for number in at], "along": side, "outputs": list(outputs)}
+
+
+def on_both_sides(
+    outputs: Sequence[int], plane: Sequence[Fraction], at: Sequence[Fraction], *, far: bool = False
+) -> list[dict[str, Any]]:
+    """The germs above and below a hyperplane ``c_0 + c_1 x_1 + ...``, whose first coefficient of an input is positive."""
+    axis = next(i for i, c in enumerate(plane[1:]) if c)
+    return [germ_at(outputs, at, [sign * (i == axis) for i in range(len(at))], far=far) for sign in (1, -1)]
 
 
 def generic_point(dim: int) -> list[Fraction]:

@@ -96,6 +96,8 @@ def _crossed_at(pair: Pair, bound: _Bound, entries: Entries, point: list[Fractio
     rule = f"in every function of {pair.target.id}, {bound.rule(output)}"
     finding = f"the witness has y_{output + 1} = {value(dict(shown.entries))} at x = ({', '.join(map(str, point))})"
     data = {
+        "rule": "sign",
+        "germs": [],
         "output": output,
         "side": bound.side,
         "shift": bound.shift,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +13,7 @@ import flint
 from qnn_theory.algebra.polynomials import Polynomial, from_flint, polynomial_text, rational_ring, to_flint, to_ring
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.relations.invariants.kinks import has_affine_arguments, kinks, on_hyperplane
-from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation
+from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, germ_at
 from qnn_theory.relations.witness import Entry, shrink, witness
 from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
 
@@ -30,8 +30,8 @@ def by_smoothness(pair: Pair) -> Separation | None:
     if not uses_activation(pair.b):
         smooth = "a polynomial"
     rule = f"every function of {pair.target.id} is {smooth}"
-    # Limits of analytic functions may have kinks: silu(t u) / t tends to relu(u).
-    closed = not (isinstance(theirs.order, Analytic) and uses_activation(pair.b))
+    # Limits of smoother functions may have kinks: silu(t u) / t tends to relu(u), (relu(u + t)^2 - relu(u)^2) / t to 2 relu(u).
+    closed = not uses_activation(pair.b)
     (dim,) = pair.dims(2)
     if has_affine_arguments(pair.a):
         for attempt in range(DRAWS):
@@ -54,7 +54,7 @@ def by_smoothness(pair: Pair) -> Separation | None:
             f"y_{output + 1} is C^{order} and no more: it gains {polynomial_text(jump)} across "
             f"{polynomial_text(surface)} = 0, which vanishes there to order {order + 1} only"
         )
-        data = {"output": output, **_along(surface, jump, dim, order)}
+        data = _along(output, surface, jump, dim, order)
         return pair.separation(
             "smoothness",
             rule,
@@ -76,13 +76,7 @@ def by_smoothness(pair: Pair) -> Separation | None:
     finding = f"derivative {shown.derivative} of y_{output + 1} {where} jumps by {shown.jump[output]}"
     exact = {entry: Fraction(value) for entry, value in entries.items()}
     numbers = [*shown.point, *shown.direction, shown.jump[output]]
-    data = {
-        "output": output,
-        "point": [str(number) for number in shown.point],
-        "direction": [str(number) for number in shown.direction],
-        "derivative": shown.derivative,
-        "jump": str(shown.jump[output]),
-    }
+    data = _jump_data(output, shown.point, shown.direction, shown.derivative, shown.jump[output])
     return pair.separation(
         "smoothness",
         rule,
@@ -94,7 +88,7 @@ def by_smoothness(pair: Pair) -> Separation | None:
     )
 
 
-def _along(surface: Polynomial, jump: Polynomial, dim: int, order: int) -> dict[str, Any]:
+def _along(output: int, surface: Polynomial, jump: Polynomial, dim: int, order: int) -> dict[str, Any]:
     """By how much the derivative of order + 1 along an input jumps, at a point on the hyperplane."""
     axis = next(m.index(1) for m, c in surface.items() if c and sum(m))
     rising = surface[tuple(int(j == axis) for j in range(dim))] > 0
@@ -112,12 +106,15 @@ def _along(surface: Polynomial, jump: Polynomial, dim: int, order: int) -> dict[
             start=0 * line,
         )
         size = from_flint(along[order + 1]) * math.factorial(order + 1) * (1 if rising else -1)
-    return {
-        "point": [str(value) for value in point],
-        "direction": [str(int(j == axis)) for j in range(dim)],
-        "derivative": order + 1,
-        "jump": str(size),
-    }
+    return _jump_data(output, point, [int(j == axis) for j in range(dim)], order + 1, size)
+
+
+def _jump_data(
+    output: int, point: Sequence[Any], direction: Sequence[Any], derivative: int, jump: Any
+) -> dict[str, Any]:
+    """The jump of a derivative for the checker, with the places of the polynomials on both sides."""
+    germs = [germ_at([output], point, [sign * step for step in direction]) for sign in (1, -1)]
+    return {"rule": "smoothness", "germs": germs, "output": output, "derivative": derivative, "jump": str(jump)}
 
 
 def _kink_of_order(pair: Pair, entries: Entries, dim: int, order: int) -> tuple[int, Polynomial, Polynomial] | None:

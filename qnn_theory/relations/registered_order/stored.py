@@ -52,7 +52,7 @@ def stored_verdict(source: Format, target: Format) -> str | None:
 
 def entries_of(directions: Sequence[Direction]) -> dict[str, Any]:
     """The content of the file; a direction that is open or that has another kind of map is left out and so computed anew."""
-    tables: dict[str, dict[str, int]] = {"rules": {}, "findings": {}, "witnesses": {}}
+    tables: dict[str, dict[str, int]] = {"rules": {}, "findings": {}, "witnesses": {}, "data": {}}
     entries: list[dict[str, Any]] = []
 
     def number(table: str, value: Any) -> int:
@@ -82,6 +82,7 @@ def entries_of(directions: Sequence[Direction]) -> dict[str, Any]:
                     "rule": number("rules", direction.rule),
                     "finding": number("findings", direction.finding),
                     "witness": number("witnesses", _witness_texts(direction.witness)),
+                    "data": number("data", None if direction.data is None else dict(direction.data)),
                     "dims": list(direction.dims),
                     "closed": direction.closed,
                     "grows": direction.grows,
@@ -176,6 +177,7 @@ def _separation(entry: Mapping[str, Any]) -> Separation:
         dims=tuple(entry["dims"]),
         closed=entry["closed"],
         grows=entry["grows"],
+        data=content["data"][entry["data"]],
     )
 
 

@@ -36,6 +36,7 @@ def test_the_main_job_ends_in_a_report(runs: list[dict[str, Any]], tmp_path: Pat
     assert done.exit_code == 0
     assert studied(runs) == list(STUDIES)
     assert all(call["seeds"] is None for call in runs[:-1])
+    assert {call["config"]: call["dataset"] for call in runs[:-1]} == {**dict.fromkeys(STUDIES), "formats": "ml-100k"}
     assert runs[-1] == {"command": "report", "results": tmp_path}
 
 
@@ -50,6 +51,7 @@ def test_all_is_every_study_with_seeds_enough_for_a_verdict(runs: list[dict[str,
     CliRunner().invoke(reproduce, ["--all", "--results", str(tmp_path)], catch_exceptions=False)
     assert sorted(studied(runs)) == sorted(study_names())
     assert {call["config"]: call["seeds"] for call in runs[:-1]}["formats"] == 5
+    assert all(call["dataset"] is None for call in runs[:-1])
 
 
 @pytest.mark.parametrize(("code", "drawn"), [(1, True), (TERMINATED, False)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
+import polars as pl
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from PIL import Image
 
 from figures.build import drawn
 from figures.shared.contract import FigureSpec
-from figures.shared.results import Results
+from figures.shared.results import MissingResultsError, Results
 from figures.shared.style import OURS, PNG_DPI, PUBLISHED, TWO_COLUMNS_IN, paper_style, save
 from tests.figures.conftest import QUICK_FIGURES
 
@@ -70,7 +71,7 @@ def test_post_activations_have_not_the_colours_of_ours_and_published(name: str, 
 
 
 def test_models_that_hold_their_own_activations_are_not_drawn_as_formats_without_one(results_folder: Path) -> None:
-    ours, _ = _drawn("formats", results_folder).axes
+    ours, *_ = _drawn("formats", results_folder).axes
     heights = {
         label.get_text(): float(tick) for tick, label in zip(ours.get_yticks(), ours.get_yticklabels(), strict=True)
     }
@@ -79,6 +80,20 @@ def test_models_that_hold_their_own_activations_are_not_drawn_as_formats_without
     }
     assert {marker for marker, y in marks if y == heights["DNN"]} == {"s"}
     assert {marker for marker, y in marks if y == heights["T9"]} == {"o", "D"}
+
+
+def test_both_rankings_are_drawn_where_a_study_has_them(results_folder: Path, tmp_path: Path) -> None:
+    rankings = pl.read_csv(results_folder / "regularisation_rankings.csv")
+    small, *others = _drawn("regularisation", results_folder).axes
+    assert len(others) == 2  # formats and main, on the one data set where they choose
+    assert small.get_title() == "regularisation, NYC flights\n3 seeds"
+    names = [label.get_text() for label in sorted(small.get_yticklabels(), key=lambda label: -label.get_position()[1])]
+    assert names == [
+        f"{row['label']} ({row['fixed_rank']})".replace("QNN-alpha", "QNN-α")
+        for row in rankings.sort("tuned_rank").iter_rows(named=True)
+    ]
+    with pytest.raises(MissingResultsError, match="qnn study run regularisation"):
+        _drawn("regularisation", tmp_path)
 
 
 def test_panels_of_redundancy_share_their_scale(results_folder: Path) -> None:

@@ -130,3 +130,36 @@ def test_a_schema_fingerprint_follows_the_rules_not_the_prose(tmp_path: Path) ->
     schema = _load(tmp_path, GOOD)
     assert _load(tmp_path, 'description = "a shop"\n' + GOOD).fingerprint() == schema.fingerprint()
     assert _load(tmp_path, GOOD.replace("min_count = 3", "min_count = 2")).fingerprint() != schema.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("[[field]]", "[[fields]]"),
+            r"each field is a table of its own, however: \[\[fields\]\] is there; write \[\[field\]\]",
+        ),
+        (("[label]\n", "[labels]\n"), "'labels'; did you mean label"),
+    ],
+)
+def test_near_misses_say_what_was_meant(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    (tmp_path / "s.toml").write_text(GOOD.replace(*change))
+    with pytest.raises(ValueError, match=message):
+        load_schema(tmp_path / "s.toml")
+
+
+def test_a_label_that_is_a_text_says_how_to_write_it(tmp_path: Path) -> None:
+    lines = [
+        'name = "t"',
+        'label = "click"',
+        "[[field]]",
+        'name = "a"',
+        "[[source]]",
+        'format = "csv"',
+        'table = "t.csv"',
+    ]
+    (tmp_path / "s.toml").write_text("\n".join(lines))
+    with pytest.raises(
+        ValueError, match=r"the label is a table, however: label = 'click'; write \[label\] and below it column"
+    ):
+        load_schema(tmp_path / "s.toml")

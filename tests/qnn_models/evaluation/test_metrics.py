@@ -1,3 +1,4 @@
+import functools
 import math
 import time
 from itertools import product
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from sklearn import metrics as sklearn_metrics
 
-from qnn_models.evaluation.metrics import auc, log_loss
+from qnn_models.evaluation.metrics import auc, calibration_error, constant_log_loss, log_loss
 
 
 @st.composite
@@ -113,3 +114,60 @@ def test_auc_of_many_scores_is_several_times_faster_than_scikit_learn() -> None:
         return min(runs)
 
     assert seconds(sklearn_metrics.roc_auc_score) > 3 * seconds(auc)
+
+
+@pytest.mark.parametrize(("rate", "entropy"), [(0.5, math.log(2)), (0.0, 0.0), (1.0, 0.0), (0.28, 0.5930)])
+def test_the_best_constant_is_the_entropy_of_the_rate(rate: float, entropy: float) -> None:
+    assert constant_log_loss(rate) == pytest.approx(entropy, abs=5e-5)
+    if 0 < rate < 1:
+        labels, logit = np.arange(1000) < 1000 * rate, math.log(rate / (1 - rate))
+        assert log_loss(labels.astype(int), np.full(1000, logit)) == pytest.approx(constant_log_loss(rate))
+        assert log_loss(labels.astype(int), np.full(1000, logit + 0.1)) > constant_log_loss(rate)
+
+
+def test_a_share_beyond_one_has_no_entropy() -> None:
+    with pytest.raises(ValueError, match=r"within 0 and 1, however: rate=1\.5"):
+        constant_log_loss(1.5)
+
+
+@given(both_classes(), st.integers(1, 20))
+def test_calibration_error_is_the_mean_gap_of_equal_bins(data: tuple[np.ndarray, np.ndarray], bins: int) -> None:
+    labels, scores = data
+    z = np.clip(scores.astype(np.float64), -30, 30)
+    order = sorted(range(len(z)), key=lambda row: (z[row], row))
+    size, larger = divmod(len(z), min(bins, len(z)))
+    total, start = 0.0, 0
+    for number in range(min(bins, len(z))):
+        stop = start + size + (number < larger)
+        rows = order[start:stop]
+        total += abs(sum(1 / (1 + math.exp(-z[row])) for row in rows) - sum(int(labels[row]) for row in rows))
+        start = stop
+    assert calibration_error(labels, z, bins=bins) == pytest.approx(total / len(z), abs=1e-12)
+
+
+def test_true_probabilities_are_calibrated_and_shifted_ones_are_off_by_the_shift() -> None:
+    generator = np.random.default_rng(0)
+    p = generator.uniform(0.1, 0.6, 200_000)
+    labels = (generator.random(p.size) < p).astype(int)
+    assert calibration_error(labels, np.log(p / (1 - p))) < 0.01
+    higher = p + 0.2
+    assert calibration_error(labels, np.log(higher / (1 - higher))) == pytest.approx(0.2, abs=0.005)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([-2.0, -0.5, 0.0, 0.25, 3.0]), st.integers(0, 4)), max_size=12)
+)
+def test_a_weight_counts_as_repeated_rows(rows: list[tuple[bool, float, int]]) -> None:
+    rows += [(True, 0.1, 1), (False, 0.2, 2)]
+    labels, logits, weights = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    repeated = [np.repeat(column, weights.astype(int)) for column in (labels, logits)]
+    for metric in (auc, log_loss, functools.partial(calibration_error, bins=1)):
+        assert metric(labels, logits, weights) == pytest.approx(metric(*repeated), rel=1e-12)
+    assert auc(labels, logits, np.ones(len(rows))) == pytest.approx(auc(labels, logits), rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0], [1.0, float("nan")]])
+@pytest.mark.parametrize("metric", [auc, log_loss, calibration_error])
+def test_weights_are_numbers_of_rows(metric, weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="one finite number a row, none negative and not all 0"):
+        metric([0.0, 1.0], [0.0, 1.0], weights)

@@ -90,9 +90,13 @@ def test_the_rate_drops_at_each_stall_and_the_second_in_a_row_ends(
     script = iter([0.70, 0.69, 0.71, 0.71, 0.70])
     at_epoch: list[Tensor] = []
 
-    def scripted(model: nn.Module, batches: Iterator[Split], *, processes: Processes) -> Evaluation:
+    def scripted(
+        model: nn.Module, batches: Iterator[Split], *, processes: Processes, calibration: bool = False
+    ) -> Evaluation:
         at_epoch.append(next(model.parameters()).detach().clone())
-        return Evaluation(auc=next(script, 0.99), logloss=0.5, rows=1, us_per_row=1.0)
+        return Evaluation(
+            auc=next(script, 0.99), logloss=0.5, rows=1, us_per_row=1.0, mean_label=0.5, mean_prediction=0.5
+        )
 
     monkeypatch.setattr(training, "evaluate", scripted)
     model = small_model(planted)

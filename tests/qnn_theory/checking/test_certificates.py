@@ -77,21 +77,31 @@ def test_certificates_of_every_kind_are_accepted(pair: tuple[str, str]) -> None:
 def test_a_line_says_what_was_accepted() -> None:
     lines = checked(certificate("T9", "T5")).lines
     assert lines[0].startswith(
-        "accepted: T9 ⊆ T5 (map, multiplied out at d = 2, 3 and on random lines at d = 6; error below "
+        "accepted: T9 ⊆ T5 (map, multiplied out at d = 2, 3 and, at random parameters, 6; error below "
     )
-    assert lines[1].startswith("accepted: T5 ⊄ T9 (divisibility at d = 4; error below ")
+    assert lines[1].startswith("accepted: T5 ⊄ T9 (coefficients at d = 4 and, padded with zeros, 5; error below ")
 
 
-def test_registered_certificates_are_accepted_a_sample() -> None:
-    ids = [format.id for format in qt.formats()]
-    for k, first in enumerate(ids):
-        second = ids[(k + 7) % len(ids)]
-        found = checked(certificate_data(first, second))
-        assert found.status == "accepted", (first, second, found.lines)
+@pytest.mark.parametrize(
+    ("source", "target", "larger"),
+    [
+        ("T5", "T9", True),
+        ("T7", "T18", True),
+        ("T26", "T19", True),
+        ("T9", "T24", True),
+        ("T9", "T4", True),
+        ("T9", "T25", False),
+    ],
+)
+def test_a_larger_d_is_named_only_where_it_was_checked(source: str, target: str, larger: bool) -> None:
+    """The last is by the rank d of x_i W_ij x_j against d/2 of T25's: at every d it needs a function of its own."""
+    lines = [line for line in checked(certificate(source, target)).lines if f"{source} ⊄ {target}" in line]
+    assert len(lines) == 1
+    assert ("padded with zeros" in lines[0]) == larger, lines
 
 
-@pytest.mark.slow
-def test_all_registered_certificates_are_accepted() -> None:
+def test_the_committed_order_is_accepted() -> None:
+    """Every pair of registered formats, from the committed file: nothing of it is computed anew."""
     ids = [format.id for format in qt.formats()]
     assert not containment_order().open
     for k, first in enumerate(ids):
@@ -109,9 +119,23 @@ def test_any_change_of_a_file_is_rejected(pair: tuple[str, str]) -> None:
 
 
 # What another proof of the same kind may have: another point on a kink, a part of the half-space or of the matrix.
-FREE = {"point", "direction", "side", "shift", "outputs", "monomials", "rows", "columns"}
-# A rule, a matrix or a map that is not known is not refuted.
-UNKNOWN = {"rule", "kind", "data", "map"}
+FREE = {
+    "point",
+    "at",
+    "along",
+    "far",
+    "direction",
+    "around",
+    "side",
+    "shift",
+    "outputs",
+    "rows",
+    "columns",
+    "form",
+    "terms",
+}
+# A rule, a map or a bound that is not known is not refuted.
+UNKNOWN = {"rule", "data", "map", "limit", "upper", "side", "shift"}
 
 
 @pytest.mark.parametrize("pair", OF_EVERY_KIND.values(), ids=OF_EVERY_KIND.keys())
@@ -121,7 +145,7 @@ def test_a_change_that_is_sealed_again_is_rejected_for_what_it_says(pair: tuple[
     other_is_open = checked(document).status == "not checked"
     rejected = 0
     for number, (where, what, changed) in enumerate(mutants(document)):
-        if where[:1] == ("seal",) or (len(where) > 4 and number % 3):  # of the entries of long lists a third
+        if where[:1] == ("seal",) or (len(where) > 4 and number % 6):  # of the entries of long lists a sixth
             continue
         found = checked(sealed(changed))
         rejected += found.status == "rejected"
@@ -131,6 +155,29 @@ def test_a_change_that_is_sealed_again_is_rejected_for_what_it_says(pair: tuple[
         if found.status == "not checked" and not other_is_open:
             assert where[-1] in UNKNOWN, (where, what, found.lines)
     assert rejected > 60
+
+
+def _replaced(value: Any, new: Any) -> list[Any]:
+    """The value with each of its parts, one at a time, replaced."""
+    if isinstance(value, dict):
+        return [new, *(value | {k: changed} for k, part in value.items() for changed in _replaced(part, new))]
+    if isinstance(value, list):
+        parts = list(enumerate(value))[:2]
+        return [new, *([*value[:k], c, *value[k + 1 :]] for k, part in parts for c in _replaced(part, new))]
+    return [new]
+
+
+P = "1/2305843009213693951"
+
+
+@pytest.mark.parametrize("new", [None, [], True, -1, {"a": 1}, P], ids=str)
+@pytest.mark.parametrize("kind", ["equations, monomial", "rank gates, sign", "map with slopes"])
+def test_values_of_another_type_crash_nothing(kind: str, new: Any) -> None:
+    document = certificate(*OF_EVERY_KIND[kind])
+    for direction in ("forward", "backward"):
+        for changed in _replaced(document[direction], new):
+            if changed != document[direction]:
+                checked(sealed(document | {direction: changed}))  # an error of any other kind fails the test
 
 
 IDENTITY = [[[["1", ["identity", 1]]]]]
@@ -200,70 +247,85 @@ def test_a_malformed_map_is_rejected(map: Any) -> None:
     assert checked(_forged_map("T22", "T9", map)).status == "rejected"
 
 
-WITNESS = {"dim": 4, "entries": [["W_a", [0, 1], "1"]], "function": {"0": [[[1, 0, 0, 0], "1"], [[1, 1, 0, 0], "1"]]}}
+def germ(at: list[str], along: list[str] | None = None, *, far: bool = False) -> Document:
+    """Of y_1 = x_1 x_2 + x_1, which it is everywhere."""
+    return {"far": far, "at": at, "along": along, "outputs": {"0": [[[1, 0, 0, 0], "1"], [[1, 1, 0, 0], "1"]]}}
+
+
+AT, ALONG, BACK, PLANE = (
+    ["2", "3", "5", "7"],
+    ["1", "0", "0", "0"],
+    ["-1", "0", "0", "0"],
+    ["-2", "1", "0", "0", "0"],
+)
+ONE, TWO = [germ(AT)], [germ(AT, ALONG), germ(AT, BACK)]
+
+
+def equation(*terms: tuple[list[int], str], value: str = "0", gates: str = "free", output: int = 0) -> Document:
+    return {"output": output, "terms": [list(term) for term in terms], "value": value, "gates": gates}
+
+
+FORMS = [[0, [int(i == j) for i in range(4)]] for j in range(4)]
 
 
 @pytest.mark.parametrize(
-    ("rule", "data"),
+    ("rule", "data", "germs"),
     [
-        ("degree", {"output": 0, "bound": 1}),
-        ("divisibility", {"output": 0, "input": 0}),
-        ("divisibility", {"output": 0, "input": 1}),
-        ("monomial", {"output": 0, "monomial": [1, 1, 0, 0]}),
-        ("monomial", {"output": 0, "monomial": [0, 0, 0, 0]}),
-        ("fixed coefficient", {"output": 0, "monomial": [1, 0, 0, 0], "value": "2"}),
-        ("related coefficients", {"output": 0, "terms": [[[1, 0, 0, 0], "1"]], "value": "2"}),
-        ("polynomial members", {"output": 0, "rule": "degree", "bound": 1}),
-        ("rank", {"matrix": {"kind": "gates"}, "bound": 0, "rank": 1}),
+        ("coefficients", equation(([1, 1, 0, 0], "1")), ONE),
+        ("coefficients", equation(([1, 0, 0, 0], "1")), [germ(AT, far=True)]),
+        ("coefficients", equation(([0, 0, 0, 0], "1"), value="1"), ONE),
+        ("coefficients", equation(([1, 0, 0, 0], "1"), value="2"), ONE),
+        ("coefficients", equation(([1, 0, 0, 0], "1"), ([1, 1, 0, 0], "-1"), value="1"), ONE),
+        ("coefficients", equation(([1, 1, 0, 0], "1"), gates="constant"), ONE),
+        ("coefficients", equation(([1, 1, 0, 0], "1"), gates="any"), ONE),
+        ("coefficients", equation(([1, 1, 0, 0], "1"), output=1), ONE),
+        ("coefficients", equation(([1, 1, 0, 0], "1")), []),
+        ("rank", {"rows": FORMS, "columns": [m for _, m in FORMS], "form": [0] * 4, "bound": 1, "rank": 2}, ONE),
+        ("rank", {"rows": FORMS, "columns": [m for _, m in FORMS], "form": [0] * 4, "bound": 2, "rank": 2}, ONE),
+        ("rank", {"rows": [[0, [0] * 4]], "columns": [[1, 1, 0, 0]], "form": None, "bound": 0, "rank": 1}, ONE),
+        ("hyperplanes", {"output": 0, "limit": 0, "hyperplanes": [PLANE]}, TWO),
+        ("hyperplanes", {"output": None, "limit": 0, "hyperplanes": [PLANE]}, TWO),
+        ("sides", {"output": 0, "hyperplanes": [PLANE]}, TWO),
         (
-            "rank",
-            {
-                "matrix": {"kind": "form", "output": 0, "rows": [0, 1, 2, 3], "columns": [0, 1, 2, 3], "factor": None},
-                "bound": 1,
-                "rank": 2,
-            },
+            "no polynomial",
+            {"output": 0, "degree": 2, "direction": AT, "around": AT, "value": "2", "reason": "pieces"},
+            [],
         ),
-        ("rank", {"matrix": {"kind": "multiple", "output": 0, "by": 0}, "bound": 1, "rank": 2}),
-        ("kinks", {"output": 0, "limit": 0, "hyperplanes": [["0", "0", "1", "0", "0"]]}),
-        ("kinks", {"output": None, "limit": 0, "hyperplanes": [["0", "0", "1", "0", "0"]]}),
-        ("finite difference", {"degree": 1, "direction": ["1", "1", "0", "0"], "value": "2"}),
+        (
+            "no polynomial",
+            {"output": 0, "degree": 2, "direction": AT, "around": AT, "value": "2", "reason": "rate"},
+            [],
+        ),
         (
             "sign",
-            {
-                "output": 0,
-                "side": 1,
-                "shift": 0,
-                "limit": "0",
-                "upper": True,
-                "point": ["1", "1", "1", "1"],
-                "value": "2",
-            },
+            {"output": 0, "side": 1, "shift": 0, "limit": "0", "upper": True, "point": ["1"] * 4, "value": "2"},
+            [],
         ),
-        (
-            "smoothness",
-            {
-                "output": 0,
-                "point": ["0", "0", "0", "0"],
-                "direction": ["1", "0", "0", "0"],
-                "derivative": 1,
-                "jump": "1",
-            },
-        ),
-        ("dimension", {"dim": 4, "source": 41, "target": 20}),
-        ("equations", {"equations": [[0, [1, 0, 0, 0]]]}),
-        ("output width", {"source": "1", "target": "1"}),
+        ("smoothness", {"output": 0, "derivative": 1, "jump": "1"}, TWO),
+        ("smoothness", {"output": 0, "derivative": 1, "jump": "0"}, TWO),
+        ("dimension", {"dim": 4, "source": 41, "target": 20}, None),
+        ("equations", {"equations": [[0, [1, 0, 0, 0]]]}, ONE),
+        ("output width", {"source": "1", "target": "1"}, None),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
-def test_a_forged_separation_of_contained_formats_is_rejected(rule: str, data: Document) -> None:
+def test_a_forged_separation_of_contained_formats_is_rejected(rule: str, data: Document, germs: Any) -> None:
     """T9 is contained in T5, so no rule of any kind separates it."""
     document = certificate("T9", "T5")
-    without = rule in ("output width", "dimension")
-    witness = None if without else WITNESS
+    witness = None if germs is None else {"dim": 4, "entries": [["W_a", [0, 1], "1"]], "germs": germs}
     forged = {"verdict": "not contained", "rule": rule, "data": data, "witness": witness}
     found = checked(sealed(document | {"forward": forged, "kind": "incomparable"}))
-    assert found.status == "rejected", found.lines
-    assert found.lines[0].startswith("rejected: T9 ⊄ T5: ")
+    assert found.status == "rejected" or (rule == "sign" and found.status == "not checked"), found.lines
+    assert ": T9 ⊄ T5: " in (found.lines[0] if found.status == "rejected" else found.lines[-1])
+
+
+@pytest.mark.parametrize(("source", "target", "entries"), [("T9", "T5", [["W_a", [0, 1], "1"]])])
+def test_the_forged_witness_is_a_function_of_its_format(source: str, target: str, entries: list[Any]) -> None:
+    """So that the test above fails for the rules and not for the function that is stated."""
+    from qnn_theory.checking.functions import Witness
+
+    data = {"dim": 4, "entries": entries, "germs": [*ONE, *TWO, germ(AT, far=True)]}
+    Witness(qt.get_format(source).expr, qt.get_format(target).expr, data)
 
 
 def test_dimensions_are_checked() -> None:

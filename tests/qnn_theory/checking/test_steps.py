@@ -11,8 +11,9 @@ import pytest
 import qnn_theory as qt
 from qnn_theory.checking.directions import check_direction
 from qnn_theory.checking.document import seal
-from qnn_theory.checking.evaluation import NotCheckedError, RejectedError
+from qnn_theory.checking.reading import NotCheckedError, RejectedError
 from qnn_theory.grammar.readings.formula_text import to_formula
+from qnn_theory.grammar.widths import parameters
 from qnn_theory.relations.certificate_files import direction_data, own_parameter
 from qnn_theory.relations.certificates import Containment
 from qnn_theory.relations.relation import decide
@@ -80,9 +81,7 @@ def test_carried_separations_are_accepted(source: str, target: str) -> None:
     for where, what, changed in mutants(entry):
         if len(where) < 4 or what in ("plus one", "longer"):
             outcome = verdict(changed, source, target)
-            assert outcome == "rejected" or {"map", "data", "rule", "point", "direction", "kind", "entries"} & set(
-                where
-            ), (
+            assert outcome == "rejected" or {"map", "data", "rule", "at", "along", "far", "entries"} & set(where), (
                 where,
                 what,
             )
@@ -180,37 +179,78 @@ def test_maps_by_coefficients_are_accepted_and_what_they_say_matters(source: str
     entry = plain(direction_data(decide(a, b), a, b))
     assert verdict(entry, source, target) == "accepted"
     assert verdict(entry, target, source) == "rejected"
-    if "coefficients" not in entry:
-        return
     for number, (where, what, changed) in enumerate(mutants(entry)):
         if number % 4:
             continue
-        # A slot that takes nothing, or what another one has read already, may be anything.
-        harmless = {"slots", "fixed"} & set(where)
-        assert verdict(changed, source, target) == "rejected" or harmless or where == ("coefficients",), (where, what)
+        assert verdict(changed, source, target) == "rejected" or where in (("map",), ("free",)), (where, what)
 
 
-def test_a_reading_of_another_function_is_rejected() -> None:
-    a, b = qt.get_format(NARROW), qt.get_format("T1")
+PRODUCT, SQUARES = "affine('W_a') * affine('W_b')", "affine('U') ** 2 - affine('V') ** 2"
+
+
+def test_a_formula_of_another_function_is_rejected() -> None:
+    a, b = qt.get_format(SQUARES), qt.get_format(PRODUCT)
     text = json.dumps(direction_data(decide(a, b), a, b))
-    formula = json.loads(text)["coefficients"]["readings"][0]["of"]
-    for other in (
+    assert verdict(json.loads(text), SQUARES, PRODUCT) == "accepted"
+    formula = json.loads(text)["map"]["W_a"][0][0][0][1][1]
+    assert formula in ('affine("U") + affine("V")', 'affine("U") - affine("V")')
+    wrong = (
         "x",
-        "affine('V', affine('U', width=1/2))",
-        "x * affine('V')",
-        "x * relu(x)",
+        "affine('U')",
+        "affine('W_a')",
+        "x * affine('U')",
+        "relu(x)",
         "x ** 100",
         "import os",
+        "affine('U') + 1",
+    )
+    for other in (
+        *wrong,
+        "affine('U', bias=False)",
+        "affine('U', width=2)",
+        "scale('b_U')",
+        "affine('V', affine('U'))",
     ):
         forged = json.loads(text)
-        forged["coefficients"]["readings"][0]["of"] = other
-        assert other != formula
-        assert verdict(forged, NARROW, "T1") == "rejected"
+        for name, operation in (("W_a", "slope"), ("b_a", "value")):
+            forged["map"][name] = [[[["1", [operation, other]]]]]
+        assert verdict(forged, SQUARES, PRODUCT) == "rejected", other
 
 
-def test_no_map_by_coefficients_goes_into_a_format_without_the_terms() -> None:
-    """T16 is cubic: what T1 can take of it is not all of it."""
+def test_no_map_with_free_parameters_goes_into_a_format_without_the_terms() -> None:
+    """T16 is cubic: what T1 can take of it is not all of it; T9 has no constant; T5 is not linear in its parameters."""
     a, b = qt.get_format(NARROW), qt.get_format("T1")
     entry = plain(direction_data(decide(a, b), a, b))
-    entry["coefficients"]["readings"][0]["of"] = 'x * affine("W_a") * affine("W_b") + x'
+    assert entry["free"]
+    assert verdict(entry, NARROW, "T1") == "accepted"
     assert verdict(entry, "T16", "T1") == "rejected"
+    for source, target in (("Linear", "T9"), ("T1", "T10"), ("T9", "T5"), ("T18", "T10"), ("T19", "T1"), ("T9", "T19")):
+        names = [p.name for p in parameters(qt.get_format(target).expr)]
+        assert verdict({"verdict": "contained", "map": {}, "free": names}, source, target) == "rejected"
+    names = [p.name for p in parameters(qt.get_format("T10").expr)]
+    for source in ("T9", "T10", "Linear", "T20"):
+        assert verdict({"verdict": "contained", "map": {}, "free": names}, source, "T10") == "accepted"
+    for free in ([], ["W_z"], [*names, "W_z"], [names[0], *names], names[1:], [3]):
+        assert verdict({"verdict": "contained", "map": {}, "free": free}, "T9", "T10") == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "outcome"),
+    [
+        ("relu6(affine('W'))", "relu(affine('W')) - relu(affine('W') - 6)", "accepted"),
+        ("relu6(affine('W'))", "6 - relu6(6 - affine('W'))", "accepted"),
+        ("relu6(relu6(affine('W')))", "relu6(affine('W'))", "accepted"),
+        ("relu(relu(affine('W')) - 1)", "relu(affine('W') - 1)", "accepted"),
+        ("relu(affine('W')) * relu(-1 - affine('W'))", "0 * affine('W')", "accepted"),
+        ("relu(affine('W')) * relu(1 - affine('W'))", "0 * affine('W')", "rejected"),
+        ("relu6(affine('W'))", "relu(affine('W')) - relu(affine('W') - 5)", "rejected"),
+        ("relu6(affine('W'))", "6 - relu6(-affine('W'))", "rejected"),
+        ("relu(relu(affine('W')) + 1)", "relu(affine('W') + 1)", "rejected"),
+        ("relu(relu(affine('W')) - 1)", "relu(affine('W')) - 1", "rejected"),
+        ("relu6(2 * affine('W'))", "2 * relu6(affine('W'))", "rejected"),
+        ("x * mish(affine('W')) * 0 + mish(0 * affine('W'))", "0 * affine('W')", "accepted"),
+    ],
+)
+def test_identities_of_kinks_in_a_row(source: str, target: str, outcome: str) -> None:
+    entry = {"verdict": "contained", "map": {"W": own_parameter("W"), "b": own_parameter("b")}}
+    assert verdict(entry, source, target) == outcome

@@ -216,6 +216,14 @@ def test_names_that_would_be_one_parameter_by_accident_are_refused(expr: Callabl
             "x * constant(2) ** 16 * constant(2) ** 16 * constant(2) ** 16 * constant(2) ** 13",
             "x * constant(4) ** 16 * constant(4) ** 14 * 2",
         ),
+        (  # so it is where numbers add up to it
+            "x * (constant(1) + 1) ** 16 * (constant(1) + 1) ** 16 * (constant(1) + 1) ** 16 * (constant(1) + 1) ** 13",
+            "x * (constant(1) + 1 + 1 + 1) ** 16 * (constant(1) + 1 + 1 + 1) ** 14 * (constant(1) + 1)",
+        ),
+        (
+            "x * row_sum(256, constant(1)) ** 7 * row_sum(32, constant(1))",
+            "x * row_sum(128, constant(1)) ** 8 * row_sum(32, constant(1))",
+        ),
     ],
 )
 def test_what_is_contained_by_hand_is_not_separated(contained: str, in_: str) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
 from qnn_models.data.registry import dataset_names
+from qnn_models.data.schema import Field, Label, Schema, Source
 from studies.cli import main
 
 
@@ -79,3 +85,40 @@ def test_what_is_wrong_is_one_line(schema: Path, tmp_path: Path, old: str, new: 
     assert "Traceback" not in result.output
     assert not list(tmp_path.rglob("manifest.json"))
     assert not (tmp_path.parent / "evil").exists()
+
+
+def test_the_help_of_prepare_shows_every_key_of_a_schema(tmp_path: Path) -> None:
+    text = CliRunner().invoke(main, ["data", "prepare", "--help"]).output
+    example = text[text.index('name = "my-clicks"') : text.index("Options:")]
+    keys = {line.split("=")[0].strip() for line in example.splitlines() if "=" in line}
+    wanted = {field.name for kind in (Schema, Label, Field, Source) for field in fields(kind)} - {"fields", "sources"}
+    assert wanted <= keys
+    for line in example.splitlines():  # each is TOML
+        if "=" in line:
+            assert tomllib.loads(line.strip())
+
+
+def test_from_a_file_of_ones_own_to_test_auc_in_three_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    user, price = generator.integers(0, 20, 2_000), generator.random(2_000)
+    clicked = generator.random(2_000) < 1 / (1 + np.exp(-2 * np.sin(user) - 3 * (price - 0.5)))
+    table = pl.DataFrame({"clicked": clicked, "user": user, "price": price, "shop": "one"})
+    table.write_csv(tmp_path / "log.csv")
+    monkeypatch.setenv("QNN_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments: str) -> str:
+        result = CliRunner().invoke(main, list(arguments))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    schema = str(tmp_path / "log.toml")
+    assert "shop" in run("data", "init", str(tmp_path / "log.csv"))
+    assert "log: 1,600 train, 200 valid, 200 test rows; 2 fields" in run("data", "prepare", schema)
+    described = json.loads(run("data", "describe", schema, "--json"))
+    assert [field["name"] for field in described["fields"]] == ["user", "price"]
+    found = json.loads(run("train", "--dataset", schema, "--model", "lr", "--json"))
+    assert found["test_auc"] > 0.7
+    assert found["valid_logloss"] < found["constant_logloss"]
+    again = CliRunner().invoke(main, ["data", "init", str(tmp_path / "log.csv")])
+    assert again.exit_code != 0
+    assert "--force replaces it" in again.output

@@ -50,3 +50,22 @@ def test_mistakes_are_one_clear_line(run: Path, tmp_path: Path) -> None:
         assert result.exit_code == 2, result.output
         assert message in result.output
         assert "Traceback" not in result.output
+
+
+def test_rows_may_come_and_go_by_the_standard_streams(run: Path) -> None:
+    text = (run.parent / "rows.csv").read_text()
+    result = CliRunner().invoke(main, ["predict", str(run), "-", "--keep", "f0", "--device", "cpu"], input=text)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "f0,probability"
+    assert len(lines) == 31
+    assert [line.split(",")[0] for line in lines[1:]] == pl.read_csv(text.encode())["f0"].cast(pl.String).to_list()
+
+
+def test_a_pattern_names_several_files(run: Path) -> None:
+    rows = pl.read_csv(run.parent / "rows.csv")
+    rows[:10].write_csv(run.parent / "day-1.csv")
+    rows[10:].write_csv(run.parent / "day-2.csv")
+    result = predict(run, run.parent / "day-*.csv", "--out", run.parent / "p.csv")
+    assert "p.csv: 30 rows" in result.output
+    assert "none fits" in predict(run, run.parent / "month-*.csv").output

@@ -203,3 +203,31 @@ def test_the_studies_are_listed() -> None:
     output = CliRunner().invoke(main, ["study", "list"]).output
     for name in ("formats", "boundaries", "main", "ablation", "scalability"):
         assert f"\n{name} " in f"\n{output}"
+
+
+def test_a_study_that_chooses_runs_what_was_chosen_and_is_then_done(tmp_path: Path) -> None:
+    config = tmp_path / "tiny.toml"
+    choose = "[choose]\noptions.dropout = [0.1, 0.4]\ntraining.embedding_l2 = [0.0, 10.0]\n[[arms]]"
+    config.write_text(STUDY.replace("[[arms]]", choose, 1))
+    arguments = [str(config), "--quick", "--results", str(tmp_path / "r")]
+    first = CliRunner().invoke(main, ["study", "run", *arguments, "--jobs", "1"])
+    assert first.exit_code == 0, first.output
+    assert "Fixed settings and those chosen on validation: planted" in first.output
+    folder = tmp_path / "r" / "quick"
+    choices = pl.read_csv(folder / "tiny_choices.csv")
+    taken = choices.filter("chosen")
+    assert taken["label"].to_list() == ["T9", "T19", "LR"]
+    assert (
+        taken["value"].to_list() == choices.group_by("arm", maintain_order=True).agg(pl.max("value"))["value"].to_list()
+    )
+    tuned = pl.read_csv(folder / "tiny_tuned.csv")
+    assert (tuned["status"] == "done").all()
+    assert tuned["seed"].to_list() == [0, 1, 2] * 3
+    expected = dict(taken.select("label", "training_embedding_l2").iter_rows())
+    assert all(expected[label] == l2 for label, l2 in tuned.select("label", "training_embedding_l2").iter_rows())
+    records = {path.name for path in (folder / "records").glob("*.json")}
+    again = CliRunner().invoke(main, ["study", "run", *arguments, "--jobs", "1"])
+    assert again.exit_code == 0
+    assert {path.name for path in (folder / "records").glob("*.json")} == records
+    status = CliRunner().invoke(main, ["study", "status", *arguments])
+    assert f"{len(records)} of {len(records)} runs done, 0 failed" in status.output

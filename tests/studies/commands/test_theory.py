@@ -21,7 +21,7 @@ from studies.cli import COMMANDS, LazyCommand, LazyGroup, main
 THEORY = [
     ["formats"],
     ["show", "T9"],
-    ["show", "T19~gelu+relu", "--latex"],
+    ["show", "T19~gelu+relu", "--latex", "--no-nearest"],
     ["relate", "T9", "T22"],
     ["claims"],
 ]

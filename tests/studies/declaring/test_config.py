@@ -38,8 +38,8 @@ def compare(lines: str) -> str:
     return f"[[compare]]\n{lines}\n[training]"
 
 
-def correlate(predictor: str, outcome: str) -> str:
-    return f'[correlate]\npredictors = ["{predictor}"]\noutcomes = ["{outcome}"]\n[training]'
+def correlate(predictor: str, outcome: str, further: str = "") -> str:
+    return f'[correlate]\npredictors = ["{predictor}"]\noutcomes = ["{outcome}"]\n{further}\n[training]'
 
 
 @pytest.mark.parametrize("name", study_names())
@@ -109,6 +109,19 @@ def test_the_grid_is_every_combination(tmp_path: Path) -> None:
         ("[training]", correlate("theory_degree", "test_auc"), "(did you mean 'test_auc_"),
         ("[training]", correlate("theory_degree", "published_auc"), "correlate.outcomes: must be one of"),
         ("[training]", correlate("theory_degree", "test_auc_std"), ""),
+        ("[training]", correlate("theory_degree", "failed"), ""),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'by = ["deep"]'), ""),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'by = ["depth"]'), "correlate.by: must be one of"),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'best_of = ["training_learning_rate"]'), ""),
+        ("[training]", correlate("theory_degree", "test_auc_std", 'best_of = ["deep"]'), "a metric with a better side"),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'best_of = ["rate"]'), "correlate.best_of: must be one of"),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'where = { model = "quadratic" }'), ""),
+        ("[training]", correlate("theory_degree", "test_auc_mean", "where = { deep = false }"), ""),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'where = { depth = 3 }'), "correlate.where: must be one of"),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'where = { post_activation = "gelu" }'), "where.post"),
+        ("[training]", correlate("theory_degree", "test_auc_mean", 'family = "both"'), "must be 'dataset' or 'study'"),
+        ("[training]", correlate("theory_order_size", "test_auc_mean"), "correlate.predictors: must be one of"),
+        ('seeds = 2', 'seeds = 2\nlike = "formatz"', "like: must be one of"),
         ("[training]", '[published]\nsource = "figure3"\n[training]', "published.source: must be one of"),
         ("[training]", '[published]\nsource = "figure2"\nreference = "Criteo"\n[training]', "published.reference"),
         ("[training]", '[published]\nsource = "figure2"\nsetting = "{"\n[training]', "published.setting: names settings"),
@@ -218,3 +231,20 @@ def test_other_seeds_and_data_sets(tmp_path: Path) -> None:
         with_changes(config, seeds=0)
     with pytest.raises(ValueError, match="datasets"):
         with_changes(config, dataset="venus")
+
+
+def test_a_study_may_have_the_runs_of_another(tmp_path: Path) -> None:
+    text = 'name = "tiny"\ntitle = "A"\ntask = "boundary"\ndatasets = ["moons"]\nlike = "boundaries"\n'
+    taken = plan(load_config(written(tmp_path, text)))
+    own = [spec for spec in plan(load_config("boundaries")) if spec.dataset == "moons"]
+    assert [spec.id for spec in taken] == [spec.id for spec in own]
+    shorter = load_config(written(tmp_path, text + "[training]\nepochs = 7\n"))
+    assert shorter.arms == load_config("boundaries").arms
+    assert shorter.training == {"epochs": 7}
+
+
+def test_an_activation_may_be_attached_beside_patterns(tmp_path: Path) -> None:
+    specs = plan(load_config(written(tmp_path, STUDY.replace('"T9", "T19"', '"T1?", "!T13", "Linear+relu"'))))
+    labels = {spec.label for spec in specs}
+    assert {"T10", "T19", "Linear+relu"} <= labels
+    assert "T13" not in labels

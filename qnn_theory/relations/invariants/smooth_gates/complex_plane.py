@@ -18,13 +18,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qnn_theory.feature_spaces.pieces import random_pieces
-from qnn_theory.feature_spaces.tails import tail_gates
+from qnn_theory.feature_spaces.degrees import degree_bound
 from qnn_theory.grammar.expr import Activation, ActivationKind, Expr, walk
 from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
 from qnn_theory.relations.invariants.pair import Pair, Separation
-from qnn_theory.relations.invariants.smooth_gates.finite_differences import no_polynomial
+from qnn_theory.relations.invariants.smooth_gates.finite_differences import no_polynomial, no_polynomial_data
 
 _LOGISTIC: frozenset[ActivationKind] = frozenset(("sigmoid", "silu", "tanh"))
 _MISH: frozenset[ActivationKind] = frozenset(("mish",))
@@ -65,14 +64,15 @@ def _found(
     pair: Pair, invariant: str, outputs: Sequence[int], rule: str, words: str, *, least: int = 2
 ) -> Separation | None:
     (dim,) = pair.dims(least)
-    members = random_pieces(pair.a, dim=dim, seed="tail degree", gates=tail_gates)
-    degree = max((sum(m) for f in members for m in f), default=0)
+    degree = degree_bound(pair.a, depth=1)
     found = no_polynomial(pair, dim, degree, outputs)
     if found is None:
         return None
     shown, difference = found
     finding = f"the witness is no polynomial (it would have degree at most {degree}, and {difference}), {words}"
-    return pair.separation(invariant, rule, finding, shown, [dim], closed=False)
+    output = shown.outputs[0][0]
+    data = no_polynomial_data(pair, shown, output, degree, invariant) if invariant in ("poles", "rate") else None
+    return pair.separation(invariant, rule, finding, shown, [dim], closed=False, data=data)
 
 
 def _single_gates(pair: Pair, kinds: frozenset[ActivationKind]) -> list[int]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from qnn_theory.algebra.polynomials import polynomial_text
 from qnn_theory.feature_spaces.tails import tail
 from qnn_theory.grammar.expr import uses_activation
-from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
+from qnn_theory.relations.invariants.kinks import has_affine_gates, hyperplanes_data, relus_of_outputs
 from qnn_theory.relations.invariants.pair import Entries, Pair, Separation
 from qnn_theory.relations.invariants.smooth_gates.tails import directions_of, plain_values
 
@@ -43,7 +43,9 @@ def by_directions(pair: Pair) -> Separation | None:
         f"tends to far out changes across hyperplanes in at most {limit} direction{'s' * (limit != 1)}"
     )
     finding = f"what the witness tends to changes where {', '.join(forms)} change sign"
-    return pair.separation("directions", rule, finding, shown, dims, closed=False)
+    planes = [[Fraction(0), *normal] for normal in _changes(pair, dict(shown.entries), dim, output)]
+    data = hyperplanes_data(pair, planes, output, limit, far=True)
+    return pair.separation("directions", rule, finding, shown, dims, closed=False, data=data)
 
 
 def _more_changes(pair: Pair, dim: int) -> int | None:

@@ -50,10 +50,6 @@ def by_finite_differences(pair: Pair) -> Separation | None:
             f"{around}, so if it were one of them on a region, it{continued} would be this polynomial everywhere"
         )
     output = shown.outputs[0][0]
-    value = float(difference(pair, dict(shown.entries), dim, degree)[output])
-    # The checker follows no function that is kept on a side of its kinks.
-    direction = [str(i + 1) for i in range(dim)]
-    data = {"output": output, "degree": degree, "direction": direction, "value": f"{value:.12g}"}
     return pair.separation(
         "finite difference",
         rule,
@@ -61,8 +57,16 @@ def by_finite_differences(pair: Pair) -> Separation | None:
         shown,
         [dim],
         closed=not piecewise,
-        data=None if kinds & set(_KINKED) or degree > found_degree else data,
+        data=no_polynomial_data(pair, shown, output, degree, "pieces"),
     )
+
+
+def no_polynomial_data(pair: Pair, shown: Witness, output: int, degree: int, reason: str) -> dict[str, Any]:
+    """The difference for the checker, and why it separates."""
+    direction = [str(i + 1) for i in range(shown.dim)]
+    value = float(difference(pair, dict(shown.entries), shown.dim, degree)[output])
+    numbers = {"output": output, "degree": degree, "value": f"{value:.12g}", "reason": reason}
+    return {"rule": "no polynomial", "germs": [], "direction": direction, "around": direction, **numbers}
 
 
 def difference(pair: Pair, entries: Entries, dim: int, degree: int) -> list[Any]:

@@ -45,6 +45,7 @@ def by_shell(pair: Pair, find: Callable[[Format, Format], Separation | None]) ->
         finding=f"of E, {inner.witness.function_text}: {inner.finding}",
         witness=witness(pair.source.expr, dict(inner.witness.entries), dim=inner.witness.dim, outputs=outputs),
         closed=False,
+        data=None,  # it is about other formats
     )
 
 

@@ -20,7 +20,13 @@ from qnn_theory.feature_spaces.tails import on_side, tail, tail_gates
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import Activation, Affine, Expr, bias_name, uses_activation, walk
 from qnn_theory.grammar.normal_form import unrolled_values
-from qnn_theory.relations.invariants.kinks import has_affine_gates, relus_of_outputs
+from qnn_theory.relations.invariants.coefficients import equation_data
+from qnn_theory.relations.invariants.kinks import (
+    has_affine_gates,
+    hyperplanes_data,
+    relus_of_outputs,
+    sides_data,
+)
 from qnn_theory.relations.invariants.linear_rules import LinearRules
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, generic_point
 from qnn_theory.relations.witness import Entry, nested
@@ -66,7 +72,8 @@ def by_tails(pair: Pair) -> Separation | None:
     finding = (
         f"the witness tends to {polynomial_text(now[output])} around the direction ({where}), which {broken.finding}"
     )
-    return pair.separation("tail", rule, finding, shown, dims, closed=False)
+    data = equation_data(output, broken, direction, far=True)
+    return pair.separation("tail", rule, finding, shown, dims, closed=False, data=data)
 
 
 def by_sides(pair: Pair) -> Separation | None:
@@ -85,7 +92,7 @@ def by_sides(pair: Pair) -> Separation | None:
     broken = _broken_sides(pair, dict(shown.entries), dims[0], output)
     if broken is None:
         return None
-    return pair.separation("sides", *broken, shown, dims, closed=False)
+    return pair.separation("sides", *broken[:2], shown, dims, closed=False, data=broken[2])
 
 
 # ---------------------------------------------------------------------------------------------------------- one direction
@@ -156,8 +163,8 @@ def _candidates(pair: Pair, dim: int) -> Iterator[dict[Entry, Fraction]]:
         }
 
 
-def _broken_sides(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[str, str] | None:
-    """Rule and finding where the sides of one output of the source's function are none of the target's."""
+def _broken_sides(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[str, str, dict[str, Any] | None] | None:
+    """Rule, finding and rule for the checker where the sides of an output of the source's function are none of the target's."""
     surface = _only_surface(pair, entries, dim, output)
     if surface is None:
         return None
@@ -172,8 +179,14 @@ def _broken_sides(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[
     sides = f"tends to {polynomial_text(upper)} where {form} → ∞ and to {polynomial_text(lower)} where {form} → -∞"
     gates = relus_of_outputs(pair.b, dim)[output]
     name, target = f"y_{output + 1}", pair.target.id
+    plane = [Fraction(0), *surface]
+    no_gate = hyperplanes_data(pair, [plane], output, 0, far=True)
     if not gates:
-        return f"far out, {name} of a function of {target} is one polynomial on all sides", f"the witness {sides}"
+        return (
+            f"far out, {name} of a function of {target} is one polynomial on all sides",
+            f"the witness {sides}",
+            no_gate,
+        )
     if len(gates) > 1:
         if _in_span([_difference(m) for m in _members(pair.b, dim, output, gates, surface)], [jump], affine=False):
             return None
@@ -181,10 +194,11 @@ def _broken_sides(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[
             f"{name} of {target} depends on {len(gates)} gates of affine forms; far out, a function changes across a hyperplane "
             "only by what those gates change by whose forms are constant along it"
         )
-        return rule, (
+        finding = (
             f"the witness {sides}: no combination of what the gates can change by across a hyperplane along "
             f"{form} = 0 is {polynomial_text(jump)}"
         )
+        return rule, finding, no_gate
     kind = gates[0][0].kind
     rule = f"{name} of {target} depends on one gate {kind}(u), u affine, so far out it changes across u = const only"
     members = _members(pair.b, dim, output, gates, surface)
@@ -194,10 +208,15 @@ def _broken_sides(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[
         return (
             rule,
             f"the witness {sides}, so u is {form} up to factor and constant; with these gates no function has such sides",
+            sides_data(plane, output, far=True),
         )
     if kind in _VANISHING and not _divisible([jump], surface):
         rule += ", by a multiple of u"
-        return rule, f"the witness {sides}; the difference, {polynomial_text(jump)}, is a multiple of no {form} + c"
+        return (
+            rule,
+            f"the witness {sides}; the difference, {polynomial_text(jump)}, is a multiple of no {form} + c",
+            None,
+        )
     rest = _without_gate(pair.b, dim, output, gates[0]) if kind == "prelu" else None
     if rest is not None:
         shifted = [
@@ -206,7 +225,7 @@ def _broken_sides(pair: Pair, entries: Entries, dim: int, output: int) -> tuple[
         ]
         if not _divisible([f for f in shifted if f], surface):
             rule += f", and on both sides it is {polynomial_text(rest)} plus a multiple of u"
-            return rule, f"the witness {sides}, not so for any u = {form} + c"
+            return rule, f"the witness {sides}, not so for any u = {form} + c", None
     return None
 
 

@@ -84,7 +84,7 @@ def test_numbers_fall_into_their_buckets(bucket: str, rule, edges, values: list[
 
 
 def test_numbers_as_numbers_and_as_text_agree() -> None:
-    schema = _schema(Field(name="n", kind="numeric", min_count=1))
+    schema = _schema(Field(name="n", kind="numeric", bucket="log2square"))
     encoder = _fit(schema, {"n": ["5", "100", "1"]})
     frame = pl.DataFrame({"n": [5.0, 100.0, 1.0, float("nan"), 7e9]})
     assert encoder.encode_tensor(frame)[:, 0].tolist() == [*_ids(encoder, "n", ["5", "100", "1"]), 1, 1]
@@ -122,7 +122,8 @@ def test_decoding_undoes_encoding(rows: list[tuple[str, list[str]]]) -> None:
 
 
 def test_an_encoder_survives_storing(tmp_path: Path) -> None:
-    schema = _schema(Field(name="f"), Field(name="empty"), Field(name="n", kind="numeric", missing="own"))
+    number = Field(name="n", kind="numeric", bucket="log2square", missing="own")
+    schema = _schema(Field(name="f"), Field(name="empty"), number)
     encoder = _fit(schema, {"f": ["b", "a", "b"], "empty": [None] * 3, "n": ["1", None, "3"]})
     encoder.save(tmp_path / "vocabulary.parquet")
     again = Encoder.load(tmp_path / "vocabulary.parquet")

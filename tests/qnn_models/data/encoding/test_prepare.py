@@ -17,8 +17,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qnn_models.data.encoding.encode import split_sizes
 from qnn_models.data.encoding.encoded import EncodedDataset
+from qnn_models.data.encoding.splits import split_sizes
 from qnn_models.data.registry import get_schema
 from qnn_models.data.registry import prepare as prepare_dataset
 from tests.qnn_models.data_files import CRITEO_COLUMNS, criteo_rows, write_criteo_raw, write_split_csv
@@ -32,6 +32,7 @@ def _prepare(name: str | Path, source: Path, cache: Path, **options: object) -> 
 
 def _schema(folder: Path, **changes: str) -> Path:
     parts = {
+        "split": "",
         "label": '[label]\ncolumn = "y"',
         "fields": '[[field]]\nnames = ["a", "b"]',
         "source": '[[source]]\nformat = "csv"\ntable = "t.csv"',
@@ -366,3 +367,147 @@ def test_processes_may_prepare_the_same_data_set_at_once(tmp_path: Path) -> None
     assert [process.returncode for process in processes] == [0, 0]
     assert len(outputs) == 1
     assert [path.name[0] for path in (tmp_path / "c" / "criteo").iterdir()] != ["."]
+
+
+def _by_order(folder: Path, values: list[str], **changes: str) -> EncodedDataset:
+    """Two rows for each value of a column `t` that splits them, one of each label; the field `a` tells the value's number."""
+    lines = ["y,a,b,t", *(f"{label},u{n},v,{value}" for n, value in enumerate(values) for label in (0, 1))]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    return _prepare(_schema(folder, **{"split": 'split_by = "t"\nratios = [2, 1, 1]', **changes}), folder, folder / "c")
+
+
+@pytest.mark.parametrize(
+    ("values", "train"),
+    [
+        (["8", "7", "6", "5", "4", "3", "2", "1"], {4, 5, 6, 7}),  # against the file's order
+        (["10", "9", "1e1", "8.5", "100", "99", "7", "-1"], {1, 3, 6, 7}),  # by value, not as texts
+        (
+            [
+                "2013-10-01",
+                "2013-02-01",
+                "2014-01-01",
+                "2012-12-31",
+                "2013-09-30",
+                "2013-10-02",
+                "2015-01-01",
+                "2016-01-01",
+            ],
+            {1, 3, 4, 0},
+        ),
+        (["1"] * 8, {0, 1, 2, 3}),  # of one value: the file's order
+    ],
+)
+def test_a_table_is_split_by_a_column(tmp_path: Path, values: list[str], train: set[int]) -> None:
+    dataset = _by_order(tmp_path, values)
+    assert [dataset.num_rows(split) for split in SPLITS] == [8, 4, 4]
+    known = dataset.encoder.decode(dataset.split("train").ids)["a"].to_list()
+    assert {int(token[1:]) for token in known} == train
+
+
+def test_held_out_rows_are_the_last_of_the_training_rows(tmp_path: Path) -> None:
+    for name, rows in (("train", [3, 9, 1, 7, 5, 11, 10, 2]), ("test", [0, 4])):
+        lines = ["y,a,b", *(f"{n % 2},{value},v" for n, value in enumerate(rows))]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    source = '[[source]]\nformat = "csv"\ntrain = "train.csv"\ntest = "test.csv"'
+    path = _schema(tmp_path, split='split_by = "a"\nratios = [3, 1, 1]', source=source)
+    dataset = _prepare(path, tmp_path, tmp_path / "c")  # the column may be a field, too
+    assert sorted(dataset.encoder.decode(dataset.split("train").ids)["a"].to_list()) == ["1", "2", "3", "5", "7", "9"]
+    assert [dataset.num_rows(split) for split in SPLITS] == [6, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "changes", "message"),
+    [
+        (
+            ["1", "2", "", "4"],
+            {},
+            r"t\.csv:6: each row has a place in the order.*however: t is empty",
+        ),
+        (
+            ["1", "2", "x", "4"],
+            {},
+            "is split by holds numbers or texts, however: t holds '1' and 'x'; write all of one kind",
+        ),
+        (["1", "nan", "2", "3"], {}, "t holds '1' and 'nan'"),
+        (["1", "2", "3", "4"], {"split": 'split_by = "when"'}, "a column of the schema is missing, however: 'when'"),
+        (["1", "2", "3", "4"], {"split": "split_by = 3"}, "split_by must be of type str, however: split_by=3"),
+    ],
+)
+def test_a_column_that_does_not_order_the_rows_is_named(
+    tmp_path: Path, values: list[str], changes: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _by_order(tmp_path, values, **changes)
+
+
+def _users(dataset: EncodedDataset) -> list[set[str]]:
+    """The users of each split, unknown ones left out; `min_count` is 1, so training knows its own."""
+    return [set(dataset.encoder.decode(dataset.split(split).ids)["a"].drop_nulls().to_list()) for split in SPLITS]
+
+
+def _grouped(folder: Path, *, seed: int = 0) -> EncodedDataset:
+    split = 'split_by = "a"\nsplit_as = "group"\nratios = [3, 1, 1]'
+    rows = [(f"u{user}", n % 2) for user in range(40) for n in range(2 + user % 5)]
+    np.random.default_rng(1).shuffle(rows)
+    lines = ["y,a,b", *(f"{label},{user},v" for user, label in rows)]
+    (folder / "t.csv").write_text("\n".join(lines) + "\n")
+    return _prepare(_schema(folder, split=split), folder, folder / "c", split_seed=seed)
+
+
+def test_a_group_is_never_in_two_splits(tmp_path: Path) -> None:
+    dataset = _grouped(tmp_path)
+    train, valid, test = _users(dataset)
+    assert not valid
+    assert not test  # all their users are out of vocabulary: training has not seen them
+    rows = [dataset.num_rows(split) for split in SPLITS]
+    assert sum(rows) == 160
+    assert abs(rows[0] - 96) <= 6
+    assert abs(rows[1] - 32) <= 6
+    assert _users(_grouped(tmp_path)) == [train, valid, test]
+    assert _users(_grouped(tmp_path, seed=1))[0] != train
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (["train", "valid", "test", "train"], [4, 2, 2]),
+        (["Train", "VAL", "testing", "dev"], [2, 4, 2]),
+        (["train"] * 4 + ["test"], [6, 2, 2]),
+    ],
+)
+def test_a_column_may_name_the_splits(tmp_path: Path, names: list[str], sizes: list[int]) -> None:
+    dataset = _by_order(tmp_path, names, split='split_by = "t"\nsplit_as = "part"\nratios = [3, 1, 1]')
+    assert [dataset.num_rows(split) for split in SPLITS] == sizes
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (
+            'split_by = "t"\nsplit_as = "part"',
+            r"t\.csv:6: a column that names the splits holds.*however: t='x'",
+        ),
+        ('split_as = "group"', "is of the column that split_by names, however: it names none"),
+        ('split_by = "t"\nsplit_as = "users"', "split_as must be one of order, group, part, however: split_as='users'"),
+    ],
+)
+def test_a_split_that_cannot_be_is_named(tmp_path: Path, split: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _by_order(tmp_path, ["train", "test", "x", "valid"], split=split)
+
+
+@pytest.mark.parametrize("drop", ["drop_missing = true", "drop_missing = true\ndrop = [7]"])
+def test_rows_without_a_label_are_dropped_where_the_schema_says_so(tmp_path: Path, drop: str) -> None:
+    label = '[label]\ncolumn = "y"\npositive_above = 4'
+    rows = ["3", "", "5", "7", "2", "6", "", "1", "9", "3", "8", "0", "5", "2", "7", "4"]
+    lines = ["y,a,b", *(f"{value},u{n},v" for n, value in enumerate(rows))]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match=r"t\.csv:3: a label must be a number, however: y=None; mend or drop it"):
+        _prepare(_schema(tmp_path, label=label), tmp_path, tmp_path / "c")
+    kept = [value for value in rows if value and not (value == "7" and "drop = " in drop)]
+    dataset = _prepare(
+        _schema(tmp_path, label=f"{label}\n{drop}", split="ratios = [2, 1, 1]"), tmp_path, tmp_path / "c"
+    )
+    assert sum(dataset.num_rows(split) for split in SPLITS) == len(kept)
+    positive = sum(int(dataset.split(split).labels.sum()) for split in SPLITS)
+    assert positive == sum(int(value) > 4 for value in kept)

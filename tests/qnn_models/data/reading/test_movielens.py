@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import zipfile
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from qnn_models.data.reading.fetch import FILES, fetch_ml100k, pip_command, unpack_wheel
-from qnn_models.data.registry import load, prepare
+from qnn_models.data.reading.fetch import ML100K, NYCFLIGHTS, Package, fetch, pip_command, unpack
+from qnn_models.data.registry import FETCHED, load, prepare
 from tests.qnn_models.data_files import ml100k_ratings, write_grouplens, write_recbole
 
 
@@ -91,27 +92,30 @@ def _wheel(path: Path, names: list[str]) -> str:
 
 def test_three_files_come_out_of_the_wheel(tmp_path: Path) -> None:
     wheel = tmp_path / "w.whl"
-    digest = _wheel(wheel, [*FILES, "ml-100k.kg"])
+    digest = _wheel(wheel, [*ML100K.files, "ml-100k.kg"])
     out = tmp_path / "out"
     out.mkdir()
-    unpack_wheel(wheel, out, sha256=digest)
-    assert {path.name: path.read_text() for path in out.iterdir()} == {name: name for name in FILES}
+    unpack(replace(ML100K, sha256=digest), wheel, out)
+    assert {path.name: path.read_text() for path in out.iterdir()} == {name: name for name in ML100K.files}
 
 
 def test_a_wheel_that_is_another_or_incomplete_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "w.whl"
-    digest = _wheel(wheel, list(FILES)[:2])
+    digest = _wheel(wheel, list(ML100K.files)[:2])
     with pytest.raises(ValueError, match="must have SHA-256 9c9948"):
-        unpack_wheel(wheel, tmp_path)
+        unpack(ML100K, wheel, tmp_path)
     with pytest.raises(ValueError, match=r"must hold recbole/dataset_example/ml-100k/ml-100k\.user"):
-        unpack_wheel(wheel, tmp_path, sha256=digest)
+        unpack(replace(ML100K, sha256=digest), wheel, tmp_path)
 
 
-def test_without_a_network_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("package", [ML100K, NYCFLIGHTS], ids=lambda package: package.folder)
+def test_without_a_network_the_way_out_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: Package
+) -> None:
     for name, value in {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": "/dev/null"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConnectionError, match="--source DIR"):
-        fetch_ml100k(tmp_path)
+        fetch(package, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -122,12 +126,13 @@ def test_whole_files_that_are_there_are_not_fetched(tmp_path: Path, monkeypatch:
     folder = tmp_path / "qnn-data" / "raw" / "ml-100k"
     folder.parent.mkdir(parents=True)
     write_recbole(folder, ml100k_ratings(100))
-    whole = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
-    monkeypatch.setattr("qnn_models.data.reading.fetch.FILES", whole)
+    whole = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ML100K.files}
+    package = replace(ML100K, files=whole)
+    monkeypatch.setitem(FETCHED, "ml-100k", package)
     assert load("ml-100k", progress=False).layout.num_fields == 8
     (folder / "ml-100k.user").write_bytes(b"user_id:token")
     with pytest.raises(ConnectionError, match="MovieLens-100K is fetched with pip"):
-        fetch_ml100k(folder)
+        fetch(package, folder)
 
 
 def test_without_pip_the_wheel_of_ensurepip_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +160,7 @@ def test_without_any_wheel_another_pip_is_found(
     assert pip_command() == command
     if command is None:
         with pytest.raises(ConnectionError, match=r"neither pip nor uv; install one .*--source DIR"):
-            fetch_ml100k(tmp_path)
+            fetch(ML100K, tmp_path)
 
 
 @pytest.mark.parametrize(("name", "twice"), [("ml-100k.user", "user_id"), ("ml-100k.item", "item_id")])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from qnn_models.data.encoding.encoded import EncodedDataset
@@ -46,6 +47,13 @@ def text(content: str | bytes) -> Callable[[Path], object]:
     return lambda path: path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
+def zstd(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
+
+
 NO_UTF8 = r"t\.csv:1: text must be UTF-8, however: "
 CSV: dict[str, tuple[Callable[[Path], object], str]] = {
     "utf-16": (
@@ -60,9 +68,15 @@ CSV: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "latin-1 header": (text("y,ä,b\n".encode("latin-1")), NO_UTF8 + "byte 2 is none of it"),
     "surrogate": (text(GOOD.encode() + b"1,\xed\xa0\x80,v\n"), rf"t\.csv:{ROWS + 2}: text must be UTF-8"),
-    "gzip": (text(gzip.compress(GOOD.encode())), r"begins as gzip does; convert it \(gunzip\)"),
-    "bzip2": (text(bz2.compress(GOOD.encode())), r"begins as bzip2 does"),
-    "xz": (text(lzma.compress(GOOD.encode())), r"begins as xz does"),
+    "gzip cut off": (
+        text(gzip.compress(GOOD.encode())[:-20]),
+        r"t\.csv must be sound compressed text, however: Compressed file",
+    ),
+    "gzip damaged": (text(gzip.compress(GOOD.encode())[:40] + b"x" * 60), r"t\.csv must be sound compressed text"),
+    "bzip2 cut off": (text(bz2.compress(GOOD.encode())[:-20]), r"t\.csv must be sound compressed text"),
+    "bzip2 damaged": (text(b"BZh9" + b"x" * 50), r"t\.csv must be sound compressed text"),
+    "xz cut off": (text(lzma.compress(GOOD.encode())[:-20]), r"t\.csv must be sound compressed text"),
+    "zstd cut off": (text(zstd(GOOD.encode())[:-20]), r"t\.csv must be sound compressed text"),
     "parquet": (lambda path: FRAME.write_parquet(path), r'begins as Parquet does; .* format = "parquet"'),
     "empty": (text(""), r"t\.csv: the first line names the columns, however: the file is empty"),
     "an empty line": (text("\n"), r"t\.csv:1: the first line names the columns, however: it is empty"),
@@ -274,3 +288,26 @@ def test_rows_to_predict_on_are_read_as_carefully(tmp_path: Path, suffix: str, w
     with pytest.raises(ValueError, match=rf"new\{suffix}") as error:
         list(read_rows(path, schema=schema))
     assert type(error.value) is ValueError
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstd], ids=["gz", "bz2", "xz", "zst"])
+def test_compressed_text_is_text(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "t.csv").write_bytes(GOOD.encode())
+    plain = prepared(tmp_path)
+    (tmp_path / "t.csv").write_bytes(compress(GOOD.encode()))
+    assert prepared(tmp_path, force=True).content_hash == plain.content_hash
+
+
+def test_a_pattern_names_files_in_order(tmp_path: Path) -> None:
+    header, *lines = GOOD.splitlines(keepends=True)
+    (tmp_path / "t.csv").write_text(GOOD)
+    whole = prepared(tmp_path)
+    (tmp_path / "day-02.csv.gz").write_bytes(gzip.compress((header + "".join(lines[25:])).encode()))
+    (tmp_path / "day-01.csv").write_text(header + "".join(lines[:25]))
+    (tmp_path / "day-03").mkdir()
+    schema = SCHEMA.replace('"t.csv"', '"day-*"')
+    assert prepared(tmp_path, schema).content_hash == whole.content_hash
+    (tmp_path / "day-04.csv").write_text(header + "1,u1,v1\n")
+    assert sum(prepared(tmp_path, schema).num_rows(split) for split in ("train", "valid", "test")) == ROWS + 1
+    with pytest.raises(ValueError, match=r"read from these files: month-\*; however: .* has no such set"):
+        prepared(tmp_path, SCHEMA.replace('"t.csv"', '"month-*"'))

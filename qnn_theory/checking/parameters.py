@@ -9,42 +9,30 @@ from typing import Any
 
 import flint
 
-from qnn_theory.checking.evaluation import (
-    NotCheckedError,
-    RejectedError,
-    activations,
-    entries_of,
-    filled,
-    outputs,
-    size,
-)
-from qnn_theory.checking.functions import Polynomial, Witness, q, rank, residue
-from qnn_theory.checking.maps import PRIME, RANDOM
-from qnn_theory.checking.reading import listed, many, monomial, whole
+from qnn_theory.checking.evaluation import degree, filled, outputs, shapes, step_kinds
+from qnn_theory.checking.functions import PRIME, RANDOM, Witness, fmpq, rank, residue
+from qnn_theory.checking.reading import NotCheckedError, RejectedError, listed, many, monomial, whole
 from qnn_theory.grammar.expr import Expr
 from qnn_theory.grammar.widths import divisor
 
-_TERMS = 200_000
 _LIMITS = (150, 150, 2048)
 
 
-def check_equations(shown: Witness, target: Expr, data: Mapping[str, Any], known: Mapping[int, Polynomial]) -> str:
+def check_equations(shown: Witness, target: Expr, data: Mapping[str, Any]) -> str:
     """Coefficients that the target's parameters would have to give: the ideal of these equations contains 1."""
-    dim = shown.dim
-    if activations(target) or activations(shown.source):
+    dim, (germ,) = shown.dim, listed(shown.germs, 1, "the germs of this rule")
+    if step_kinds(target) or step_kinds(shown.source):
         raise RejectedError("equations are about polynomials, and a format has an activation")
-    if size(target, dim).terms > _TERMS:
-        raise NotCheckedError("equations of a target with so many terms")
     places = [listed(place, 2, "an equation [output, monomial]") for place in many(data["equations"], "equations")]
     wanted = [(whole(i, 0, shown.count - 1, "an output"), monomial(m, dim)) for i, m in places]
-    if len({*wanted}) != len(wanted) or not wanted or not {i for i, _ in wanted} <= known.keys():
+    if len({*wanted}) != len(wanted) or not {i for i, _ in wanted} <= germ.outputs.keys():
         raise RejectedError("the equations are about different coefficients of the witness's stated outputs")
-    shapes = entries_of(target, dim)
-    count = sum(map(math.prod, shapes.values()))
+    own = shapes(target, dim)
+    count = sum(map(math.prod, own.values()))
     ring = flint.fmpq_mpoly_ctx.get([*(f"x{i}" for i in range(dim)), *(f"p{i}" for i in range(count))], "degrevlex")
     unknown = iter(ring.gens()[dim:])
-    values = {name: filled(shape, lambda at: next(unknown)) for name, shape in shapes.items()}
-    found = outputs(target, list(ring.gens()[:dim]), values, lambda atom, u, _: u, q)
+    values = {name: filled(shape, lambda at: next(unknown)) for name, shape in own.items()}
+    found = outputs(target, list(ring.gens()[:dim]), values, lambda step, u: (u, u), fmpq)
     small = flint.fmpz_mpoly_ctx.get([f"p{i}" for i in range(count)], "degrevlex")
     polynomials = []
     for output, m in wanted:
@@ -53,60 +41,44 @@ def check_equations(shown: Witness, target: Expr, data: Mapping[str, Any], known
             if tuple(map(int, exponents[:dim])) == m:
                 terms[tuple(map(int, exponents[dim:]))] = c
         constant = (0,) * count
-        terms[constant] = terms.get(constant, flint.fmpq(0)) - q(known[output].get(m, Fraction(0)))
+        terms[constant] = terms.get(constant, flint.fmpq(0)) - fmpq(germ.outputs[output].get(m, Fraction(0)))
         scale = math.lcm(*(int(c.q) for c in terms.values()))
         polynomials.append(small.from_dict({e: int((c * scale).p) for e, c in terms.items() if c != 0}))
-    if not _contradict(polynomials, small):
-        raise RejectedError("the equations do not contradict each other")
-    return ", exact"
-
-
-def _contradict(polynomials: list[Any], ring: Any) -> bool:
-    chosen = [p for p in polynomials if p != 0]
-    if not chosen:
-        return False
     basis: Any
-    basis, finished = flint.fmpz_mpoly_vec(chosen, ring).buchberger_naive(limits=_LIMITS)
-    found = any(basis[k].is_constant() and basis[k] != 0 for k in range(len(basis)))
-    if not found and not finished:
+    basis, finished = flint.fmpz_mpoly_vec([p for p in polynomials if not p.is_zero()], small).buchberger_naive(
+        limits=_LIMITS
+    )
+    if any(basis[k].is_constant() and basis[k] != 0 for k in range(len(basis))):
+        return ", exact"
+    if not finished:
         raise NotCheckedError("equations whose Gröbner basis is too long to compute")
-    return found
+    raise RejectedError("the equations do not contradict each other")
 
 
 def check_dimension(source: Expr, target: Expr, data: Mapping[str, Any]) -> str:
     """The rank of the derivative of all outputs, at random points, with respect to all parameters; recomputed for both."""
     dim = whole(data["dim"], 1, 16, "d")
-    if dim % math.lcm(divisor(source), divisor(target)) or activations(source) or activations(target):
+    if dim % math.lcm(divisor(source), divisor(target)) or step_kinds(source) or step_kinds(target):
         raise RejectedError("a dimension is one of polynomials, at a d that both formats have")
     ours, theirs = _dimension(source, dim), _dimension(target, dim)
     stated = whole(data["source"], 0, 20_000, "a dimension"), whole(data["target"], 0, 20_000, "a dimension")
     if stated != (ours, theirs) or ours <= theirs:
         raise RejectedError(f"the dimensions are {ours} and {theirs}")
-    degree = size(target, dim).degree
-    return f"dimension at d = {dim}; error below {min(1.0, (theirs + 1) * degree / PRIME):.0e}"
+    return f"dimension at d = {dim}; error below {min(1.0, (theirs + 1) * degree(target, of_parameters=1) / PRIME):.0e}"
 
 
 def _dimension(expr: Expr, dim: int) -> int:
-    """Columns of the derivative by dual numbers c0 + c1 e, e^2 = 0: one evaluation for each parameter entry and point."""
-    shapes = entries_of(expr, dim)
-    count = sum(map(math.prod, shapes.values()))
-    values = {name: filled(shape, lambda at: _Dual(RANDOM.randrange(PRIME), {})) for name, shape in shapes.items()}
-    number = 0
-
-    def marked(value: Any) -> Any:
-        nonlocal number
-        if isinstance(value, list):
-            return [marked(v) for v in value]
-        number += 1
-        return _Dual(value.value, {number - 1: 1})
-
-    values = {name: marked(value) for name, value in values.items()}
+    """Columns of the derivative by dual numbers c0 + c1 e, e^2 = 0: one slope for each parameter entry."""
+    own = shapes(expr, dim)
+    count = sum(map(math.prod, own.values()))
     if count > 600:
         raise NotCheckedError(f"the dimension of a format with {count} parameters at d = {dim}")
+    number = iter(range(count))
+    values = {n: filled(s, lambda at: _Dual(RANDOM.randrange(PRIME), {next(number): 1})) for n, s in own.items()}
     rows: list[list[int]] = []
     while len(rows) < count + 8:
         x = [_Dual(RANDOM.randrange(PRIME), {}) for _ in range(dim)]
-        found = outputs(expr, x, values, lambda atom, u, _: u, lambda f: _Dual(residue(f), {}))
+        found = outputs(expr, x, values, lambda step, u: (u, u), lambda f: _Dual(residue(f), {}))
         rows += [[y.slopes.get(k, 0) for k in range(count)] for y in found]
     return rank(rows)
 
@@ -120,13 +92,10 @@ class _Dual:
         self.value, self.slopes = value, slopes
 
     def __add__(self, other: _Dual) -> _Dual:
-        slopes = dict(self.slopes)
-        for k, s in other.slopes.items():
-            slopes[k] = (slopes.get(k, 0) + s) % PRIME
+        slopes = self.slopes | {k: (self.slopes.get(k, 0) + s) % PRIME for k, s in other.slopes.items()}
         return _Dual((self.value + other.value) % PRIME, slopes)
 
     def __mul__(self, other: _Dual) -> _Dual:
         slopes = {k: s * other.value % PRIME for k, s in self.slopes.items()}
-        for k, s in other.slopes.items():
-            slopes[k] = (slopes.get(k, 0) + s * self.value) % PRIME
+        slopes |= {k: (slopes.get(k, 0) + s * self.value) % PRIME for k, s in other.slopes.items()}
         return _Dual(self.value * other.value % PRIME, slopes)
