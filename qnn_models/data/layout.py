@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -79,14 +79,32 @@ class Split:
     Attributes:
         ids: int32, shape (rows, columns); ids local to their field, a sequence padded by 0 at its end.
         labels: float32, shape (rows,); 0 or 1.
+        weights: float32, shape (rows,): how much each row counts; None where all count alike.
     """
 
     ids: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return self.ids.shape[0]
 
-    def part(self, rows: slice) -> Split:
-        """These rows alone; shares memory."""
-        return Split(self.ids[rows], self.labels[rows])
+    def part(self, rows: slice | torch.Tensor) -> Split:
+        """These rows alone; those of a slice share memory."""
+        return self._each(lambda tensor: tensor[rows] if isinstance(rows, slice) else tensor.index_select(0, rows))
+
+    def to(self, device: torch.device) -> Split:
+        """The same rows on a device."""
+        return self._each(lambda tensor: tensor.to(device))
+
+    def clone(self) -> Split:
+        """A copy that shares no memory."""
+        return self._each(torch.Tensor.clone)
+
+    def followed_by(self, other: Split) -> Split:
+        """These rows and then others, of which all have weights or none."""
+        weights = None if self.weights is None or other.weights is None else torch.cat([self.weights, other.weights])
+        return Split(torch.cat([self.ids, other.ids]), torch.cat([self.labels, other.labels]), weights)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Split:
+        return Split(change(self.ids), change(self.labels), None if self.weights is None else change(self.weights))

@@ -109,7 +109,7 @@ def predict_logits(model: nn.Module, batches: Iterable[Split], *, device: torch.
 def evaluate(
     model: nn.Module, batches: Iterable[Split], *, processes: Processes = ALONE, calibration: bool = False
 ) -> Evaluation:
-    """AUC, log loss and speed of a model over the rows of a split.
+    """AUC, log loss and speed of a model over the rows of a split, each row counting by its weight where they have weights.
 
     Among several processes, each scores its share of every batch, and all have the metrics of all rows; the speed is the own.
 
@@ -123,11 +123,14 @@ def evaluate(
         ValueError: no rows, only one class, or a logit is NaN.
     """
     labels: list[Tensor] = []
+    weights: list[Tensor] = []
 
     def scored() -> Iterator[Split]:
         for whole in batches:
             batch = whole.part(processes.share(len(whole)))
             labels.append(batch.labels)
+            if batch.weights is not None:
+                weights.append(batch.weights)
             yield batch
 
     start = time.perf_counter()
@@ -136,12 +139,14 @@ def evaluate(
     own_rows = len(logits)
     truth = processes.gather_rows(torch.cat(labels).cpu() if labels else torch.empty(0))
     logits = processes.gather_rows(logits)
+    counts = processes.gather_rows(torch.cat(weights).cpu()) if weights else None
+    parts = torch.ones_like(truth, dtype=torch.float64) if counts is None else counts.double()
     return Evaluation(
-        auc=auc(truth, logits),
-        logloss=log_loss(truth, logits),
+        auc=auc(truth, logits, counts),
+        logloss=log_loss(truth, logits, counts),
         rows=len(truth),
         us_per_row=1e6 * seconds / max(1, own_rows),
-        mean_label=float(truth.double().mean()),
-        mean_prediction=float(logits.double().sigmoid().mean()),
-        calibration_error=calibration_error(truth, logits) if calibration else None,
+        mean_label=float((truth.double() * parts).sum() / parts.sum()),
+        mean_prediction=float((logits.double().sigmoid() * parts).sum() / parts.sum()),
+        calibration_error=calibration_error(truth, logits, counts) if calibration else None,
     )

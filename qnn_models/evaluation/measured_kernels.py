@@ -27,6 +27,7 @@ from torch.func import functional_call, grad, vmap
 
 from qnn_models.layers.layer import QuadraticLayer
 from qnn_models.layers.stack import QuadraticStack
+from qnn_models.layers.unit_gain import Init
 from qnn_models.runtime.seeds import derive
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.grammar.format import Format
@@ -213,6 +214,8 @@ def measured_signal(
     post_activation: ActivationKind | None = None,
     draws: int = 1000,
     rows: int = 64,
+    init: Init = "paper",
+    operating_std: float | None = None,
     seed: int = 0,
     device: str | torch.device = "cpu",
 ) -> MeasuredSignal:
@@ -227,6 +230,8 @@ def measured_signal(
         post_activation: activation after each layer, or None.
         draws: random starts of the layers.
         rows: random rows for each of them.
+        init: start values of the maps, as in `QuadraticStack`.
+        operating_std: what ``unit-gain`` is for; the embeddings' own standard deviation when left out.
         seed: seed of all draws.
         device: where to compute, in double precision.
 
@@ -234,7 +239,19 @@ def measured_signal(
         KeyError: unknown format.
         ValueError: the format cannot have this width, or a number is out of its range.
     """
-    stack = _stack(format, fields, embedding_dim, depth, embedding_std, post_activation, device, draws=draws, rows=rows)
+    stack = _stack(
+        format,
+        fields,
+        embedding_dim,
+        depth,
+        embedding_std,
+        post_activation,
+        device,
+        init=init,
+        operating_std=operating_std,
+        draws=draws,
+        rows=rows,
+    )
     apply = _apply(_Moments(stack))
 
     def one_chunk(parameters: Parameters, generator: torch.Generator, count: int) -> Tensor:
@@ -272,6 +289,8 @@ def _stack(
     embedding_std: float,
     post_activation: ActivationKind | None,
     device: str | torch.device,
+    init: Init = "paper",
+    operating_std: float | None = None,
     **counts: int,
 ) -> QuadraticStack:
     for name, value in {"fields": fields, "embedding_dim": embedding_dim, "depth": depth, **counts}.items():
@@ -280,7 +299,15 @@ def _stack(
             raise ValueError(f"{name} is an integer of at least {least}, however: {name}={value!r}.")
     if not (math.isfinite(embedding_std) and embedding_std > 0):
         raise ValueError(f"embedding_std is positive and finite, however: embedding_std={embedding_std!r}.")
-    stack = QuadraticStack(format, dim=fields * embedding_dim, layers=depth, post_activation=post_activation, seed=0)
+    stack = QuadraticStack(
+        format,
+        dim=fields * embedding_dim,
+        layers=depth,
+        post_activation=post_activation,
+        init=init,
+        operating_std=embedding_std if operating_std is None else operating_std,
+        seed=0,
+    )
     return stack.to(device=device, dtype=torch.float64)
 
 

@@ -14,6 +14,7 @@ from qnn_models.layers.graphs import AFTER
 from qnn_models.layers.initialization import initialize
 from qnn_models.layers.lower import lower
 from qnn_models.layers.operations import as_rows
+from qnn_models.layers.unit_gain import OPERATING_STD, Init, check_init, unit_gain_scale
 from qnn_theory.grammar.expr import ActivationKind, FirstInput, walk
 from qnn_theory.grammar.format import Format, with_post_activation
 from qnn_theory.grammar.widths import Parameter, check_dim, parameters, width
@@ -37,13 +38,16 @@ class QuadraticLayer(nn.Module):
         post_norm: BatchNorm before the post-activation (five arms of the released format study).
         gate_dropout: dropout probability after each mid-activation.
         dropout: dropout probability on the result.
+        init: start values of the maps: ``paper``, or ``unit-gain``, at which the layer's gain is 1 (`layers.unit_gain`).
+        operating_std: standard deviation of the inputs at which it is 1.
+        map_scale: a number to multiply the start values of all maps with; a stack gives all its layers the one of unit gain.
         seed: seed of the start values; drawn from torch's global generator when left out.
         device: where the parameters live.
         dtype: their type.
 
     Raises:
         KeyError: unknown format; names the nearest.
-        ValueError: the format cannot have this width.
+        ValueError: the format cannot have this width, or no gain of 1.
 
     Example:
         >>> QuadraticLayer("T9", dim=4)(torch.zeros(2, 4)).shape
@@ -60,6 +64,9 @@ class QuadraticLayer(nn.Module):
         post_norm: bool = False,
         gate_dropout: float = 0.0,
         dropout: float = 0.0,
+        init: Init = "paper",
+        operating_std: float = OPERATING_STD,
+        map_scale: float = 1.0,
         seed: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -67,6 +74,10 @@ class QuadraticLayer(nn.Module):
         super().__init__()
         self.format = with_post_activation(get_format(format), post_activation)
         check_dim(self.format.expr, dim, label=self.format.id)
+        check_init(init, norms=gate_norm or post_norm)
+        self.map_scale = map_scale
+        if init == "unit-gain":
+            self.map_scale *= unit_gain_scale(self.format, dim=dim, operating_std=operating_std)
         self.dim = dim
         self.out_dim = int(width(self.format.expr) * dim)
         self.reads_first_input = any(isinstance(node, FirstInput) for node in walk(self.format.expr))
@@ -108,6 +119,9 @@ class QuadraticLayer(nn.Module):
 
     def _start(self, tensor: Tensor, parameter: Parameter, seed: int) -> None:
         initialize(tensor, parameter, fan_in=_fan_in(parameter, self._declared, self.dim), seed=seed)
+        if parameter.role in ("affine", "bilinear", "bilinear_bias") and self.map_scale != 1:
+            with torch.no_grad():
+                tensor.mul_(self.map_scale)
 
     def forward(self, x: Tensor, x0: Tensor | None = None, *, pair: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Apply the layer.

@@ -7,9 +7,11 @@ from typing import cast
 from torch import Tensor, nn
 
 from qnn_models.layers.layer import QuadraticLayer
+from qnn_models.layers.unit_gain import OPERATING_STD, Init, check_init, unit_gain_scale
 from qnn_models.runtime.seeds import derive_optional
 from qnn_theory.grammar.expr import ActivationKind
-from qnn_theory.grammar.format import Format
+from qnn_theory.grammar.format import Format, with_post_activation
+from qnn_theory.registry import get_format
 
 
 class QuadraticStack(nn.Module):
@@ -26,11 +28,14 @@ class QuadraticStack(nn.Module):
         gate_dropout: dropout probability after each mid-activation.
         gate_norm: BatchNorm before each mid-activation.
         post_norm: BatchNorm before each post-activation.
+        init: start values of the maps: ``paper``, or ``unit-gain``, at which the gain of all layers together is 1
+            (`qnn_models.layers.unit_gain`).
+        operating_std: standard deviation of the inputs at which it is 1.
         seed: seed of the start values; layer l uses a hash of it and l.
 
     Raises:
         KeyError: unknown format.
-        ValueError: the format cannot have this width, or there is no layer.
+        ValueError: the format cannot have this width, or no gain of 1, or there is no layer.
     """
 
     def __init__(
@@ -44,11 +49,18 @@ class QuadraticStack(nn.Module):
         gate_dropout: float = 0.0,
         gate_norm: bool = False,
         post_norm: bool = False,
+        init: Init = "paper",
+        operating_std: float = OPERATING_STD,
         seed: int | None = None,
     ) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"A stack has at least 1 layer, however: layers={layers}.")
+        check_init(init, norms=gate_norm or post_norm)
+        scale = 1.0
+        if init == "unit-gain":
+            whole = with_post_activation(get_format(format), post_activation)
+            scale = unit_gain_scale(whole, dim=dim, layers=layers, operating_std=operating_std)
         self.layers = nn.ModuleList()
         width = dim
         for index in range(layers):
@@ -60,6 +72,7 @@ class QuadraticStack(nn.Module):
                 gate_dropout=gate_dropout,
                 post_norm=post_norm,
                 dropout=dropout,
+                map_scale=scale,
                 seed=derive_optional(seed, "layer", index),
             )
             self.layers.append(layer)

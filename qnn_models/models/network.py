@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from qnn_models.layers.embedding import FieldEmbedding, Layout
+from qnn_models.layers.embedding import EMBEDDING_STD, FieldEmbedding, Layout
 from qnn_models.layers.operations import as_rows
 from qnn_models.layers.stack import QuadraticStack
+from qnn_models.layers.unit_gain import OPERATING_STD, Init
 from qnn_models.models.qnn_alpha import QNNAlpha, linear_head, xavier_linear
 from qnn_models.runtime.seeds import derive_optional
 from qnn_theory.grammar.expr import ActivationKind
@@ -25,12 +27,22 @@ class CTRModel(nn.Module, ABC):
     Args:
         layout: the data set's fields.
         embedding_dim: width e of each embedding.
+        embedding_std: standard deviation of the embeddings' start values.
         seed: seed of all start values; drawn from torch's global generator when left out.
     """
 
-    def __init__(self, layout: Layout, *, embedding_dim: int = 16, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        embedding_dim: int = 16,
+        embedding_std: float = EMBEDDING_STD,
+        seed: int | None = None,
+    ) -> None:
         super().__init__()
-        self.embedding = FieldEmbedding(layout, dim=embedding_dim, seed=derive_optional(seed, "embedding"))
+        self.embedding = FieldEmbedding(
+            layout, dim=embedding_dim, std=embedding_std, seed=derive_optional(seed, "embedding")
+        )
 
     @property
     def embedded_dim(self) -> int:
@@ -81,6 +93,9 @@ class QuadraticNetwork(CTRModel):
         post_norm: BatchNorm before each post-activation.
         projection: width of a bias-free linear map before the layers, or None; the released study runs T1, T2 and T6
             behind ``Linear(d, 100)``.
+        init: start values of the layers' maps, ``paper`` or ``unit-gain``, as in `QuadraticStack`.
+        operating_std: standard deviation of the embeddings that ``unit-gain`` is for.
+        embedding_std: that of the embeddings' start values.
         seed: seed of all start values.
 
     Raises:
@@ -101,13 +116,17 @@ class QuadraticNetwork(CTRModel):
         gate_norm: bool = False,
         post_norm: bool = False,
         projection: int | None = None,
+        init: Init = "paper",
+        operating_std: float = OPERATING_STD,
+        embedding_std: float = EMBEDDING_STD,
         seed: int | None = None,
     ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
+        super().__init__(layout, embedding_dim=embedding_dim, embedding_std=embedding_std, seed=seed)
         dim = self.embedded_dim
         self.projection: nn.Module = nn.Identity()
         if projection is not None:
             self.projection = xavier_linear(dim, projection, bias=False, seed=derive_optional(seed, "projection"))
+            operating_std *= math.sqrt(2 * dim / (dim + projection))
             dim = projection
         self.stack = QuadraticStack(
             format,
@@ -118,6 +137,8 @@ class QuadraticNetwork(CTRModel):
             gate_dropout=gate_dropout,
             gate_norm=gate_norm,
             post_norm=post_norm,
+            init=init,
+            operating_std=operating_std,
             seed=derive_optional(seed, "stack"),
         )
         self.head = linear_head(self.stack.out_dim, seed=derive_optional(seed, "head"))
@@ -148,9 +169,12 @@ class QNNAlphaNetwork(CTRModel):
         head_layout: HeadLayout = "aligned",
         mid_activation: ActivationKind | None = "relu",
         residual: bool = True,
+        init: Init = "paper",
+        operating_std: float = OPERATING_STD,
+        embedding_std: float = EMBEDDING_STD,
         seed: int | None = None,
     ) -> None:
-        super().__init__(layout, embedding_dim=embedding_dim, seed=seed)
+        super().__init__(layout, embedding_dim=embedding_dim, embedding_std=embedding_std, seed=seed)
         self.core = QNNAlpha(
             num_fields=self.embedding.num_fields,
             embedding_dim=embedding_dim,
@@ -162,6 +186,8 @@ class QNNAlphaNetwork(CTRModel):
             head_layout=head_layout,
             mid_activation=mid_activation,
             residual=residual,
+            init=init,
+            operating_std=operating_std,
             seed=derive_optional(seed, "core"),
         )
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from qnn_models.layers.stack import QuadraticStack
+from qnn_models.layers.unit_gain import OPERATING_STD, Init
 from qnn_models.runtime.seeds import derive_optional
 from qnn_theory.grammar.expr import ActivationKind
 from qnn_theory.registry import HeadLayout, qnn_alpha
@@ -32,6 +33,8 @@ class QNNAlpha(nn.Module):
         head_layout: ``aligned`` as printed; ``released`` as the released code computes it (permuted factor, li2025qnn-code).
         mid_activation: activation of the gate; None is the ablation without it.
         residual: whether each layer adds its input.
+        init: start values of the gates' maps, ``paper`` or ``unit-gain``, as in `QuadraticStack`.
+        operating_std: standard deviation of the embeddings that ``unit-gain`` is for.
         seed: seed of the start values; drawn from torch's global generator when left out.
 
     Raises:
@@ -55,6 +58,8 @@ class QNNAlpha(nn.Module):
         head_layout: HeadLayout = "aligned",
         mid_activation: ActivationKind | None = "relu",
         residual: bool = True,
+        init: Init = "paper",
+        operating_std: float = OPERATING_STD,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -77,6 +82,8 @@ class QNNAlpha(nn.Module):
             dropout=dropout,
             gate_dropout=dropout,
             gate_norm=batch_norm,
+            init=init,
+            operating_std=operating_std,
             seed=seed,
         )
         self.head = linear_head(self.stack.out_dim, seed=derive_optional(seed, "head"))

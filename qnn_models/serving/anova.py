@@ -229,8 +229,8 @@ def order_shares(
         for chosen, table in tables.items():
             exact[len(chosen)] += rows.mean_square(chosen, table)
         _check_variance(sum(exact[1:]))
-        rest = 0.0 if complete else sum(exact[order + 1 :])
-        return _shares([Estimate(value, 0.0) for value in exact[1 : order + 1]], Estimate(rest, 0.0), exact=True)
+        larger_sets = Estimate(0.0 if complete else sum(exact[order + 1 :]), 0.0)
+        return _shares([Estimate(value, 0.0) for value in exact[1 : order + 1]], larger_sets, exact=True)
     _, _, variance, variance_error = rows.estimated_moments(derive(seed, "variance"))
     _check_variance(variance)
     of_orders: list[Estimate] = []

@@ -90,14 +90,16 @@ def operating_point(model: CTRModel, ids: Tensor) -> OperatingPoint:
     maps: dict[str, list[float]] = {}
     scales: dict[str, list[float]] = {}
     for layer in layers:
-        for node in {node for node in walk(layer.format.expr) if isinstance(node, Affine | Bilinear | Scale)}:
+        for node in dict.fromkeys(walk(layer.format.expr)):
+            if not isinstance(node, Affine | Bilinear | Scale):
+                continue
             weight = _folded(layer, node).detach()
             size = float(weight.double().square().mean().sqrt())
             if isinstance(node, Scale):
                 scales.setdefault(node.name, []).append(size)
             else:
-                role = "affine" if isinstance(node, Affine) else "bilinear"
-                maps.setdefault(node.name, []).append(size / start_std(role, weight.shape))
+                start = start_std("affine" if isinstance(node, Affine) else "bilinear", weight.shape)
+                maps.setdefault(node.name, []).append(size / start)
     return OperatingPoint(
         embedding_std=sqrt(square / (rows.fields * model.embedding.dim)),
         collision=alike / square,

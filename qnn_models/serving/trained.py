@@ -92,13 +92,14 @@ def save_trained(
     write_checkpoint(folder / MODEL_FILE, model.state_dict(), origin)
 
 
-def load_trained(folder: Path) -> TrainedModel:
+def load_trained(folder: str | Path) -> TrainedModel:
     """Read what `save_trained` wrote.
 
     Raises:
         FileNotFoundError: the folder holds no trained model.
         ValueError: a file of it is damaged, missing, or of another version of the model.
     """
+    folder = Path(folder)
     if not (folder / MODEL_FILE).is_file():
         raise FileNotFoundError(
             f"A trained model is a folder with {MODEL_FILE}, however: {folder} has none; make one with `qnn train --out`."

@@ -202,6 +202,10 @@ class _Stack:
 
     def step(self, batches: Sequence[Split]) -> Tensor:
         """Give each model the gradient of its batch; returns the losses, shape ``(models,)``."""
+        if any(batch.weights is not None for batch in batches):
+            raise ValueError(
+                "Models that are trained together take rows that count alike, however: these have weights."
+            )
         ids, labels = torch.stack([batch.ids for batch in batches]), torch.stack([batch.labels for batch in batches])
         rows = labels.shape[1]
         chunk_rows = self.chunk_rows or rows

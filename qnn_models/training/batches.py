@@ -58,7 +58,7 @@ class Batches:
         split = self._resident("train")
         order = torch.randperm(len(split), generator=generator).to(self.device)
         rows = (order[start : start + size] for start in range(0, len(split), size))
-        return without_single_rows(Split(split.ids.index_select(0, r), split.labels.index_select(0, r)) for r in rows)
+        return without_single_rows(split.part(r) for r in rows)
 
     def in_order(self, split: str) -> Iterable[Split]:
         """All rows of a split in their order."""
@@ -70,9 +70,14 @@ class Batches:
         )
 
     def label_rate(self, split: str) -> float:
-        """Share of a split's rows with label 1; one pass over what is streamed."""
+        """Share of a split's rows with label 1, by weight where they have weights; one pass over what is streamed."""
         batches = self.dataset.batches(split, batch_size=2**17) if self._streams(split) else [self._resident(split)]
-        return sum(float(batch.labels.sum()) for batch in batches) / self.dataset.num_rows(split)
+        positive = total = 0.0
+        for batch in batches:
+            weights = torch.ones_like(batch.labels) if batch.weights is None else batch.weights
+            positive += float((batch.labels * weights).sum(dtype=torch.float64))
+            total += float(weights.sum(dtype=torch.float64))
+        return positive / total
 
     def first_rows(self, split: str, count: int) -> Split:
         """The first rows of a split, on the device."""
@@ -91,7 +96,7 @@ class Batches:
         return self.in_memory[split]
 
     def _to_device(self, split: Split) -> Split:
-        return Split(split.ids.to(self.device), split.labels.to(self.device))
+        return split.to(self.device)
 
 
 def without_single_rows(batches: Iterator[Split]) -> Iterator[Split]:
@@ -99,7 +104,7 @@ def without_single_rows(batches: Iterator[Split]) -> Iterator[Split]:
     previous: Split | None = None
     for batch in batches:
         if previous is not None and len(batch) == 1:
-            batch = Split(torch.cat([previous.ids, batch.ids]), torch.cat([previous.labels, batch.labels]))
+            batch = previous.followed_by(batch)
         elif previous is not None:
             yield previous
         previous = batch

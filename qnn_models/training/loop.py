@@ -184,7 +184,7 @@ class _Loop:
         # A process without rows goes through the model all the same, as the others wait for it in BatchNorm.
         for chunk in slices(share, config.chunk_rows or len(batch)) if len(share) else [share]:
             with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bfloat16"):
-                loss = self.loss(chunk.ids, chunk.labels) * (len(chunk) / len(batch))
+                loss = self.loss(chunk.ids, chunk.labels, chunk.weights) * (len(chunk) / len(batch))
             loss.backward()
             total += loss.detach()
         self.processes.add([total, *(p.grad for p in self.parameters if p.grad is not None)])

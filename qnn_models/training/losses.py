@@ -42,17 +42,18 @@ def is_paired(name: LossName) -> bool:
     return name != "bce"
 
 
-def bce(logits: Tensor, labels: Tensor) -> Tensor:
+def bce(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Binary cross-entropy ``BCE(p, y)`` of one pass.
 
     Args:
         logits: shape (batch,).
         labels: targets in [0, 1], shape (batch,).
+        weights: factor of each row's term in the mean, shape (batch,).
     """
-    return functional.binary_cross_entropy_with_logits(logits, labels)
+    return functional.binary_cross_entropy_with_logits(logits, labels, weights)
 
 
-def paired_loss(name: LossName, first: Tensor, second: Tensor, labels: Tensor) -> Tensor:
+def paired_loss(name: LossName, first: Tensor, second: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """``BCE(q, y)`` of the ensemble, plus a term that draws the two passes together.
 
     ================  ======================================================================================
@@ -72,12 +73,17 @@ def paired_loss(name: LossName, first: Tensor, second: Tensor, labels: Tensor) -
         first: logits of the first pass, shape (batch,).
         second: logits of the second pass, shape (batch,).
         labels: zeros and ones, shape (batch,).
+        weights: factor of each row's terms in the means, shape (batch,).
 
     Raises:
         ValueError: the loss reads a single pass.
     """
+
+    def mean(terms: Tensor) -> Tensor:
+        return (terms if weights is None else terms * weights).mean()
+
     log_q, log_not_q = _log_mean(first, second), _log_mean(-first, -second)
-    loss = -torch.lerp(log_not_q, log_q, labels).mean()
+    loss = -mean(torch.lerp(log_not_q, log_q, labels))
     match name:
         case "bce":
             raise ValueError("A paired loss reads two passes, however: 'bce' reads one; call bce(logits, labels).")
@@ -85,18 +91,18 @@ def paired_loss(name: LossName, first: Tensor, second: Tensor, labels: Tensor) -
             return loss
         case "self_ensemble":
             target = log_q.detach().exp()
-            return loss + bce(first, target) + bce(second, target)
+            return loss + bce(first, target, weights) + bce(second, target, weights)
         case "mse":
-            return loss + _difference(first, second).square().mean()
+            return loss + mean(_difference(first, second).square())
         case "kl":
             # KL(p1‖p2) + KL(p2‖p1) = (p1 - p2)(z1 - z2) for Bernoulli distributions with logits z.
-            return loss + 0.5 * (_difference(first, second) * (first - second)).mean()
+            return loss + 0.5 * mean(_difference(first, second) * (first - second))
         case "cosine":
             p, r = torch.sigmoid(first), torch.sigmoid(second)
             pair = functional.cosine_similarity(torch.stack([p, 1 - p]), torch.stack([r, 1 - r]), dim=0)
-            return loss + (1 - pair).mean()
+            return loss + mean(1 - pair)
         case "huber":
-            return loss + 0.5 * _difference(first, second).square().mean()
+            return loss + 0.5 * mean(_difference(first, second).square())
         case _:
             assert_never(name)
 
@@ -106,8 +112,10 @@ def objective(
     pair: Callable[[Tensor], tuple[Tensor, Tensor]],
     regularisation: Callable[[Tensor], Tensor | None],
     name: LossName,
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """Ids and labels to the mean loss of their rows (0 for no rows, which have no mean) plus the model's own term.
+) -> Callable[..., Tensor]:
+    """Ids, labels and, where there are some, weights to the mean loss of the rows plus the model's own term.
+
+    The loss of no rows, which have no mean, is 0. Weights are factors of the rows' losses; the model's own term knows none.
 
     Args:
         forward: ids to logits.
@@ -116,21 +124,22 @@ def objective(
         name: the loss.
     """
 
-    def single(ids: Tensor, labels: Tensor) -> Tensor:
+    def single(ids: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         logits = _single_precision(forward(ids))
-        return bce(logits, labels.to(logits.dtype)) if len(labels) else logits.sum()
+        return bce(logits, labels.to(logits.dtype), weights) if len(labels) else logits.sum()
 
-    def paired(ids: Tensor, labels: Tensor) -> Tensor:
+    def paired(ids: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
         first, second = (_single_precision(logits) for logits in pair(ids))
         if not len(labels):
             return first.sum() + second.sum()
-        return paired_loss(name, first, second, labels.to(first.dtype))
+        return paired_loss(name, first, second, labels.to(first.dtype), weights)
 
     loss = paired if is_paired(name) else single
 
-    def regularised(ids: Tensor, labels: Tensor) -> Tensor:
+    def regularised(ids: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         term = regularisation(ids)
-        return loss(ids, labels) if term is None else loss(ids, labels) + term
+        mean = loss(ids, labels, weights)
+        return mean if term is None else mean + term
 
     return regularised
 

@@ -84,7 +84,7 @@ def times(a: Any, b: Any) -> Any:
 
 def dot(weights: Sequence[Any], inner: Sequence[Any]) -> Any:
     """Σ w_j u_j."""
-    return reduce(add, map(times, weights, inner))
+    return reduce(add, (times(w, u) for w, u in zip(weights, inner, strict=True)))
 
 
 def outputs(

@@ -69,12 +69,14 @@ class Witness:
         known: dict[tuple[str, tuple[int, ...]], Fraction] = {}
         for entry in many(data["entries"], "the entries of a witness", least=0):
             name, at, value = listed(entry, 3, "an entry of the witness: [name, index, number]")
+            if not isinstance(name, str):
+                raise RejectedError(f"a parameter has a name, however: {str(name)[:40]}")
             index = tuple(whole(i, 0, 10_000, "an index") for i in many(at, "an index", least=int(name in copied)))
             if name in copied:
                 name, index = f"{name}[{index[0] + 1}]", index[1:]
-            shape = own.get(name) if isinstance(name, str) else None
+            shape = own.get(name)
             if shape is None or len(shape) != len(index) or any(i >= n for i, n in zip(index, shape, strict=True)):
-                raise RejectedError(f"the source has no parameter entry {str(name)[:40]} {list(index)}")
+                raise RejectedError(f"the source has no parameter entry {name[:40]} {list(index)}")
             if (name, index) in known or not rational(value):
                 raise RejectedError(f"the entry {name} {list(index)} is given twice, or as zero")
             known[name, index] = rational(value)
@@ -220,6 +222,8 @@ def fmpq(number: Fraction) -> Any:
 
 def residue(number: Fraction | int) -> int:
     """A rational number modulo p."""
+    if not number.denominator % PRIME:
+        raise RejectedError("a number that is none modulo 2^61 - 1")
     return number.numerator * pow(number.denominator, -1, PRIME) % PRIME
 
 

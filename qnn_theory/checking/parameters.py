@@ -61,7 +61,8 @@ def check_dimension(source: Expr, target: Expr, data: Mapping[str, Any]) -> str:
     if dim % math.lcm(divisor(source), divisor(target)) or step_kinds(source) or step_kinds(target):
         raise RejectedError("a dimension is one of polynomials, at a d that both formats have")
     ours, theirs = _dimension(source, dim), _dimension(target, dim)
-    if (data["source"], data["target"]) != (ours, theirs) or ours <= theirs:
+    stated = whole(data["source"], 0, 20_000, "a dimension"), whole(data["target"], 0, 20_000, "a dimension")
+    if stated != (ours, theirs) or ours <= theirs:
         raise RejectedError(f"the dimensions are {ours} and {theirs}")
     return f"dimension at d = {dim}; error below {min(1.0, (theirs + 1) * degree(target, of_parameters=1) / PRIME):.0e}"
 

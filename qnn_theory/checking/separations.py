@@ -38,9 +38,10 @@ from qnn_theory.checking.reading import (
 from qnn_theory.checking.smooth import check_no_polynomial
 from qnn_theory.checking.switches import affine_arguments, check_sides, check_switches
 from qnn_theory.grammar import expr as g
-from qnn_theory.grammar.widths import width
+from qnn_theory.grammar.widths import divisor, width
 
 Data: TypeAlias = Mapping[str, Any]
+Check: TypeAlias = Callable[[Witness, g.Expr, Data], str]
 
 
 def check_separation(source: g.Expr, target: g.Expr, rule: Any, data: Any, witness: Any) -> str:
@@ -63,7 +64,32 @@ def check_separation(source: g.Expr, target: g.Expr, rule: Any, data: Any, witne
     if width(source) != width(target):
         raise RejectedError("the two formats have different numbers of outputs, which is rule enough")
     shown = Witness(source, target, witness)
-    return f"{rule} at d = {shown.dim}{check(shown, target, data)}"
+    how = check(shown, target, data)
+    return f"{rule} at d = {shown.dim}{_at_a_larger_d(shown, target, witness, data, check)}{how}"
+
+
+def _at_a_larger_d(shown: Witness, target: g.Expr, witness: Data, data: Data, check: Check) -> str:
+    """Where function and rule, padded with zeros, hold at the next d, too, that is said; a rank may grow with d."""
+    more = math.lcm(divisor(shown.source), divisor(target))
+    larger = _padded(witness, shown.dim, more, "0") | {"dim": shown.dim + more}
+    try:
+        check(Witness(shown.source, target, larger), target, _padded(data, shown.dim, more, "0"))
+    except (RejectedError, NotCheckedError):
+        return ""
+    return f" and, padded with zeros, {shown.dim + more}"
+
+
+def _padded(value: Any, dim: int, more: int, end: str) -> Any:
+    """Monomials, points and hyperplanes with more inputs, of which none occurs; points are 1 there."""
+    if isinstance(value, dict):
+        own = {key: "1" if key == "at" else "0" for key in value}
+        return {key: part if key == "entries" else _padded(part, dim, more, own[key]) for key, part in value.items()}
+    if not isinstance(value, list):
+        return value
+    for kind, zero in ((int, 0), (str, end)):
+        if len(value) in (dim, dim + 1) and all(type(part) is kind for part in value):
+            return [*value, *[zero] * more]
+    return [_padded(part, dim, more, end) for part in value]
 
 
 def _check_width(source: g.Expr, target: g.Expr, data: Data) -> str:
@@ -147,7 +173,8 @@ def _check_rank(shown: Witness, target: g.Expr, data: Data) -> str:
 
     bound = max(rank(matrix(dict(enumerate(family.member())))) for _ in range(2))
     ours = rank(matrix(germ.outputs))
-    if (data["bound"], data["rank"]) != (bound, ours) or ours <= bound:
+    stated = whole(data["bound"], 0, 10_000, "a rank"), whole(data["rank"], 0, 10_000, "a rank")
+    if stated != (bound, ours) or ours <= bound:
         raise RejectedError(f"the target's matrix has rank at most {bound}, the witness's {ours}")
     return f"; error below {max((len(rows) * family.degree / PRIME) ** 2, 1e-99):.0e}"
 
@@ -228,7 +255,7 @@ def smoothness_bound(expr: g.Expr) -> float:
     return min(map(smoothness_bound, g.children(expr)), default=math.inf)
 
 
-_RULES: dict[str, tuple[set[str], Callable[[Witness, g.Expr, Data], str]]] = {
+_RULES: dict[str, tuple[set[str], Check]] = {
     "output width": ({"source", "target"}, lambda *_: ""),
     "dimension": ({"dim", "source", "target"}, lambda *_: ""),
     "coefficients": ({"output", "terms", "value", "gates"}, _check_linear),

@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from typing import Any
 
-from qnn_theory.checking.evaluation import filled, outputs, shapes, step_kinds
-from qnn_theory.checking.reading import RejectedError, exact_keys, rational, read_formula
+from qnn_theory.checking.evaluation import dot, filled, outputs, shapes, step_kinds, times
+from qnn_theory.checking.reading import RejectedError, exact_keys, many, rational, read_formula, whole
 from qnn_theory.grammar.expr import Expr
 
 
@@ -28,9 +28,9 @@ def mapped(
     result = {}
     for name, shape in wanted.items():
         rows: list[Any] = []
-        blocks = _list(data[name], "the blocks of a parameter")
+        blocks = many(data[name], "the blocks of a parameter")
         for row in blocks:
-            inner = _list(row, "a row of blocks")
+            inner = many(row, "a row of blocks")
             if shape and (shape[0] % len(blocks) or (len(inner) > 1 and (len(shape) < 2 or shape[1] % len(inner)))):
                 raise RejectedError(f"{name} cannot be cut into {len(blocks)} x {len(inner)} blocks at d = {dim}")
             size_ = (
@@ -39,7 +39,7 @@ def mapped(
             parts = []
             for block in inner:
                 total = filled(size_, lambda at: number(Fraction(0)))
-                for pair in _list(block, "a block", empty=True):
+                for pair in many(block, "a block", least=0):
                     if not isinstance(pair, list) or len(pair) != 2:
                         raise RejectedError("a block is a list of [coefficient, term]")
                     value = _term(pair[1], values, dim, number)
@@ -59,44 +59,14 @@ def mapped(
     return result
 
 
-def _list(value: Any, what: str, *, empty: bool = False) -> list[Any]:
-    if not isinstance(value, list) or not (value or empty) or len(value) > 1000:
-        raise RejectedError(f"{what} must be a list, however: {str(value)[:60]}")
-    return value
-
-
 def _shape(value: Any) -> tuple[int, ...]:
-    return (
-        (len(value), *_shape(value[0]))
-        if isinstance(value, list) and value
-        else ()
-        if not isinstance(value, list)
-        else (0,)
-    )
+    return (len(value), *(_shape(value[0]) if value else ())) if isinstance(value, list) else ()
 
 
 def _plus(total: Any, value: Any, factor: Any) -> Any:
     if isinstance(total, list):
         return [_plus(t, v, factor) for t, v in zip(total, value, strict=True)]
-    return total + factor * value
-
-
-# Operation -> the numbers of axes of its arguments; 0 is a whole number of its own.
-_SIGNATURES: dict[str, tuple[tuple[int, ...], ...]] = {
-    "one": (),
-    "ones": ((0,),),
-    "identity": ((0,),),
-    "columns": ((2,), (0,)),
-    "rows": ((1, 2, 3), (0,), (0,)),
-    "hadamard": ((1,), (1,)),
-    "apply": ((2,), (1,)),
-    "compose": ((2,), (2,)),
-    "scale_rows": ((1,), (2,)),
-    "scale_columns": ((2,), (1,)),
-    "outer": ((2,), (2,)),
-    "diagonals": ((2,), (2,)),
-    "scale_forms": ((1,), (3,)),
-}
+    return total + times(factor, value)
 
 
 def _term(data: Any, values: Mapping[str, Any], dim: int, number: Callable[[Fraction], Any]) -> Any:
@@ -110,54 +80,64 @@ def _term(data: Any, values: Mapping[str, Any], dim: int, number: Callable[[Frac
         return values[rest[0]]
     if name in ("slope", "value") and len(rest) == 1:
         return _of_formula(name, rest[0], values, dim, number)
-    signature = _SIGNATURES.get(name)
-    if signature is None or len(signature) != len(rest):
+    if name not in _OPERATIONS or len(_OPERATIONS[name][0]) != len(rest):
         raise RejectedError(f"there is no operation {name[:40]!r} with {len(rest)} arguments")
+    signature, compute = _OPERATIONS[name]
     found: list[Any] = []
     for axes, argument in zip(signature, rest, strict=True):
         if axes == (0,):
-            if type(argument) is not int or not 0 <= argument <= 1000:
-                raise RejectedError(f"{name} takes a small whole number, however: {str(argument)[:40]}")
-            found.append(argument)
-        else:
-            value = _term(argument, values, dim, number)
-            if len(_shape(value)) not in axes:
-                raise RejectedError(f"{name} cannot be applied to a value of shape {_shape(value)}")
-            found.append(value)
-    zero, one = number(Fraction(0)), number(Fraction(1))
+            found.append(whole(argument, 0, 1000, f"an argument of {name}"))
+            continue
+        found.append(_term(argument, values, dim, number))
+        if len(_shape(found[-1])) not in axes:
+            raise RejectedError(f"{name} cannot be applied to a value of shape {_shape(found[-1])}")
     try:
-        match name, found:
-            case "one", []:
-                return one
-            case "ones", [parts]:
-                return [one] * _share(dim, parts)
-            case "identity", [parts]:
-                return [[one if i == j else zero for j in range(_share(dim, parts))] for i in range(_share(dim, parts))]
-            case "columns", [m, c]:
-                return [row[range(len(row))[c * dim] : range(len(row) + 1)[(c + 1) * dim]] for row in m]
-            case "rows", [v, j, parts]:
-                part = _share(dim, parts)
-                return v[range(len(v))[j * part] : range(len(v) + 1)[(j + 1) * part]]
-            case "hadamard", [v, w]:
-                return [a * b for a, b in zip(v, w, strict=True)]
-            case "apply", [m, v]:
-                return [sum((a * b for a, b in zip(row, v, strict=True)), start=zero) for row in m]
-            case "compose", [m, n]:
-                transposed = list(zip(*n, strict=True))
-                return [[sum((a * b for a, b in zip(r, c, strict=True)), start=zero) for c in transposed] for r in m]
-            case "scale_rows", [v, m]:
-                return [[f * e for e in row] for f, row in zip(v, m, strict=True)]
-            case "scale_columns", [m, v]:
-                return [[e * f for e, f in zip(row, v, strict=True)] for row in m]
-            case "outer", [m, n]:
-                return [[[a * b for b in s] for a in r] for r, s in zip(m, n, strict=True)]
-            case "diagonals", [m, n]:
-                return [[[f * e for e in line] for f, line in zip(row, n, strict=True)] for row in m]
-            case "scale_forms", [v, forms]:
-                return [[[f * e for e in line] for line in form] for f, form in zip(v, forms, strict=True)]
+        return compute(dim, number(Fraction(1)), *found)
     except (ValueError, IndexError) as error:
         raise RejectedError(f"{name} cannot be applied at d = {dim}: {error}") from None
-    raise RejectedError(f"there is no operation {name!r}")
+
+
+def _scaled(vector: Any, rows: Any) -> Any:
+    """Each row times a number; rows may be matrices."""
+    return [_times(row, factor) for factor, row in zip(vector, rows, strict=True)]
+
+
+def _times(value: Any, factor: Any) -> Any:
+    return [_times(part, factor) for part in value] if isinstance(value, list) else times(factor, value)
+
+
+def _cut(value: Any, first: int, size: int) -> Any:
+    if first + size > len(value):
+        raise ValueError(f"{len(value)} entries have no part from {first} to {first + size}")
+    return value[first : first + size]
+
+
+def _share(dim: int, parts: int) -> int:
+    if parts < 1 or dim % parts:
+        raise ValueError(f"d = {dim} has no {parts} equal parts")
+    return dim // parts
+
+
+def _unit(size: int, one: Any) -> Any:
+    return [[one if i == j else 0 * one for j in range(size)] for i in range(size)]
+
+
+# Operation -> the numbers of axes of its arguments, (0,) is a whole number; the value from d, the number 1 and the arguments.
+_OPERATIONS: dict[str, tuple[tuple[tuple[int, ...], ...], Callable[..., Any]]] = {
+    "one": ((), lambda d, one: one),
+    "ones": (((0,),), lambda d, one, n: [one] * _share(d, n)),
+    "identity": (((0,),), lambda d, one, n: _unit(_share(d, n), one)),
+    "columns": (((2,), (0,)), lambda d, one, m, c: [_cut(row, c * d, d) for row in m]),
+    "rows": (((1, 2, 3), (0,), (0,)), lambda d, one, v, j, n: _cut(v, j * _share(d, n), _share(d, n))),
+    "hadamard": (((1,), (1,)), lambda d, one, v, w: _scaled(v, w)),
+    "apply": (((2,), (1,)), lambda d, one, m, v: [dot(row, v) for row in m]),
+    "compose": (((2,), (2,)), lambda d, one, m, n: [[dot(r, c) for c in zip(*n, strict=True)] for r in m]),
+    "scale_rows": (((1,), (2,)), lambda d, one, v, m: _scaled(v, m)),
+    "scale_columns": (((2,), (1,)), lambda d, one, m, v: [_scaled(v, row) for row in m]),
+    "outer": (((2,), (2,)), lambda d, one, m, n: [[_times(s, a) for a in r] for r, s in zip(m, n, strict=True)]),
+    "diagonals": (((2,), (2,)), lambda d, one, m, n: [_scaled(row, n) for row in m]),
+    "scale_forms": (((1,), (3,)), lambda d, one, v, forms: _scaled(v, forms)),
+}
 
 
 def _of_formula(name: str, formula: Any, values: Mapping[str, Any], dim: int, number: Callable[[Fraction], Any]) -> Any:
@@ -175,9 +155,3 @@ def _of_formula(name: str, formula: Any, values: Mapping[str, Any], dim: int, nu
         return start
     columns = [at(j) for j in range(dim)]
     return [[column[k] - value for column in columns] for k, value in enumerate(start)]
-
-
-def _share(dim: int, parts: int) -> int:
-    if parts < 1 or dim % parts:
-        raise ValueError(f"d = {dim} has no {parts} equal parts")
-    return dim // parts

@@ -19,11 +19,12 @@ from fractions import Fraction
 from typing import Any
 
 from qnn_theory.grammar.expr import bias_name
-from qnn_theory.kernels import polynomials as poly
-from qnn_theory.kernels.functions import Gate
-from qnn_theory.kernels.layer_rules import Map, NoRuleError, Pieces, Variable
-from qnn_theory.kernels.polynomials import Polynomial
-from qnn_theory.kernels.stack import Pattern, Stack, Value
+from qnn_theory.kernels.moments import polynomials as poly
+from qnn_theory.kernels.moments.functions import Gate
+from qnn_theory.kernels.moments.laws import Pattern, Value
+from qnn_theory.kernels.moments.layer_rules import Map, NoRuleError, Pieces, Variable
+from qnn_theory.kernels.moments.polynomials import Polynomial
+from qnn_theory.kernels.moments.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)

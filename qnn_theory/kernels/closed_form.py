@@ -6,9 +6,10 @@ from typing import Any, TypeAlias
 
 from qnn_theory.grammar.expr import ActivationKind, HeadMajor, walk
 from qnn_theory.grammar.format import Format, with_post_activation
-from qnn_theory.grammar.widths import smallest_width
-from qnn_theory.kernels.layer_rules import NoRuleError
-from qnn_theory.kernels.stack import Stack
+from qnn_theory.grammar.widths import divisor
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.stack import Stack
+from qnn_theory.kernels.setting import blocks_are_alike
 from qnn_theory.registry import get_format
 
 Formula: TypeAlias = Any  # a SymPy expression; SymPy ships no types
@@ -34,11 +35,16 @@ def covariance_formula(
     t, sigma, d = (sympy.Symbol(name) for name in ("t", "sigma", "d"))
     stack = Stack(
         given,
-        fields=smallest_width(given.expr, 1),
+        fields=divisor(given.expr) ** depth,
         embedding_dim=1,
         depth=depth,
         second_moment=sigma**2,
         share=t,
         dim=d,
     )
+    if any(stack.mixes(level) for level in range(1, depth + 1)) or not blocks_are_alike(given, depth):
+        raise NoRuleError(
+            "A closed form in t has a rule where the kernel depends on how many fields agree, however: this format has blocks "
+            "for which it matters which."
+        )
     return sympy.expand(stack.kernel(depth))

@@ -19,16 +19,15 @@ import numpy as np
 from qnn_theory.grammar.expr import ActivationKind, uses_activation
 from qnn_theory.grammar.format import Format
 from qnn_theory.kernels import spectrum
+from qnn_theory.kernels.at_width import at_width, from_ratios, is_lost, reliable_from, second_moments
 from qnn_theory.kernels.backward import Backward
 from qnn_theory.kernels.finite_width import FiniteWidth
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.laws import Entry
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.stack import Stack
 from qnn_theory.kernels.results import Kernel, Signal, Spectrum
 from qnn_theory.kernels.sampling import simulate
 from qnn_theory.kernels.setting import Setting, check_rules, checked_setting, floats, has_rules
-from qnn_theory.kernels.stack import Entry, Stack
-
-_TOLERANCE = 0.03
-_LARGEST_WIDTH = 1_000_000
 
 
 def covariance(
@@ -50,44 +49,24 @@ def covariance(
         depth: number of layers L.
         embedding_std: standard deviation s of an embedding's entries.
         post_activation: activation after each layer.
-        width_correction: whether `values` have the 1/d term.
+        width_correction: whether `values` are those at the width d = fields · embedding_dim: exactly for polynomial formats where
+            that takes a second at most, with the 1/d term where that suffices (see `Kernel.reliable_from_dim`), by simulation
+            elsewhere, with a standard error; not a number where rare draws decide.
 
     Raises:
         NoRuleError: the format has a node without a rule.
         ValueError: a number is out of its range, or the format cannot have this width.
     """
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
-    if not has_rules(setting):
-        found = simulate(setting, width_correction=width_correction)
-        return Kernel(
-            values=tuple(map(float, found.values[-1])),
-            leading=tuple(map(float, found.leading[-1])),
-            exact=False,
-            setting=setting,
-            groups={},
-            reliable_from_dim=_from_ratios(found.shift * setting.dim, found.spread * setting.dim),
-            standard_error=tuple(map(float, found.errors[-1])),
-        )
-    leading: list[float] = []
-    shifts: list[float] = []
-    reliable: int | None = None
-    for stack, count in zip(setting.stacks(), (fields, 1), strict=True):
-        target = stack.output_entry(depth)
-        leading += floats(stack.kernel(depth), count)
-        if width_correction:
-            wide = FiniteWidth(stack, (target,))
-            shifts += floats(wide.shift(target) / stack.number(stack.ratios[-1]), count)
-            reliable = _reliable(wide, target) if stack.rows == 1 else None
-    dim = setting.dim
-    values = [k + shift / dim for k, shift in zip(leading, shifts, strict=True)] if width_correction else leading
+    found = at_width(setting, width_correction=width_correction)
     return Kernel(
-        values=tuple(values),
-        leading=tuple(leading),
-        exact=not uses_activation(setting.format.expr),
+        values=found.values,
+        leading=found.leading,
+        exact=found.exact,
         setting=setting,
         groups={},
-        reliable_from_dim=reliable,
-        standard_error=(0.0,) * (fields + 1),
+        reliable_from_dim=found.reliable_from,
+        standard_error=found.errors,
     )
 
 
@@ -106,38 +85,34 @@ def signal(
     if not has_rules(setting):
         return _simulated_signal(setting, width_correction)
     stack = setting.stack(np.ones(1), 1)
-    dim = setting.dim
     inputs = stack.input_entry()
     targets = [stack.output_entry(level) for level in range(1, depth + 1)]
-    widths = [stack.number(ratio) for ratio in stack.ratios[1:]]
-    limits = [floats(stack.kernel(level), 1)[0] for level in range(1, depth + 1)]
     wide = FiniteWidth(stack, (inputs, *targets))
-    shifts = [floats(wide.shift(target), 1)[0] / width for target, width in zip(targets, widths, strict=True)]
-    moments = [k + shift / dim if width_correction else k for k, shift in zip(limits, shifts, strict=True)]
-    deviations = [_log_deviation(wide, inputs, target) / math.sqrt(dim) for target in targets]
-    return _signal(setting, moments, deviations, _reliable(wide, targets[-1]))
+    deviations = [_log_deviation(wide, inputs, target) / math.sqrt(setting.dim) for target in targets]
+    moments = second_moments(setting, width_correction=width_correction)
+    return _signal(setting, moments, deviations, reliable_from(wide, targets[-1]))
 
 
 def _simulated_signal(setting: Setting, width_correction: bool) -> Signal:
     found = simulate(setting, width_correction=width_correction)
-    moments = [float(v) for v in (found.values if width_correction else found.leading)[:, -1]]
+    moments = tuple(float(v) for v in (found.values if width_correction else found.leading)[:, -1])
     deviations = [math.sqrt(spread) for spread in found.log_spreads]
-    reliable = _from_ratios(found.shift * setting.dim, found.spread * setting.dim)
+    reliable = from_ratios(found.shift * setting.dim, found.spread * setting.dim)
     return _signal(setting, moments, deviations, reliable, float(found.errors[-1, -1]))
 
 
 def _signal(
-    setting: Setting, moments: list[float], deviations: list[float], reliable: int | None, error: float = 0.0
+    setting: Setting, moments: tuple[float, ...], deviations: list[float], reliable: int | None, error: float = 0.0
 ) -> Signal:
     embedding_std = setting.embedding_std
     before = (embedding_std**2, *moments)
     gains = tuple(after / first for first, after in zip(before, moments, strict=False))
     gain = moments[-1] / embedding_std**2
     return Signal(
-        second_moment=tuple(moments),
+        second_moment=moments,
         layer_gains=gains,
         gain=gain,
-        log_gain=math.log(gain) if gain > 0 else -math.inf,
+        log_gain=-math.inf if gain <= 0 else math.log(gain),
         log_gains_std=tuple(deviations),
         log_gain_std=deviations[-1],
         reliable_from_dim=reliable,
@@ -177,10 +152,10 @@ def interaction_spectrum(
     if kernel not in ("covariance", "tangent"):
         raise ValueError(f"The kernel is 'covariance' or 'tangent', however: {kernel!r}.")
     check_rules(setting)
-    same = setting.stack(np.ones(1), 1)
+    same = setting.stack(np.ones(1), 1, join_rows=kernel == "covariance")
     share, radius = spectrum.circle(same.degree())
     total = floats(_of(same, kernel, width_correction), 1)[0]
-    values = _of(setting.stack(share, 2), kernel, width_correction) + 0 * share
+    values = _of(setting.stack(share, 2, join_rows=kernel == "covariance"), kernel, width_correction) + 0 * share
     variance = spectrum.with_collisions(
         spectrum.variances(spectrum.coefficients(values, radius), fields, total), collision
     )
@@ -200,7 +175,13 @@ def _of(stack: Stack, kernel: str, width_correction: bool) -> Any:
     if not width_correction:
         return stack.kernel(depth)
     target = stack.output_entry(depth)
-    shift = FiniteWidth(stack, (target,)).shift(target) / stack.number(stack.ratios[-1])
+    wide = FiniteWidth(stack, (target,))
+    if stack.rows == 1 and is_lost(reliable_from(wide, target), stack.dim):
+        raise NoRuleError(
+            "A spectrum at a finite width has a rule where the 1/d term is smaller than what it corrects, however: here it "
+            "is larger; take width_correction=False, or smaller embeddings or more of them."
+        )
+    shift = wide.shift(target) / stack.number(stack.ratios[-1])
     return stack.kernel(depth) + shift / stack.dim
 
 
@@ -235,7 +216,7 @@ def tangent_kernel(
     check_leading(width_correction)
     setting = checked_setting(format, fields, embedding_dim, depth, embedding_std, post_activation)
     check_rules(setting)
-    parts = [Backward(stack).groups() for stack in setting.stacks()]
+    parts = [Backward(stack).groups() for stack in setting.stacks(join_rows=False)]
     groups = {name: (*floats(parts[0][name], fields), *floats(parts[1][name], 1)) for name in parts[0]}
     values = tuple(math.fsum(column) for column in zip(*groups.values(), strict=True))
     exact = not uses_activation(setting.format.expr)
@@ -248,22 +229,6 @@ def check_leading(width_correction: bool) -> None:
         raise NoRuleError(
             "The tangent kernel has a rule at leading order, however: width_correction=True; leave it out."
         )
-
-
-def _reliable(wide: FiniteWidth, target: Entry) -> int | None:
-    """Where a second-order term, taken as half the square of the first, is 3 %: the correction is part of an exponential."""
-    position = wide.position[target]
-    limit = floats(wide.stack.overlap(target), 1)[0]
-    if limit <= 0:
-        return None
-    first = abs(wide.shifts[0, position]) / limit
-    spread = abs(wide.covariances[0, position, position]) / limit**2
-    return _from_ratios(first, spread)
-
-
-def _from_ratios(first: float, spread: float) -> int | None:
-    width = max(abs(first), spread / 4) / math.sqrt(2 * _TOLERANCE)
-    return max(1, math.ceil(width)) if width < _LARGEST_WIDTH else None
 
 
 def _log_deviation(wide: FiniteWidth, before: Entry, after: Entry) -> float:

@@ -1,13 +1,17 @@
 """A kernel at its width d exactly, for polynomial formats that are not too large.
 
 All of a polynomial stack's Gaussian numbers can be integrated out, last map first: given the overlaps of its arguments a map's
-outputs are independent from coordinate to coordinate, so the mean over them is a polynomial in overlaps (Isserlis), and an overlap
-is a sum over coordinates, each of which is one that is there already or a new one:
+outputs are independent from coordinate to coordinate, so the mean over them is a polynomial in overlaps (Isserlis), and an
+overlap is a sum over coordinates, each of which is one that is there already or a new one:
 
     Q = (1/d) Σ_i a_i b_i = (1/d) [Σ_(coordinates there) a_c b_c + (d - number there) a_new b_new].
 
-What is left is a sum of products of one monomial of the embeddings for each of some distinct coordinates. Which of them lie in agreeing
-fields is counted exactly. No limit is taken; a bilinear map's outputs are taken as Gaussian, which is wrong by 1/d² in fourth moments.
+What is left is a sum of products of one monomial of the embeddings for each of some distinct coordinates. Which of them lie in
+agreeing fields is counted exactly. No limit is taken; a bilinear map's outputs are taken as Gaussian, which is wrong by 1/d² in
+fourth moments.
+
+A vector in pieces is a vector of d / pieces coordinates with that many numbers each. In the embeddings pieces must be alike, and
+nothing else may be in a vector with them: then it is d coordinates.
 """
 
 from __future__ import annotations
@@ -18,15 +22,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from qnn_theory.kernels import polynomials as poly
-from qnn_theory.kernels.polynomials import Monomial, Polynomial
-from qnn_theory.kernels.stack import Entry, Law, Stack, Weight
+from qnn_theory.kernels.moments import polynomials as poly
+from qnn_theory.kernels.moments.laws import Entry, Law, Weight
+from qnn_theory.kernels.moments.polynomials import Monomial, Polynomial
+from qnn_theory.kernels.moments.stack import Stack
 
 TERM_LIMIT = 60_000
 """Terms that are worked through; formats with more are given their 1/d term instead."""
 
 State: TypeAlias = dict[tuple[Monomial, ...], float]
 """Products of one monomial for each of some distinct coordinates, with their coefficients."""
+
+
+Overlaps: TypeAlias = dict[tuple[Entry, ...], float]
+"""A polynomial in overlaps."""
 
 
 class TooLargeError(Exception):
@@ -37,11 +46,11 @@ def exact_kernel(stack: Stack, *, embedding_dim: int, limit: int = TERM_LIMIT) -
     """K(0) .. K(f) of a stack at its width, or None where it is no polynomial or too large.
 
     Args:
-        stack: with two rows; in one piece.
+        stack: with two rows.
         embedding_dim: width e of each embedding.
         limit: of terms.
     """
-    if stack.pieces > 1 or stack.degree() is None:
+    if stack.degree() is None or (stack.pieces > 1 and not _pieces_are_alike(stack)):
         return None
     try:
         return _Elimination(stack, limit).kernel(embedding_dim)
@@ -49,13 +58,36 @@ def exact_kernel(stack: Stack, *, embedding_dim: int, limit: int = TERM_LIMIT) -
         return None
 
 
+def _pieces_are_alike(stack: Stack) -> bool:
+    """Whether the network's input is in vectors of its own only, in the same way in all pieces."""
+    variables = stack.variables
+    for layer in stack.layers:
+        for pieces in (*layer.vectors, layer.output):
+            roles = {variables[name].role for part in pieces for name in poly.variables(part)}
+            roots = roles & ({"input", "first"} if layer.index == 1 else {"first"})
+            if not roots:
+                continue
+            if roles != {"input"} or layer.index > 1 or pieces is layer.output or len(pieces) != stack.pieces:
+                return False
+            shapes = set()
+            for number, part in enumerate(pieces):
+                if {variables[name].piece for name in poly.variables(part)} != {number}:
+                    return False
+                shapes.add(tuple(sorted((m[0][1] if m else 0, c) for m, c in part.items())))
+            if len(shapes) > 1:
+                return False
+    return True
+
+
 class _Elimination:
     """Integrates the numbers of a stack out, from the output to the embeddings."""
 
     def __init__(self, stack: Stack, limit: int) -> None:
-        self.stack, self.left, self.dim = stack, limit, int(stack.dim)
-        self._isserlis: dict[Any, dict[tuple[Entry, ...], float]] = {}
-        self._overlaps: dict[Entry, Polynomial] = {}
+        self.stack, self.left = stack, limit
+        self.dim, self.clusters = int(stack.dim), int(stack.dim) // stack.pieces
+        self._isserlis: dict[Any, Overlaps] = {}
+        self._overlaps: dict[Entry, tuple[Polynomial, int]] = {}
+        self._known_taken: dict[Monomial, tuple[Monomial, Overlaps]] = {}
 
     def kernel(self, embedding_dim: int) -> Any:
         stack = self.stack
@@ -65,7 +97,7 @@ class _Elimination:
             start = poly.add(start, poly.multiply(part, poly.in_row(part, 1)))
         state: State = {}
         for monomial, coefficient in start.items():
-            _gather(state, (monomial,), coefficient / float(stack.ratios[-1]))
+            _gather(state, (monomial,), coefficient / float(stack.ratios[-1]) / stack.pieces)
         for level in range(depth, 0, -1):
             state = self._level(state, level)
             if level > 1:
@@ -83,26 +115,41 @@ class _Elimination:
     def _without_map(self, state: State, label: int) -> State:
         """Integrate the outputs of one map."""
         law = self.stack.laws[label]
-        result: State = {}
+        pending: dict[tuple[tuple[Monomial, ...], tuple[Entry, ...]], float] = {}
         for coordinates, coefficient in state.items():
             rest: list[Monomial] = []
-            means: dict[tuple[Entry, ...], float] = {(): coefficient}
+            means: Overlaps = {(): coefficient}
             for coordinate in coordinates:
-                kept, factors = self._taken(coordinate, label, law)
+                if coordinate not in self._known_taken:
+                    self._known_taken[coordinate] = self._taken(coordinate, label, law)
+                kept, factors = self._known_taken[coordinate]
                 if kept:
                     rest.append(kept)
-                joined: dict[tuple[Entry, ...], float] = {}
-                for entries, value in means.items():
-                    for more, factor in factors.items():
-                        key = tuple(sorted(entries + more))
-                        joined[key] = joined.get(key, 0.0) + value * factor
-                means = joined
+                means = self._joined(means, factors)
             for entries, value in means.items():
-                for key, found in self._expanded(tuple(sorted(rest)), entries, value).items():
-                    _gather(result, key, found)
-        return result
+                key = (tuple(sorted(rest)), entries)
+                pending[key] = pending.get(key, 0.0) + value
+        self._known_taken.clear()
+        return self._expanded(pending)
 
-    def _taken(self, coordinate: Monomial, label: int, law: Law) -> tuple[Monomial, dict[tuple[Entry, ...], float]]:
+    def _joined(self, left: Overlaps, right: Overlaps) -> Overlaps:
+        """The product of two polynomials in overlaps."""
+        if len(right) == 1 and () in right:
+            return {entries: value * right[()] for entries, value in left.items()}
+        total: Overlaps = {}
+        for entries, value in left.items():
+            for more, factor in right.items():
+                self._work(1)
+                key = tuple(sorted(entries + more))
+                total[key] = total.get(key, 0.0) + value * factor
+        return total
+
+    def _work(self, terms: int) -> None:
+        self.left -= terms
+        if self.left < 0:
+            raise TooLargeError
+
+    def _taken(self, coordinate: Monomial, label: int, law: Law) -> tuple[Monomial, Overlaps]:
         """One coordinate's monomial without the numbers of a map, and the mean of these as a polynomial in overlaps."""
         kept: list[tuple[int, int]] = []
         pieces: dict[int, list[tuple[int, int]]] = {}
@@ -118,17 +165,12 @@ class _Elimination:
                 pieces.setdefault(variable.piece, []).extend([(variable.argument, name & 1)] * exponent)
         for exponent in biases.values():
             factor *= self.stack.bias_moment(label, exponent)
-        means: dict[tuple[Entry, ...], float] = {(): factor} if factor else {}
+        means: Overlaps = {(): factor} if factor else {}
         for names in pieces.values():
-            joined: dict[tuple[Entry, ...], float] = {}
-            for entries, value in means.items():
-                for more, mean in self._mean(law, tuple(sorted(names))).items():
-                    key = tuple(sorted(entries + more))
-                    joined[key] = joined.get(key, 0.0) + value * mean
-            means = joined
+            means = self._joined(means, self._mean(law, tuple(sorted(names))))
         return tuple(kept), means
 
-    def _mean(self, law: Law, names: tuple[tuple[int, int], ...]) -> dict[tuple[Entry, ...], float]:
+    def _mean(self, law: Law, names: tuple[tuple[int, int], ...]) -> Overlaps:
         """A moment of Gaussian numbers as a polynomial in overlaps."""
         if not names:
             return {(): 1.0}
@@ -136,7 +178,7 @@ class _Elimination:
             return {}
         key = (law, names)
         if key not in self._isserlis:
-            total: dict[tuple[Entry, ...], float] = {}
+            total: Overlaps = {}
             first, *rest = names
             for other, count in Counter(rest).items():
                 left = list(rest)
@@ -148,33 +190,51 @@ class _Elimination:
             self._isserlis[key] = total
         return self._isserlis[key]
 
-    def _expanded(self, coordinates: tuple[Monomial, ...], entries: tuple[Entry, ...], value: float) -> State:
-        """A product of overlaps as sums over coordinates."""
-        state: State = {coordinates: value}
-        for entry in entries:
-            following: State = {}
-            for present, coefficient in state.items():
-                for monomial, factor in self._overlap(entry).items():
-                    self.left -= 1 + len(present)
-                    if self.left < 0:
-                        raise TooLargeError
+    def _expanded(self, pending: dict[tuple[tuple[Monomial, ...], tuple[Entry, ...]], float]) -> State:
+        """Products of overlaps as sums over coordinates, one overlap of all terms at a time."""
+        state: State = {}
+        while pending:
+            following: dict[tuple[tuple[Monomial, ...], tuple[Entry, ...]], float] = {}
+            for (present, entries), coefficient in pending.items():
+                if not entries:
+                    _gather(state, present, coefficient)
+                    continue
+                entry, *rest = entries
+                self._work(1 + len(present))
+                overlap, available = self._overlap(entry)
+                for monomial, factor in overlap.items():
                     share = coefficient * factor / self.dim
-                    for position, old in enumerate(present):
-                        joined = poly.join(old, monomial)
-                        _gather(following, (*present[:position], joined, *present[position + 1 :]), share)
-                    if monomial:
-                        _gather(following, (*present, monomial), share * (self.dim - len(present)))
-                    else:  # a constant: every other coordinate has it
-                        _gather(following, present, share * (self.dim - len(present)))
-            state = following
-        return state
+                    changed = [
+                        (*present[:position], poly.join(old, monomial), *present[position + 1 :])
+                        for position, old in enumerate(present)
+                    ]
+                    # a constant is the same at every other coordinate
+                    changed.append((*present, monomial) if monomial else present)
+                    for position, coordinates in enumerate(changed):
+                        count = 1 if position < len(present) else available - len(present)
+                        key = (tuple(sorted(coordinates)), tuple(rest))
+                        following[key] = following.get(key, 0.0) + share * count
+            pending = following
+        return self._folded(state)
 
-    def _overlap(self, entry: Entry) -> Polynomial:
+    def _folded(self, state: State) -> State:
+        """Terms that differ by the names of the two rows are one."""
+        result: State = {}
+        for coordinates, value in state.items():
+            swapped = tuple(sorted(tuple(sorted((name ^ 1, e) for name, e in part)) for part in coordinates))
+            _gather(result, min(coordinates, swapped), value)
+        return result
+
+    def _overlap(self, entry: Entry) -> tuple[Polynomial, int]:
+        """What each coordinate adds to an overlap, and how many coordinates there are."""
         if entry not in self._overlaps:
-            total: Polynomial = {}
-            for piece in range(len(self.stack.layers[entry.level - 1].vectors[entry.left])):
-                total = poly.add(total, self.stack.product(Weight(entry, piece)))
-            self._overlaps[entry] = total
+            pieces = self.stack.layers[entry.level - 1].vectors[entry.left]
+            roles = {self.stack.variables[name].role for part in pieces for name in poly.variables(part)}
+            if self.stack.pieces > 1 and entry.level == 1 and "input" in roles:
+                self._overlaps[entry] = (self.stack.product(Weight(entry, 0)), self.dim)
+            else:
+                parts = [self.stack.product(Weight(entry, piece)) for piece in range(len(pieces))]
+                self._overlaps[entry] = (poly.add(*parts), self.clusters)
         return self._overlaps[entry]
 
     def _substituted(self, state: State, level: int) -> State:
@@ -189,18 +249,14 @@ class _Elimination:
                     product = poly.constant(1.0)
                     for name, exponent in coordinate:
                         variable = self.stack.variables[name]
-                        if variable.role == "input":
-                            part = poly.in_row(outputs[variable.piece], name & 1)
-                        else:
-                            part = poly.variable(name)
+                        inner = variable.role == "input"
+                        part = poly.in_row(outputs[variable.piece], name & 1) if inner else poly.variable(name)
                         product = poly.multiply(product, poly.power(part, exponent))
                     powers[coordinate] = product
                 following: State = {}
                 for present, value in products.items():
                     for monomial, factor in powers[coordinate].items():
-                        self.left -= 1
-                        if self.left < 0:
-                            raise TooLargeError
+                        self._work(1)
                         _gather(following, (*present, monomial) if monomial else present, value * factor)
                 products = following
             for key, value in products.items():
@@ -212,7 +268,9 @@ class _Elimination:
         fields = self.stack.fields
         agreeing = np.arange(fields + 1) * embedding_dim
         total = np.zeros(fields + 1)
-        moment = [0.0 if k % 2 else math.prod(range(1, k, 2)) * self.stack.second_moment ** (k // 2) for k in range(257)]
+        moment = [
+            0.0 if k % 2 else math.prod(range(1, k, 2)) * self.stack.second_moment ** (k // 2) for k in range(257)
+        ]
         known: dict[tuple[tuple[int, int], ...], Any] = {}
         for coordinates, coefficient in state.items():
             pairs = []

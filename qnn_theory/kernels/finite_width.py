@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from qnn_theory.kernels.stack import Entry, Pattern, Stack, Value, Weight
+from qnn_theory.kernels.moments.laws import Entry, Pattern, Value, Weight
+from qnn_theory.kernels.moments.stack import Stack
 
 
 class FiniteWidth:
@@ -105,8 +106,11 @@ class FiniteWidth:
         for piece, weight in stack.counted(k):
             product = stack.product(Weight(k, piece))
             roots = stack.roots(k.level, product)
+            touched = stack.touched(k.level, product)
             for other in range(len(stack.layers[j.level - 1].vectors[j.left])):
                 second = stack.product(Weight(j, other))
+                if touched.isdisjoint(stack.touched(j.level, second)):
+                    continue
                 all_roots: Pattern = roots | stack.roots(j.level, second)
                 for pattern, share in stack.patterns(all_roots):
                     joint = stack.expect(k.level, product, pattern, marks, Weight(j, other))

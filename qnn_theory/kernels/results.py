@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
 
+from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.kernels.closed_form import covariance_formula
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.setting import Setting
 
 Formula: TypeAlias = Any  # a SymPy expression; SymPy ships no types
@@ -17,13 +19,15 @@ class Kernel:
     """A kernel as a function of the number s of fields on which two rows agree.
 
     Attributes:
-        values: K(0) .. K(fields), with the 1/d term where it was asked for.
-        leading: the same without it.
-        exact: whether these are polynomials in t, without a quadrature or a series.
-        standard_error: of `values` where the format has no rule and was simulated; zeros elsewhere.
+        values: K(0) .. K(fields), at the width of the network where that was asked for.
+        leading: the limit of large d.
+        exact: whether `values` are exact: polynomials, at all orders in 1/d; no quadrature, no series, no simulation.
+        standard_error: of `values` where they were simulated: no rule reaches the format, or the 1/d term does not suffice;
+            zeros elsewhere.
         groups: of a tangent kernel, the part of each group of parameters, summing up to `values`; empty for a covariance.
-        reliable_from_dim: the width d from which `values` are within 3 %, judged by the size of the 1/d term, or None
-            where that is no width below a million: then the moments are those of rare draws.
+        reliable_from_dim: the width d from which the 1/d term suffices, to within 3 % of K(fields): its square is small then, and
+            so is the variance over draws (fourth moments). None where that is no width below a million, or where no 1/d term was
+            asked for. Far below it moments are those of rare draws: most networks are much smaller than their mean.
     """
 
     values: tuple[float, ...]
@@ -37,10 +41,13 @@ class Kernel:
     @cached_property
     def formula(self) -> Formula | None:
         """The leading order as a SymPy polynomial in t = s / f, or None where it is none (or for a tangent kernel)."""
-        if not self.exact or self.groups:
-            return None
         setting = self.setting
-        found = covariance_formula(setting.format, depth=setting.depth)
+        if self.groups or uses_activation(setting.format.expr):
+            return None
+        try:
+            found = covariance_formula(setting.format, depth=setting.depth)
+        except NoRuleError:
+            return None
         return found.subs({"sigma": setting.embedding_std, "d": setting.fields * setting.embedding_dim})
 
 

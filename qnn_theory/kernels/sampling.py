@@ -37,8 +37,8 @@ from qnn_theory.grammar.expr import (
     Sum,
 )
 from qnn_theory.grammar.widths import head_major_order
-from qnn_theory.kernels.functions import activation_value, normal_quantile
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.functions import activation_value, normal_quantile
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.setting import Setting
 
 NUMBERS = 1 << 15
@@ -69,9 +69,9 @@ class Simulated:
     log_spreads: Any
 
 
-def simulate(setting: Setting, *, width_correction: bool = True, seed: int = 0) -> Simulated:
-    """The kernels of a stack after each layer for s = 0 .. f agreeing fields."""
-    nodes = _nodes(setting.fields)
+def simulate(setting: Setting, *, width_correction: bool = True, same_only: bool = False, seed: int = 0) -> Simulated:
+    """The kernels of a stack after each layer for s = 0 .. f agreeing fields, or for s = f only."""
+    nodes = np.array([setting.fields]) if same_only else _nodes(setting.fields)
     leading = np.empty((setting.depth, len(nodes)))
     values, errors = np.empty_like(leading), np.empty_like(leading)
     spread, log_spreads = 0.0, np.zeros(setting.depth)
@@ -101,7 +101,7 @@ def simulate(setting: Setting, *, width_correction: bool = True, seed: int = 0) 
             before = (rows.first[:, 0] ** 2).mean(axis=-1)
             with np.errstate(divide="ignore", invalid="ignore"):
                 log_spreads = np.log(free[:, :, 0] / before).var(axis=1)
-    join = _interpolation(nodes, setting.fields)
+    join = np.ones((1, 1)) if same_only else _interpolation(nodes, setting.fields)
     last = leading[-1, -1]
     return Simulated(
         leading=leading @ join.T,

@@ -11,8 +11,9 @@ import numpy as np
 
 from qnn_theory.grammar.expr import ActivationKind, Concat, HeadMajor, Slice, walk
 from qnn_theory.grammar.format import Format, with_post_activation
-from qnn_theory.kernels.layer_rules import NoRuleError
-from qnn_theory.kernels.stack import Stack
+from qnn_theory.grammar.widths import divisor
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.stack import Stack
 from qnn_theory.registry import get_format
 
 
@@ -31,7 +32,7 @@ class Setting:
         """The network's width d."""
         return self.fields * self.embedding_dim
 
-    def stack(self, share: Any, rows: int) -> Stack:
+    def stack(self, share: Any, rows: int, *, join_rows: bool = True) -> Stack:
         """The moments for some shares of agreeing fields."""
         return Stack(
             self.format,
@@ -41,11 +42,13 @@ class Setting:
             second_moment=self.embedding_std**2,
             share=share,
             rows=rows,
+            join_rows=join_rows,
         )
 
-    def stacks(self) -> tuple[Stack, Stack]:
+    def stacks(self, *, join_rows: bool = True) -> tuple[Stack, Stack]:
         """For s = 0 .. f - 1, and for s = f."""
-        return self.stack(np.arange(self.fields) / self.fields, 2), self.stack(np.ones(1), 1)
+        below = np.arange(self.fields) / self.fields
+        return self.stack(below, 2, join_rows=join_rows), self.stack(np.ones(1), 1, join_rows=join_rows)
 
 
 def check_rules(setting: Setting) -> None:
@@ -62,6 +65,11 @@ def check_rules(setting: Setting) -> None:
 def has_rules(setting: Setting) -> bool:
     """Whether the rules reach every part of a format; where they do not, its covariance can be simulated."""
     return not _problem(setting.format, setting.depth, setting.fields, setting.embedding_dim)
+
+
+def blocks_are_alike(format: Format, depth: int) -> bool:
+    """Whether a format treats all blocks of the coordinates alike."""
+    return not _problem(format, depth, 2 * divisor(format.expr) ** depth, 1)
 
 
 @lru_cache(maxsize=1024)

@@ -1,9 +1,9 @@
 """Containment by hidden units in pairs: two blocks of a hidden layer whose maps are equal up to their signs.
 
-``silu(b) - silu(-b) = b``, so two blocks of gated units ``a silu(b)`` are products ``a b``: a layer ``P (A x ⊙ silu(B x))`` with 2 d
-units has every function ``A x ⊙ B x`` and ``P (A x ⊙ B x)``. The search for maps does not look for such values: it cuts parameters
-into few blocks of columns. Here the target's hidden layer is replaced by one or two of its blocks, which the map after it mixes,
-adds or takes from one another; the usual search finds a map into that smaller format, and the proof is that of any map.
+``silu(b) - silu(-b) = b``, so two blocks of gated units ``a silu(b)`` are products ``a b``: a layer ``P (A x ⊙ silu(B x))`` with
+2 d units has every function ``A x ⊙ B x`` and ``P (A x ⊙ B x)``. The search for maps does not look for such values: it cuts
+parameters into few blocks of columns. Here the target's hidden layer is replaced by one or two of its blocks, which the map after
+it mixes, adds or takes from one another; the usual search finds a map into that smaller format, and the proof is that of any map.
 """
 
 from __future__ import annotations

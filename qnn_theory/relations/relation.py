@@ -39,6 +39,7 @@ from qnn_theory.relations.orders import ContainmentOrder, closed_under_transitiv
 from qnn_theory.relations.paired_units import contained_by_paired_units
 from qnn_theory.relations.registered_order.stored import stored, stored_verdict
 from qnn_theory.relations.separation import Effort, find_separation
+from qnn_theory.relations.special_values import contained_by_special_values
 from qnn_theory.relations.stacks.depth import check_depth, decide_stacks
 from qnn_theory.relations.stacks.limits import limit_of_stacks
 from qnn_theory.relations.stacks.stacked import stacked
@@ -66,6 +67,7 @@ BUDGET = 30.0
 """Seconds for a pair, unless told otherwise."""
 
 _QUICK_TRIES = 256
+_BLOCK_TRIES = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,7 +298,8 @@ def _searched(source: Format, target: Format, minimal: bool, effort: Effort, tri
     proved = (
         _proved(source, target, found)
         or _proved(source, target, contained_by_idle_units(source, target, tries=_QUICK_TRIES))
-        or _proved(source, target, contained_by_paired_units(source, target, tries=_QUICK_TRIES))
+        or _proved(source, target, contained_by_special_values(source, target, tries=_BLOCK_TRIES))
+        or _proved(source, target, contained_by_paired_units(source, target, tries=_BLOCK_TRIES))
     )
     if proved is not None:
         return proved

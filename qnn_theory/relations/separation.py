@@ -21,6 +21,7 @@ from qnn_theory.relations.invariants.kinks import by_kinks
 from qnn_theory.relations.invariants.output_width import by_width
 from qnn_theory.relations.invariants.pair import Pair, Separation
 from qnn_theory.relations.invariants.ranks import by_rank
+from qnn_theory.relations.invariants.shared_squares import by_shared_squares
 from qnn_theory.relations.invariants.signs import by_sign
 from qnn_theory.relations.invariants.smooth_gates.complex_plane import by_complex_plane
 from qnn_theory.relations.invariants.smooth_gates.fans import by_directions
@@ -49,6 +50,7 @@ _THOROUGH: tuple[Callable[[Pair], Separation | None], ...] = (
     by_complex_plane,
     by_polynomial_members,
     by_dimension,
+    by_shared_squares,
     by_equations,
     by_sides,
     by_directions,

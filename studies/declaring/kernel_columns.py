@@ -35,7 +35,7 @@ from typing import TypeAlias, cast
 from qnn_theory import covariance, signal, tangent_kernel
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.widths import parameters, width
-from qnn_theory.kernels.layer_rules import NoRuleError
+from qnn_theory.kernels.moments.layer_rules import NoRuleError
 from qnn_theory.kernels.spectrum import with_collisions
 from studies.tasks.arm_format import arm_format
 from studies.tasks.spec import RunSpec

@@ -135,12 +135,12 @@ class EncodedDataset:
                     stop = start + batch_size - (0 if rest is None else len(rest))
                     batch = _some_rows(buffer, order, start, stop)
                     if rest is not None:
-                        batch = Split(torch.cat([rest.ids, batch.ids]), torch.cat([rest.labels, batch.labels]))
+                        batch = rest.followed_by(batch)
                     start, rest = stop, None
                     if len(batch) == batch_size:
                         yield batch
                     else:  # the buffer's end; a copy, as a view would keep the whole buffer
-                        rest = Split(batch.ids.clone(), batch.labels.clone())
+                        rest = batch.clone()
             if rest is not None:
                 yield rest
 
@@ -174,8 +174,7 @@ def _known(split: str) -> str:
 
 def _some_rows(buffer: Split, order: torch.Tensor | None, start: int, stop: int) -> Split:
     """Rows `start` to `stop` of a buffer, in its own order (a view) or in another."""
-    rows = slice(start, stop) if order is None else order[start:stop]
-    return Split(buffer.ids[rows], buffer.labels[rows])
+    return buffer.part(slice(start, stop) if order is None else order[start:stop])
 
 
 def _rows_of_groups(stored: CheckedRowGroups, groups: Sequence[int], layout: FieldLayout) -> Split:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -116,6 +117,21 @@ class Encoder:
             [expr.alias(str(number)) for number, expr in enumerate(_id_exprs(field, tokens))]
             for field, tokens in zip(schema.fields, self.vocabularies, strict=True)
         ]
+
+    def vocabulary(self, field: str) -> pl.Series:
+        """The tokens of a field, in the order of their ids: token number k has id k + 2, after padding and out of vocabulary.
+
+        A numeric field's tokens are its buckets; the empty text is the missing value, where that has an id of its own.
+
+        Raises:
+            KeyError: there is no such field; names the nearest.
+        """
+        if field not in self.layout.names:
+            near = difflib.get_close_matches(field, self.layout.names, n=1, cutoff=0.0)[0]
+            raise KeyError(
+                f"A field is one of {', '.join(self.layout.names)}, however: {field!r}; the nearest is {near!r}."
+            )
+        return self.vocabularies[self.layout.names.index(field)].alias("token")
 
     def encode_tensor(self, rows: pl.DataFrame) -> torch.Tensor:
         """Ids of rows, int32, shape (rows, columns), ready for a model.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
 import numpy as np
@@ -19,12 +20,26 @@ _TRUTH = r"(?i)^(true|false)$"
 _DAY = r"^(\d{4}-\d\d-\d\d)[ T]00:00:00(?:\.0*)?$"
 _CANDIDATE = r"(?i)\.0*$|^true$|^false$|00:00:00"
 
+# Python's `$` also stands before a line's end.
+_WHOLE_IN_PYTHON, _TRUTH_IN_PYTHON, _DAY_IN_PYTHON = (
+    re.compile(rule.replace("$", r"\Z")) for rule in (_WHOLE, _TRUTH, _DAY)
+)
+_MATCHES_CANDIDATE = re.compile(_CANDIDATE.replace("$", r"\Z")).search
+
 
 def one_spelling(text: pl.Expr) -> pl.Expr:
     """Texts with one spelling for each value: `7.0` is `7`, `True` is `true`, `2013-01-01 00:00:00` is `2013-01-01`."""
     spelt = text.str.replace(_WHOLE, "$1").str.replace(_DAY, "$1")
     spelt = pl.when(spelt.str.contains(_TRUTH)).then(spelt.str.to_lowercase()).otherwise(spelt)
     return pl.when(text.str.contains(_CANDIDATE)).then(spelt).otherwise(text)
+
+
+def one_spelling_of(text: str) -> str:
+    """The same for one text of Python's."""
+    if not _MATCHES_CANDIDATE(text):
+        return text
+    spelt = _DAY_IN_PYTHON.sub(r"\1", _WHOLE_IN_PYTHON.sub(r"\1", text, count=1), count=1)
+    return spelt.lower() if _TRUTH_IN_PYTHON.match(spelt) else spelt
 
 
 def token_expr(field: Field) -> pl.Expr:

@@ -52,7 +52,7 @@ def column_of_arrow(array: pa.DictionaryArray) -> Column:
 
 
 def column_of_series(values: pl.Series) -> Column:
-    """Values of any type that casts to text as a column; lists are joined by `LIST_SEPARATOR`.
+    """Values of any type that casts to text as a column; lists are joined by `LIST_SEPARATOR`, and NaN is missing.
 
     Raises:
         ValueError: the values are of a type that has parts, but not a list of simple ones.
@@ -64,7 +64,10 @@ def column_of_series(values: pl.Series) -> Column:
         raise ValueError(
             f"a column holds texts, numbers or lists of them, however: {values.name} is of type {values.dtype}"
         )
+    if simple.is_float():  # a frame has no other way to say that a number is missing
+        missing = pl.element().fill_nan(None)
+        values = values.list.eval(missing) if isinstance(values.dtype, pl.List) else values.fill_nan(None)
     if isinstance(values.dtype, pl.List):
         values = values.cast(pl.List(pl.String)).list.join(LIST_SEPARATOR)
     text = values.cast(pl.String).rechunk().to_arrow()
-    return column_of_arrow(text.dictionary_encode())
+    return column_of_arrow(text.dictionary_encode(null_encoding="encode"))

@@ -86,13 +86,19 @@ def check_numbers(chunk: Chunk, schema: Schema) -> None:
         ValueError: one does not, with file and line.
     """
     for field in schema.fields:
-        if field.kind == "numeric":
-            column = chunk.columns[field.name]
-            value = pl.select(decimal_point(pl.lit(column.texts), field).cast(pl.Float64, strict=False)).to_series()
-            truth = column.texts.str.to_lowercase().is_in(["true", "false"])
-            row = column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "") & ~truth))
-            if row is not None:
-                raise ValueError(
-                    f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
-                    f"{field.name}={column.rows()[row]!r}; mend the row or declare the field categorical"
-                )
+        column = chunk.columns[field.name]
+        row = first_no_number(column, field)
+        if row is not None:
+            raise ValueError(
+                f"{chunk.at(row)}: a numeric field must hold a finite number or nothing, however: "
+                f"{field.name}={column.rows()[row]!r}; mend the row or declare the field categorical"
+            )
+
+
+def first_no_number(column: Column, field: Field) -> int | None:
+    """The first row in which a numeric field holds something, but no finite number; None for other kinds of fields."""
+    if field.kind != "numeric":
+        return None
+    value = pl.select(decimal_point(pl.lit(column.texts), field).cast(pl.Float64, strict=False)).to_series()
+    truth = column.texts.str.to_lowercase().is_in(["true", "false"])
+    return column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "") & ~truth))

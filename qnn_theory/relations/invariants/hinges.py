@@ -1,12 +1,13 @@
 """Separation by hinges: what sums of relus of affine forms can be, given how many there are and which signs they have.
 
-Signs. Where an output is smooth but for terms ``± x^k relu(u)``, it jumps across a kink h = 0 by ``J x^k h``, h counted towards the
-positive side, and J > 0 needs a relu with a plus. So an output has at most as many kinks with J > 0 as relus with a plus.
+Signs. Where an output is smooth but for terms ``± x^k relu(u)``, it jumps across a kink h = 0 by ``J x^k h``, from h < 0 to
+h > 0, and J > 0 needs a relu with a plus. So an output has at most as many kinks with J > 0 as relus with a plus.
 
-Balance. ``V relu(U x + b) + c`` with K units: units whose kinks share a hyperplane h = 0 add up to ``P relu(h) + Q relu(-h)``, which
-is ``(P + Q) relu(h) - Q h``. One unit alone has Q = 0 or P = 0. So a function of this kind, written ``Σ J_j relu(h_j) + L x + c``
-with one term for each of its M hyperplanes, has L + Σ_S J_j h_j, for some set S of the j, of rank at most r: each of the K - M units
-that remain frees one Q, or two of them add an affine function of rank 1. An affine map has rank K/2 at most.
+Balance. ``V relu(U x + b) + c`` with K units: units whose kinks share a hyperplane h = 0 add up to ``P relu(h) + Q relu(-h)``,
+which is ``(P + Q) relu(h) - Q h``. One unit alone has Q = 0 or P = 0. So a function of this kind, written
+``Σ J_j relu(h_j) + L x + c`` with one term for each of its M hyperplanes, has L + Σ_S J_j h_j of small rank for some set S of
+the j: each of the K - M units that remain frees one Q, or two of them add an affine function of rank 1. An affine map has
+rank K/2 at most.
 """
 
 from __future__ import annotations
@@ -156,9 +157,9 @@ def _balance_in(pair: Pair, dim: int, units: int, power: int, added: int) -> Sep
         inside = "y" if not added else "y - x" if added == 1 else f"y - {added} x"
         inside = inside if not power else f"({inside}) / x" if power == 1 else f"({inside}) / x^{power}"
         rule = (
-            f"{inside} of {pair.target.id} is a sum of {units} relus of affine forms (d = {dim}), each with a vector of its own, and a "
-            f"number; with kinks on {hyperplanes} hyperplanes it is one relu for each, and an affine map that, up to turning these "
-            f"relus round, has rank {bound} at most"
+            f"{inside} of {pair.target.id} is a sum of {units} relus of affine forms (d = {dim}), each with a vector of its own, "
+            f"and a number; with kinks on {hyperplanes} hyperplanes it is one relu for each, and an affine map that, up to "
+            f"turning these relus round, has rank {bound} at most"
         )
         finding = f"the rank is {rank} for the witness, however the relus are turned"
         return pair.separation("balance of kinks", rule, finding, shown, pair.dims(4, 6), closed=False, grows=True)

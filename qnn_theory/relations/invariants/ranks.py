@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import flint
@@ -21,7 +21,7 @@ from qnn_theory.relations.witness import nested
 _MONOMIALS = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Shape:
     """A matrix of coefficients: at row (output, shift) and column m stands that of x^(m + shift) in the output.
 
@@ -58,14 +58,23 @@ class _Shape:
         }
         return tuple(sorted(m for m in found if self.constants or any(m)))
 
+    @cached_property
+    def _fixed_places(self) -> list[list[tuple[int, Monomial, int]]]:
+        return self._places(self.columns or ())
+
+    def _places(self, columns: Sequence[Monomial]) -> list[list[tuple[int, Monomial, int]]]:
+        """For every entry the output, the monomial and the factor."""
+
+        def place(output: int, shift: Monomial, m: Monomial) -> tuple[int, Monomial, int]:
+            doubled = self.form is not None and _plus(m, self.form) == shift
+            return output, _plus(m, shift), 1 + doubled
+
+        return [[place(output, shift, m) for m in columns] for output, shift in self.rows]
+
     def build(self, polynomials: Sequence[Polynomial], columns: Sequence[Monomial]) -> list[list[int]]:
-        """The matrix of some outputs, modulo `PRIME`."""
-
-        def entry(output: int, shift: Monomial, m: Monomial) -> int:
-            value = residue(polynomials[output].get(_plus(m, shift), 0))
-            return 2 * value if self.form is not None and _plus(m, self.form) == shift else value
-
-        return [[entry(output, shift, m) for m in columns] for output, shift in self.rows]
+        """The matrix of some outputs, coefficients modulo `PRIME`."""
+        places = self._fixed_places if columns is self.columns else self._places(columns)
+        return [[factor * polynomials[i].get(m, 0) for i, m, factor in row] for row in places]
 
 
 def by_rank(pair: Pair) -> Separation | None:

@@ -18,9 +18,11 @@ from typing import Any, TypeAlias
 
 from qnn_theory.algebra.deadline import BudgetSpentError
 from qnn_theory.algebra.deadline import budget as within
+from qnn_theory.grammar.expr import Input, walk
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.stacking import layer_widths
 from qnn_theory.grammar.widths import smallest_width, width
+from qnn_theory.registry import is_registered
 from qnn_theory.relations.certificates import Containment, Direction, Undecided
 from qnn_theory.relations.containment.parameter_map import AnyMap, Assignment, Combination, Constant, ParameterMap
 from qnn_theory.relations.containment.terms import Term
@@ -29,6 +31,7 @@ from qnn_theory.relations.stacks.separations import find_stack_separation
 from qnn_theory.relations.stacks.stacked import (
     in_layer,
     of_layer,
+    one_layer,
     reads_first_input,
     reads_input,
     stacked,
@@ -40,6 +43,12 @@ from qnn_theory.relations.uniform import is_uniform
 
 Decide: TypeAlias = Callable[[Format, Format, float | None], Direction]
 """Whether one layer of a format is contained in another, within a budget in seconds."""
+
+DEPTH_LIMIT = 12
+"""The largest number of layers that are compared."""
+
+SIZE_LIMIT = 3_000
+"""The largest number of places where a written-out stack reads x."""
 
 _SIGNED_LAYERS = 6
 """The layers between which signs are tried."""
@@ -141,19 +150,20 @@ def decide_stacks(
         depth: the number of layers, at least 2.
         decide: decides whether one layer is contained in another.
         minimal: make the witness of a separation sparse.
-        budget: seconds; None is as many as it takes.
+        budget: seconds; None is as many as it takes. What is quick takes none of it for registered formats.
         thorough: where nothing quick decides, relate the stacks as two formats, written out, too.
     """
     a, b = stacked(source, depth), stacked(target, depth)
     started = time.monotonic()
     if not (reads_input(source.expr) and reads_input(target.expr)):
         return decide(a, b, budget)
-    lifted = _lifted(source, target, depth, decide, budget)
+    quick = None if is_registered(source) and is_registered(target) else budget
+    lifted = _lifted(source, target, depth, decide, quick)
     if lifted is not None:
         return lifted
     if not (is_uniform(a.expr) and is_uniform(b.expr)):
         return Undecided(source=a.id, target=b.id)
-    left = None if budget is None else max(budget - (time.monotonic() - started), 0.0)
+    left = None if quick is None else max(quick - (time.monotonic() - started), 0.0)
     found: Separation | None = None
     try:
         with within(left):
@@ -163,10 +173,8 @@ def decide_stacks(
     if found is not None:
         return found
     if thorough:
-        # The stacks written out are slow to search; the other direction needs time too.
-        return decide(
-            a, b, None if budget is None else min(budget / 4, max(budget - (time.monotonic() - started), 0.0))
-        )
+        # Stacks written out are slow to search, and the other direction needs time too.
+        return decide(a, b, None if budget is None else budget / 4)
     return Undecided(source=a.id, target=b.id)
 
 
@@ -252,8 +260,18 @@ def check_depth(format: Format, depth: int) -> None:
     """Reject a depth that a format cannot have.
 
     Raises:
-        ValueError: see `layer_widths`.
+        ValueError: see `layer_widths`; or a stack beyond `DEPTH_LIMIT` or `SIZE_LIMIT`.
     """
     if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
         raise ValueError(f"The depth is a positive integer, however: depth={depth!r}.")
     layer_widths(format, dim=smallest_width(format.expr, 2), depth=depth)
+    if depth == 1:
+        return
+    if depth > DEPTH_LIMIT:
+        raise ValueError(f"Stacks are related up to {DEPTH_LIMIT} layers, however: depth={depth}; use fewer layers.")
+    reads = sum(isinstance(node, Input) for node in walk(one_layer(format).expr))
+    if reads**depth > SIZE_LIMIT:
+        raise ValueError(
+            f"A stack is written out with at most {SIZE_LIMIT} occurrences of x, however: {format.id} at depth={depth} has "
+            f"{reads}^{depth}; use fewer layers."
+        )

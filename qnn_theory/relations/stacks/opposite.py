@@ -26,6 +26,7 @@ from qnn_theory.grammar.widths import width
 from qnn_theory.relations.invariants.kinks import has_affine_arguments
 from qnn_theory.relations.invariants.pair import Entries, Separation, generic_point
 from qnn_theory.relations.stacks.pair import Gate, StackPair, random_member
+from qnn_theory.relations.stacks.stacked import one_layer
 
 _UNITS = 5
 """The largest number of relus in the first layer whose 3^n divisions are gone through."""
@@ -77,10 +78,11 @@ def _rank_of(pair: StackPair, entries: Entries, dim: int, top: int) -> int:
 @cache
 def _largest_rank(format: Format, depth: int, dim: int, top: int) -> int | None:
     """The largest rank that is possible with the relus on along v and also with those on along -v."""
-    nodes = list(dict.fromkeys(n for n in walk(format.expr) if isinstance(n, Activation)))
+    expr = one_layer(format).expr
+    nodes = list(dict.fromkeys(n for n in walk(expr) if isinstance(n, Activation)))
     units = [(node, k) for node in nodes for k in range(int(width(node) * dim))]
     # The relus of one node are alike where coordinates may be renamed.
-    alike = len(nodes) == 1 and not any(isinstance(n, Concat | Slice | HeadMajor) for n in walk(format.expr))
+    alike = len(nodes) == 1 and not any(isinstance(n, Concat | Slice | HeadMajor) for n in walk(expr))
     if not alike and len(units) > _UNITS:
         return None
 

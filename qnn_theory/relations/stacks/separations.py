@@ -24,6 +24,8 @@ from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
 from qnn_theory.relations.invariants.output_width import by_width
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Separation, of_every
 from qnn_theory.relations.invariants.signs import by_sign
+from qnn_theory.relations.invariants.smooth_gates.finite_differences import by_finite_differences
+from qnn_theory.relations.stacks.cubics import by_cubics
 from qnn_theory.relations.stacks.factors import by_common_factor, by_prime_factors
 from qnn_theory.relations.stacks.opposite import by_opposite_directions
 from qnn_theory.relations.stacks.pair import StackPair, axes, random_member
@@ -33,6 +35,7 @@ from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
 
 _MONOMIALS = 220
 _FEW = 3
+_DIFFERENCES = 32
 
 
 def find_stack_separation(source: Format, target: Format, depth: int, *, minimal: bool = True) -> Separation | None:
@@ -187,6 +190,11 @@ def _rules(format: Format, depth: int, dim: int, count: int, few: bool) -> tuple
     return tuple(kind([m[output] for m in members]) for output in range(len(members[0])))
 
 
+def _by_finite_differences(pair: StackPair) -> Separation | None:
+    """A smooth activation in the source, no polynomial, where the target has polynomials of a moderate degree."""
+    return by_finite_differences(pair) if degree_bound(pair.layers[1].expr, depth=pair.depth) <= _DIFFERENCES else None
+
+
 def _by_dimension(pair: StackPair) -> Separation | None:
     """More effective dimensions than the target has."""
     a, b = pair.layers
@@ -241,8 +249,10 @@ _INVARIANTS: tuple[Callable[[StackPair], Separation | None], ...] = (
     _by_degree,
     _by_coefficients,
     by_sign,
+    _by_finite_differences,
     _by_dimension,
     by_common_factor,
     by_prime_factors,
     by_opposite_directions,
+    by_cubics,
 )

@@ -1,3 +1,4 @@
+import functools
 import math
 import time
 from itertools import product
@@ -151,3 +152,22 @@ def test_true_probabilities_are_calibrated_and_shifted_ones_are_off_by_the_shift
     assert calibration_error(labels, np.log(p / (1 - p))) < 0.01
     higher = p + 0.2
     assert calibration_error(labels, np.log(higher / (1 - higher))) == pytest.approx(0.2, abs=0.005)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.sampled_from([-2.0, -0.5, 0.0, 0.25, 3.0]), st.integers(0, 4)), max_size=12)
+)
+def test_a_weight_counts_as_repeated_rows(rows: list[tuple[bool, float, int]]) -> None:
+    rows += [(True, 0.1, 1), (False, 0.2, 2)]
+    labels, logits, weights = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    repeated = [np.repeat(column, weights.astype(int)) for column in (labels, logits)]
+    for metric in (auc, log_loss, functools.partial(calibration_error, bins=1)):
+        assert metric(labels, logits, weights) == pytest.approx(metric(*repeated), rel=1e-12)
+    assert auc(labels, logits, np.ones(len(rows))) == pytest.approx(auc(labels, logits), rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, -1.0], [0.0, 0.0], [1.0, float("nan")]])
+@pytest.mark.parametrize("metric", [auc, log_loss, calibration_error])
+def test_weights_are_numbers_of_rows(metric, weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="one finite number a row, none negative and not all 0"):
+        metric([0.0, 1.0], [0.0, 1.0], weights)

@@ -137,3 +137,87 @@ def test_the_family_holds_every_germ(expr: Expr, generator: random.Random, far: 
     members += [family.member() for _ in range(size)]
     for k, polynomial in enumerate(found):
         assert in_span([member[k] for member in members], polynomial, affine=True)
+
+
+def accepted_reasons(source: str, target: str) -> set[str]:
+    """The reasons for which a difference that is not 0 is taken to separate two formats."""
+    a, b = qt.get_format(source).expr, qt.get_format(target).expr
+    found = set()
+    for seed in range(2):
+        _, entries, _ = function(a, random.Random(f"{source}|{seed}"))
+        witness = {"dim": DIM, "entries": entries, "germs": []}
+        line = ["1", "2", "-1"]
+        for reason in ("pieces", "poles", "rate"):
+            data: dict[str, Any] = {"output": 0, "degree": 4, "direction": line, "around": line, "reason": reason}
+            try:
+                check_separation(a, b, "no polynomial", data | {"value": "1"}, witness)
+            except (RejectedError, NotCheckedError) as error:
+                value = str(error).split(" is ")[-1]  # the message tells the value that it should be
+            try:
+                check_separation(a, b, "no polynomial", data | {"value": value}, witness)
+            except (RejectedError, NotCheckedError):
+                continue
+            found.add(reason)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        *CONTAINED,
+        ("gelu(affine('A')) - gelu(-affine('A'))", "affine('A') * silu(affine('B'))"),
+        ("silu(affine('A')) - silu(-affine('A'))", "affine('A') * gelu(affine('B'))"),
+        ("x * sigmoid(affine('A')) + x * sigmoid(-affine('A'))", "x * affine('W') + x"),
+        ("affine('A') * mish(affine('B'))", "affine('A') * mish(2 * affine('B'))"),
+        ("relu(affine('A')) - relu(-affine('A'))", "affine('A')"),
+    ],
+)
+def test_no_difference_separates_what_is_contained(source: str, target: str) -> None:
+    assert not accepted_reasons(source, target)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "reason"),
+    [
+        ("x * silu(affine('A'))", "x * affine('W') + x", "pieces"),
+        ("silu(affine('A')) + relu(affine('A'))", "relu(affine('A'))", "pieces"),
+        ("silu(affine('A'))", "affine('B') * gelu(affine('A'))", "poles"),
+        ("gelu(affine('A'))", "affine('B') * silu(affine('A'))", "rate"),
+    ],
+)
+def test_a_difference_separates_for_its_reason(source: str, target: str, reason: str) -> None:
+    assert accepted_reasons(source, target) == {reason}
+
+
+@pytest.mark.parametrize(("source", "target"), CONTAINED)
+def test_what_is_contained_obeys_every_equation_and_rank(source: str, target: str) -> None:
+    """Each coefficient as an equation with the value that most functions of the target have, and ranks of their matrix."""
+    a, b = qt.get_format(source).expr, qt.get_format(target).expr
+    values, entries, _ = function(a, random.Random(source))
+    family = Family(b, DIM)
+    monomials = sorted({m for f in family.member() for m in f} | {(0, 1, 1), (2, 0, 0), (0, 0, 0)})
+    for far in (False, True):
+        at, along = [Fraction(7), Fraction(-5), Fraction(3)], [Fraction(1)] * DIM
+        try:
+            found, _ = germ(a, values, at, along, far=far)
+        except RejectedError:
+            continue
+        texts = {str(k): [[list(m), str(c)] for m, c in f.items()] for k, f in enumerate(found)}
+        germs = [{"far": far, "at": [*map(str, at)], "along": [*map(str, along)], "outputs": texts}]
+        witness = {"dim": DIM, "entries": entries, "germs": germs}
+        tries: list[tuple[str, dict[str, Any]]] = [
+            ("coefficients", {"output": 0, "terms": [[list(m), "1"]], "value": value, "gates": gates})
+            for m in monomials
+            for value in ("0", "1", "2", "1/2")
+            for gates in ("free", "constant")
+        ]
+        rows = [[k, [0] * DIM] for k in range(DIM)]
+        columns = [list(m) for m in monomials]
+        tries += [
+            ("rank", {"rows": rows, "columns": columns, "form": None, "bound": bound, "rank": rank})
+            for rank in range(4)
+            for bound in range(rank)
+        ]
+        for rule, data in tries:
+            with pytest.raises((RejectedError, NotCheckedError)):
+                check_separation(a, b, rule, data, witness)

@@ -456,3 +456,29 @@ BY_HAND: list[tuple[str, str, str, str]] = [
     ("half-relu", "Linear", "incomparable", "the first half is not negative; kinks"),
     ("joined-cross", "T18-paper", "equivalent", "the bias takes the 1"),
 ]
+
+STAY_OPEN: dict[tuple[str, str], str] = {
+    ("gate", "sum-of-gates"): "sums of smooth gates",
+    ("senet", "pepnet"): "sums of smooth gates",
+    ("gru-like", "gtu"): "sums of smooth gates",
+    ("abs", "relu-difference"): "few relus and an affine rest",
+    ("maxout", "relu-difference"): "few relus and an affine rest",
+    ("maxout", "prelu"): "few relus and an affine rest",
+    ("masked-map", "T5"): "few relus and an affine rest",
+    ("prelu-split", "Linear"): "a slope as a factor",
+    ("prelu", "mlp-2"): "a slope as a factor",
+    ("signed-square", "T4"): "smooth members of kinked squares",
+    ("relu2-difference", "T4"): "smooth members of kinked squares",
+    ("relu-of-product", "relu-product"): "relus of products",
+    ("dcn-mix", "dcn-mix-wide"): "number of smooth units",
+    ("square-cross", "T28"): "roots as parameters",
+    ("pooling", "T2"): "shared products",
+    ("pooling", "T8"): "shared products",
+    ("pooling", "T18"): "shared products",
+    ("fm-layer", "T2"): "shared products",
+    ("fm-layer", "T9"): "shared products",
+    ("polynomial-network", "Linear"): "shared products",
+    ("polynomial-network-2", "T5"): "products as squares in a hidden layer",
+    ("polynomial-network-2", "Linear"): "products as squares in a hidden layer",
+}
+"""What is not decided, by kind: a number that only gets smaller."""

@@ -28,7 +28,7 @@ MLP = 'affine("V", relu(affine("U", width={})))'
         ("T3", FFN.format("silu")),
         ("T9", FFN.format("gelu")),
         ("Linear", FFN.format("sigmoid")),  # a (s(b) + s(-b)) = a
-        ('affine("P", affine("U") * affine("V"))', FFN.format("silu")),
+        ('affine("P", affine("U") ** 2)', FFN.format("silu")),
         ("Linear", MLP.format(2)),
         ('relu6(affine("W"))', MLP.format(2)),
         ('relu(affine("W")) + relu(-affine("W"))', MLP.format(2)),
@@ -40,7 +40,7 @@ MLP = 'affine("V", relu(affine("U", width={})))'
 )
 def test_what_pairs_express_is_found(source: str, target: str) -> None:
     a, b = qt.get_format(source), qt.get_format(target)
-    found = contained_by_paired_units(a, b, tries=256)
+    found = contained_by_paired_units(a, b, tries=48)
     assert found is not None
     prove_map(a, b, found)
     generator = random.Random(source)
@@ -59,16 +59,14 @@ def test_what_pairs_express_is_found(source: str, target: str) -> None:
     ("source", "target"),
     [
         ("Linear", MLP.format(1)),  # rank d/2: two units a direction
-        ("T5", FFN.format("sigmoid")),  # grows linearly
+        ("T4", FFN.format("sigmoid")),  # grows linearly
         ("T5", 'affine("P", affine("A") * silu(affine("B")))'),  # d/2 products
-        ("T8", FFN.format("silu")),  # d products have no free map beside them
         ("T26", f"x * {MLP.format(1)}"),
-        ("QNN-alpha", f"x * {MLP.format(2)}"),  # 4 d kinks
         ('x * affine("V", affine("U", width=1/2)) + x', "T25"),
     ],
 )
 def test_what_pairs_do_not_express_is_not_found(source: str, target: str) -> None:
-    assert contained_by_paired_units(qt.get_format(source), qt.get_format(target), tries=64) is None
+    assert contained_by_paired_units(qt.get_format(source), qt.get_format(target), tries=16) is None
 
 
 def test_relations_use_it() -> None:

@@ -26,7 +26,7 @@ from studies.declaring.kernel_columns import (
 from studies.declaring.plan import plan
 from studies.tasks.spec import RunSpec
 
-SHAPE = {"fields": 6, "embedding_dim": 8, "depth": 2, "embedding_std": 0.3}
+SHAPE = {"fields": 6, "embedding_dim": 24, "depth": 2, "embedding_std": 0.3}
 
 
 def a_run(format: str, *, task: str = "interaction", dataset: str = "order-2", **options: object) -> RunSpec:
@@ -47,15 +47,15 @@ def test_groups_are_the_modules_parameters(format: str) -> None:
 @pytest.mark.parametrize("format", ["T5", "T9", "T19"])
 def test_shares_of_the_normalised_kernel_are_those_of_the_modules(format: str) -> None:
     theory = tangent_kernel(format, **SHAPE).groups
-    measured = measured_tangent_kernel(format, **SHAPE, draws=150).groups
-    sizes = group_sizes(get_format(format), fields=6, embedding_dim=8, depth=2, vocabulary=16)
+    measured = measured_tangent_kernel(format, **SHAPE, draws=100).groups
+    sizes = group_sizes(get_format(format), fields=6, embedding_dim=24, depth=2, vocabulary=16)
     for power in (0.5, 1.0):
         ours, theirs = (
             variances(normalised(groups, sizes, power=power))
             for groups in (theory, {name: found.values for name, found in measured.items()})
         )
         for order in (1, 2):
-            assert share_of(ours, order) == pytest.approx(share_of(theirs, order), abs=0.06)
+            assert share_of(ours, order) == pytest.approx(share_of(theirs, order), abs=0.08)
 
 
 def test_variances_are_those_of_a_kernel_that_is_made_of_them() -> None:

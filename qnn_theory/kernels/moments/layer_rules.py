@@ -32,12 +32,16 @@ from qnn_theory.grammar.expr import (
     Slice,
     Sum,
 )
-from qnn_theory.kernels import polynomials as poly
-from qnn_theory.kernels.functions import PRELU_SLOPE, Gate, activation_value
-from qnn_theory.kernels.polynomials import Polynomial
+from qnn_theory.kernels.moments import polynomials as poly
+from qnn_theory.kernels.moments.functions import PRELU_SLOPE, Gate, activation_value
+from qnn_theory.kernels.moments.polynomials import Polynomial
 
 Pieces: TypeAlias = tuple[Polynomial, ...]
-Role: TypeAlias = Literal["input", "first", "gaussian", "bias", "scale", "slope", "gate", "tangent"]
+Role: TypeAlias = Literal["input", "first", "gaussian", "bias", "scale", "slope", "gate", "tangent", "rows"]
+
+
+ROW_LIMIT = 32
+"""The largest number of rows that are written out."""
 
 
 class NoRuleError(ValueError):
@@ -50,12 +54,12 @@ class Variable:
 
     Attributes:
         role: ``input`` and ``first``: the layer's input and the network's; ``tangent``: a derivative of the layer's input;
-            ``gaussian``: of a map; ``bias``: of a bilinear map; ``scale``, ``slope``: a parameter at its start; ``gate``: an
-            activation of a Gaussian.
+            ``gaussian``: of a map; ``gate``: an activation of a Gaussian; ``rows``: a sum over a map's rows of gates of their
+            Gaussians, where `of` is that of the first row; ``bias``: of a bilinear map; ``scale``, ``slope``: a parameter.
         piece: the piece of the input, or of the map's output.
         map: index of the map.
         argument: which of the map's arguments.
-        value: start value of a parameter.
+        value: start value of a parameter; of a sum over rows, their number and the exponents of the Gaussian and of its gates.
         name: name of a parameter.
         gate: the activation.
         of: its Gaussian variable.
@@ -129,7 +133,7 @@ class Variables:
 
 
 def read_layer(
-    expr: Expr, layer: Layer, variables: Variables, *, per_unit: Fraction, order: Callable[[HeadMajor], Sequence[int]]
+    expr: Expr, layer: Layer, variables: Variables, *, order: Callable[[HeadMajor], Sequence[int]], join_rows: bool
 ) -> Layer:
     """Apply the rules to a layer's expression.
 
@@ -137,8 +141,8 @@ def read_layer(
         expr: the layer.
         layer: with its input's pieces; gets maps, vectors and the output.
         variables: of the stack.
-        per_unit: pieces in the network's d.
         order: the pieces that a head-major permutation takes, in order.
+        join_rows: whether a sum over rows may be one variable; its derivative by one row has no rule then.
     """
     maps: dict[tuple[str, int], int] = {}
 
@@ -202,7 +206,15 @@ def read_layer(
             case Concat(parts=parts):
                 return tuple(piece for part in parts for piece in visit(part, row))
             case RowSum(rows=rows, of=of):
-                each = [visit(of, m) for m in range(1, rows + 1)]
+                each = [visit(of, 1)]
+                if join_rows and (joined := _joined_rows(each[0], rows, variables)) is not None:
+                    return joined
+                if rows > ROW_LIMIT:
+                    raise NoRuleError(
+                        f"A sum over rows has a rule for {ROW_LIMIT} rows, or where a row is a gate of one map, however: "
+                        f"it has {rows}."
+                    )
+                each += [visit(of, m) for m in range(2, rows + 1)]
                 return tuple(poly.add(*column) for column in zip(*each, strict=True))
             case Slice(index=index, blocks=blocks, of=of):
                 inner = visit(of, row)
@@ -216,6 +228,29 @@ def read_layer(
 
     layer.output = visit(expr, 0)
     return layer
+
+
+def _joined_rows(row: Pieces, rows: int, variables: Variables) -> Pieces | None:
+    """A sum over rows as one variable a piece, where a row is a product of gates of one Gaussian number (and of itself)."""
+    result: list[Polynomial] = []
+    for piece, part in enumerate(row):
+        ((monomial, coefficient), *rest) = part.items() or [(poly.ONE, 0)]
+        found = [(variables[name], exponent) for name, exponent in monomial]
+        gates = tuple((variable.gate, exponent) for variable, exponent in found if variable.role == "gate")
+        gaussians = {
+            variable.of if variable.role == "gate" else name
+            for (name, _), (variable, _) in zip(monomial, found, strict=True)
+        }
+        power = sum(exponent for variable, exponent in found if variable.role == "gaussian")
+        if rest or not gates or len(gaussians) > 1 or any(v.role not in ("gate", "gaussian") for v, _ in found):
+            return None
+        (number,) = gaussians
+        gaussian = variables[number]
+        joined = Variable(
+            "rows", piece, map=gaussian.map, argument=gaussian.argument, value=(rows, power, gates), of=number
+        )
+        result.append(poly.times(coefficient, poly.variable(variables.number(joined))))
+    return tuple(result)
 
 
 def _product(factors: Sequence[Polynomial]) -> Polynomial:
