@@ -14,6 +14,8 @@ Task: TypeAlias = Literal["train", "boundary", "scaling", "data", "interaction"]
 LATER_SETTINGS: Mapping[str, Scalar] = {"monitor": "auc", "prior_bias": False}
 """Training settings that came after the first records, at the value that those had: at this value they are no part of a run's
 content, so that its id, its seeds and its record stay what they were."""
+LATER_OPTIONS: Mapping[str, Scalar] = {"embedding_std": 1e-4, "init": "paper", "operating_std": 0.1}
+"""The same for options of the models that are trained and timed (tasks ``train`` and ``scaling``)."""
 TASKS: tuple[Task, ...] = get_args(Task)
 
 _ABSENT = object()
@@ -69,7 +71,7 @@ class RunSpec:
         """Seed that initialisation, dropout and order of the batches derive from; differs between models and repetitions."""
         from qnn_models.runtime.seeds import derive
 
-        return derive(self.seed, "run", self.model, json.dumps(self.options))
+        return derive(self.seed, "run", self.model, json.dumps(self._first_options()))
 
     def content(self) -> dict[str, Any]:
         """The content as plain JSON values, without the label; ``alone`` only where it is so."""
@@ -78,7 +80,12 @@ class RunSpec:
         if not self.alone:
             del content["alone"]
         training = {key: value for key, value in self.training if LATER_SETTINGS.get(key, _ABSENT) != value}
-        return content | {"options": dict(self.options), "training": training}
+        return content | {"options": dict(self._first_options()), "training": training}
+
+    def _first_options(self) -> Settings:
+        """The options without those that came later and have the value that was there before."""
+        later = LATER_OPTIONS if self.task in ("train", "scaling") else {}
+        return tuple((key, value) for key, value in self.options if later.get(key, _ABSENT) != value)
 
     def option(self, key: str) -> Scalar:
         """The model's setting of this name; None where it has none."""
