@@ -53,8 +53,8 @@ def run_specs(
         store: where the records are.
         jobs: runs at a time.
         threads: threads per run.
-        together: how many runs of one arm, which differ in their seed alone, are trained as one stack where the task can; pays
-            on a GPU.
+        together: how many runs of one network, which differ in their seed or L2 weight, are trained as one stack where the task
+            can; pays on a GPU.
         backend: ``local`` or ``ray``.
         retry_failed: whether runs that failed before are tried again.
         progress: whether to show a progress bar with the time left.

@@ -33,7 +33,7 @@ from qnn_models.models import registry
 from qnn_models.models.network import CTRModel
 from qnn_models.runtime.peak_memory import PeakMemory
 from qnn_models.runtime.seeds import derive
-from qnn_models.training.batched import train_many
+from qnn_models.training.batched import OWN_SETTINGS, train_many
 from qnn_models.training.config import TrainConfig, TrainResult
 from qnn_models.training.loop import train
 from qnn_theory.costs import D, cost
@@ -41,7 +41,7 @@ from studies.tasks.arm_format import arm_format
 from studies.tasks.ctr_model import check_model, model_parameters, parameter_metrics, stack_width
 from studies.tasks.protocol import default_options, default_training
 from studies.tasks.signatures import dataclass_parameters
-from studies.tasks.spec import RunSpec, Scalar
+from studies.tasks.spec import RunSpec, Scalar, digest
 from studies.tasks.task import Measured
 
 __all__ = [
@@ -155,9 +155,16 @@ def build(spec: RunSpec, dataset: EncodedDataset) -> CTRModel:
 
 
 def together_key(spec: RunSpec) -> str | None:
-    """Runs of one arm on one split go together, for the models that `qnn_models.training.batched` can stack."""
-    stackable = spec.model in ("quadratic", "qnn-alpha") and not dict(spec.training)["compile"]
-    return f"{spec.arm}:{spec.split_seed}" if stackable else None
+    """Runs of one network on one split go together, for the models that `qnn_models.training.batched` can stack.
+
+    They differ in what it lets each model have of its own: the seed, and settings such as the L2 weight that arms choose.
+    """
+    if spec.model not in ("quadratic", "qnn-alpha") or dict(spec.training)["compile"]:
+        return None
+    content = spec.content()
+    del content["seed"]
+    common = {name: value for name, value in spec.training if name not in OWN_SETTINGS}
+    return digest(content | {"training": common})
 
 
 def default_together(*, on_gpu: bool) -> int:
@@ -174,7 +181,7 @@ def run(spec: RunSpec) -> Measured:
 
 
 def run_together(specs: Sequence[RunSpec]) -> list[Measured | Exception]:
-    """Train models that differ in their seed alone as one stack; each gives what it gives by itself, within rounding.
+    """Train models of one `together_key` as one stack; each gives what it gives by itself, within rounding.
 
     The memory is that of all of them together.
     """

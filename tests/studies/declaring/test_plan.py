@@ -15,7 +15,7 @@ from qnn_theory.grammar.format import Format
 from studies.declaring.config import Arm, Quick, StudyConfig
 from studies.declaring.load import load_config, with_changes
 from studies.declaring.plan import plan
-from studies.tasks.spec import RunSpec
+from studies.tasks.spec import LATER_OPTIONS, RunSpec
 
 CONFIG = StudyConfig(
     name="tiny",
@@ -127,3 +127,30 @@ def test_a_format_of_ones_own_is_stored_as_its_formula(monkeypatch: pytest.Monke
     arm = Arm(model="quadratic", label="{format}", options={"format": ("mine", "min*"), "hidden": 4})
     (spec,) = plan(replace(CONFIG, arms=(arm,), datasets=("moons",), seeds=(0,)))
     assert (dict(spec.options)["format"], spec.label) == ('x * affine("W") + x', "mine")
+
+
+@pytest.mark.parametrize("model", ["quadratic", "qnn-alpha"])
+def test_options_that_came_later_leave_runs_what_they_were(model: str) -> None:
+    """Ids, start values and records are those of before, while an option has the value that was there before."""
+    arm = Arm(model=model, options={"format": "T9"} if model == "quadratic" else {})
+    config = replace(CONFIG, task="train", datasets=("planted",), arms=(arm,), seeds=(0,), training={})
+    (now,) = plan(config)
+    before = replace(now, options=tuple(pair for pair in now.options if pair[0] not in LATER_OPTIONS))
+    assert LATER_OPTIONS.items() <= dict(now.options).items(), "each is still the default"
+    assert (now.id, now.arm, now.root_seed) == (before.id, before.arm, before.root_seed)
+    for name, value in (("init", "unit-gain"), ("operating_std", 0.2), ("embedding_std", 0.3)):
+        (other,) = plan(replace(config, arms=(replace(arm, options={**arm.options, name: value}),)))
+        assert other.id != now.id
+        assert other.root_seed != now.root_seed
+        assert RunSpec.from_content(other.content()).id == other.id
+
+
+def test_a_run_of_before_these_options_has_its_id() -> None:
+    config = StudyConfig(
+        name="one",
+        title="one",
+        task="train",
+        datasets=("planted",),
+        arms=(Arm(model="quadratic", options={"format": "T9"}),),
+    )
+    assert plan(config)[0].id == "ad06096145be8b66"

@@ -10,7 +10,7 @@ from qnn_models.data.registry import load
 from studies.declaring.config import Arm, StudyConfig
 from studies.declaring.plan import plan
 from studies.tasks import train_task
-from studies.tasks.spec import RunSpec
+from studies.tasks.spec import RunSpec, settings
 from studies.tasks.task import Measured
 
 TIMINGS = {"train_seconds", "epoch_seconds", "inference_us", "latency_us", "latency_100_us", "peak_mib"}
@@ -58,8 +58,9 @@ def test_the_history_has_a_row_per_epoch() -> None:
     assert max(history["valid_auc"]) == measured.metrics["valid_auc"]
 
 
-def test_seeds_that_are_trained_together_end_as_alone() -> None:
-    specs = [spec(seed=seed) for seed in range(3)]
+def test_seeds_and_weights_that_are_trained_together_end_as_alone() -> None:
+    weighted = replace(spec(), training=settings({**dict(spec().training), "embedding_l2": 0.1}))
+    specs = [spec(seed=0), spec(seed=1), weighted]
     assert len({train_task.together_key(one) for one in specs}) == 1
     for one, measured in zip(specs, train_task.run_together(specs), strict=True):
         assert isinstance(measured, Measured)
@@ -73,6 +74,8 @@ def test_what_cannot_be_stacked_is_trained_alone() -> None:
     config = StudyConfig(name="c", title="c", task="train", datasets=("planted",), arms=(Arm(model="lr"),))
     assert train_task.together_key(plan(config)[0]) is None
     assert train_task.together_key(spec()) != train_task.together_key(spec(split_seed=1))
+    dropped = replace(spec(), options=settings({**dict(spec().options), "dropout": 0.5}))
+    assert train_task.together_key(spec()) != train_task.together_key(dropped)
 
 
 def test_the_slow_formats_are_expected_to_be_slow() -> None:
