@@ -6,8 +6,8 @@ Layers and models
     fields of a data set, and `FieldEmbedding` is the table that they start with.
 
 Training
-    `train` one model by a `TrainConfig`, or `train_many` at once; `evaluate` and `predict` give metrics and probabilities of a
-    model's encoded rows.
+    `train` one model by a `TrainConfig`, which a `Callback` hears of, or `train_many` at once; `evaluate` and `predict` give
+    metrics and probabilities of a model's encoded rows.
 
 A trained model in use
     `load_trained` reads the folder of a run, `load_scorer` makes of it a function from rows to probabilities, `for_inference`
@@ -37,6 +37,7 @@ from qnn_models.serving.inference import for_inference
 from qnn_models.serving.scorer import load_scorer
 from qnn_models.serving.trained import load_trained
 from qnn_models.training.batched import train_many
+from qnn_models.training.callbacks import Callback
 from qnn_models.training.config import TrainConfig
 from qnn_models.training.loop import train
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CTRClassifier",
     "CTRModel",
+    "Callback",
     "FieldEmbedding",
     "QNNAlpha",
     "QNNAlphaNetwork",

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from qnn_models.bench.baseline import columns, row_loader
+from qnn_models.bench.scoring import frame_of_rows, one_row
 from qnn_models.bench.shapes import CRITEO, ML_100K, SHAPES, Shape
 from qnn_models.bench.sides import seconds
 from qnn_models.bench.worker import Worker
@@ -113,6 +114,14 @@ def _auc(device: str) -> tuple[Callable[[], float], Callable[[], float]]:
     )
 
 
+def _request(shape: Shape, threads: int, share: float, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
+    return one_row(shape, threads=threads, share=share)
+
+
+def _rows(shape: Shape, rows: int, device: str) -> tuple[Callable[[], float], Callable[[], float]]:
+    return frame_of_rows(shape, rows)
+
+
 def all_cases() -> tuple[Case, ...]:
     """The cases, in the order of the report."""
     training = [
@@ -145,4 +154,15 @@ def all_cases() -> tuple[Case, ...]:
         Case("evaluation, criteo", "samples/s", partial(_evaluation, CRITEO), None, repeats=3),
         Case("AUC of 4.6 M scores (against scikit-learn)", "ms", _auc, 5.0, repeats=5),
     ]
-    return (*training, *latency, *scoring)
+    requests = [
+        Case("request, ml-100k, one row", "µs", partial(_request, ML_100K, 1, 0.5), 4.0, repeats=5),
+        Case("request, ml-100k, one row, p99 of 4 threads", "µs", partial(_request, ML_100K, 4, 0.99), None, repeats=5),
+        Case(
+            "request, ml-100k, 50 000 rows (against the bare model)",
+            "µs",
+            partial(_rows, ML_100K, 50_000),
+            0.8,
+            repeats=5,
+        ),
+    ]
+    return (*training, *latency, *scoring, *requests)

@@ -16,6 +16,7 @@ from qnn_models.data.encoding.encoded import EncodedDataset
 from qnn_models.data.layout import FieldLayout
 from qnn_models.models.network import CTRModel
 from qnn_models.models.registry import build
+from qnn_models.training.callbacks import write_history
 from qnn_models.training.checkpoint import load_model_state, read_checkpoint, write_checkpoint
 
 __all__ = ["TrainedModel", "load_trained", "save_trained"]
@@ -68,6 +69,8 @@ def save_trained(
 ) -> None:
     """Write a model to a folder; the file of the weights comes last, so a folder that has it is whole.
 
+    Beside them stand the vocabularies and, of a report that has one, the history of the epochs as `history.csv`.
+
     Args:
         folder: made where it is absent.
         model: built by ``build(name, dataset.layout, **options)``.
@@ -89,6 +92,8 @@ def save_trained(
         "report": dict(report),
         _VOCABULARY_CHECKSUM: _file_checksum(folder / VOCABULARY_FILE),
     }
+    if report.get("history"):
+        write_history(folder, report["history"])
     write_checkpoint(folder / MODEL_FILE, model.state_dict(), origin)
 
 

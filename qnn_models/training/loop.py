@@ -15,7 +15,7 @@ the updates of a single process within rounding, BatchNorm's statistics being th
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -36,6 +36,7 @@ from qnn_models.models.network import CTRModel
 from qnn_models.runtime.distributed import ALONE, Processes, explained_loss
 from qnn_models.runtime.seeds import derive
 from qnn_models.training.batches import Batches, Dataset
+from qnn_models.training.callbacks import Callback, Callbacks, StepRecord, write_history
 from qnn_models.training.checkpoint import load_model_state, load_optimizer_state
 from qnn_models.training.config import EpochRecord, TrainConfig, TrainResult
 from qnn_models.training.losses import objective
@@ -54,9 +55,10 @@ def train(
     config: TrainConfig,
     *,
     device: str = "auto",
-    checkpoint: Path | None = None,
+    checkpoint: str | Path | None = None,
     checkpoint_steps: int | None = None,
     progress: bool = False,
+    callbacks: Sequence[Callback] = (),
     processes: Processes = ALONE,
 ) -> TrainResult:
     """Train a model until validation stops improving; the model then holds the weights of the best epoch.
@@ -70,10 +72,11 @@ def train(
         dataset: splits ``train``, ``valid`` and ``test``.
         config: the settings.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        checkpoint: folder of the training's state, written after each epoch. When it holds the state of the same training,
-            that one goes on from there.
+        checkpoint: folder of the training's state and `history.csv`, written after each epoch. When it holds the state of the
+            same training, that one goes on from there.
         checkpoint_steps: also write the state after every so many steps.
         progress: show a bar per epoch.
+        callbacks: told of steps, epochs and the end; one may end the training.
         processes: who trains; see `qnn_models.runtime.distributed.launched`.
 
     Raises:
@@ -91,8 +94,9 @@ def train(
         synchronised(model, processes),
     ):
         shown = progress and processes.first
-        loop = _Loop(model, dataset, config, device=place, progress=shown, processes=processes)
-        return loop.run(checkpoint, checkpoint_steps)
+        told = Callbacks(callbacks, processes)
+        loop = _Loop(model, dataset, config, device=place, progress=shown, processes=processes, callbacks=told)
+        return loop.run(None if checkpoint is None else Path(checkpoint), checkpoint_steps)
 
 
 class _Loop:
@@ -107,6 +111,7 @@ class _Loop:
         device: torch.device,
         progress: bool,
         processes: Processes,
+        callbacks: Callbacks | None = None,
     ) -> None:
         rows_per_step = config.rows_per_step(dataset.num_rows("train"))
         norms = sum(isinstance(module, _BATCH_NORMS) for module in model.modules())
@@ -117,6 +122,7 @@ class _Loop:
             )
         self.model, self.dataset, self.config = model.to(device), dataset, config
         self.device, self.progress, self.processes = device, progress, processes
+        self.callbacks = callbacks or Callbacks((), processes)
         self.tables = [module.weight for module in model.modules() if isinstance(module, FieldEmbedding)]
         self.parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
@@ -145,9 +151,10 @@ class _Loop:
     def _end(self) -> TrainResult:
         """Take the best epoch's weights and score the test split."""
         self.model.load_state_dict(self.best)
-        return self._result(
-            evaluate(self.model, self.batches.in_order("test"), processes=self.processes, calibration=True)
-        )
+        test = evaluate(self.model, self.batches.in_order("test"), processes=self.processes, calibration=True)
+        result = self._result(test)
+        self.callbacks.end(result)
+        return result
 
     def _train_epoch(self, folder: Path | None, checkpoint_steps: int | None) -> None:
         state, config = self.state, self.config
@@ -166,6 +173,10 @@ class _Loop:
                 state.updates += 1
                 state.rows += len(batch)
                 guard.add(loss, norm, rows=len(batch))
+                if self.callbacks.hear_steps:
+                    guard.flush()
+                    done = StepRecord(state.epoch, state.batch, state.updates, float(loss), state.learning_rate)
+                    self.callbacks.step(done)
                 bar.update()
                 if folder is not None and checkpoint_steps is not None and state.batch % checkpoint_steps == 0:
                     guard.flush()
@@ -219,7 +230,8 @@ class _Loop:
             state.stalled += 1
             state.learning_rate = max(state.learning_rate * config.learning_rate_decay, config.min_learning_rate)
             self._set_learning_rate()
-        state.finished = state.stalled >= config.patience or state.epoch >= config.max_epochs
+        wanted = self.callbacks.epoch(record)
+        state.finished = wanted or state.stalled >= config.patience or state.epoch >= config.max_epochs
         if not state.finished:
             state.epoch += 1
             self._seed_dropout()
@@ -255,6 +267,7 @@ class _Loop:
         if self.processes.first:
             best, identity = self.best if best_changed else None, self._identity()
             write_state(folder, self.model, self.optimizer, best, self.state, identity=identity, dropout=dropout)
+            write_history(folder, self.state.history)
 
     def _resume(self, folder: Path) -> None:
         """Go on from the folder's state, where process 0 finds one."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.commands.outputs import output_folder
+from studies.commands.run_file import RunFile, check_same_run, read_run, write_run
 
 if TYPE_CHECKING:
     from qnn_models.training.config import TrainResult
@@ -20,8 +21,9 @@ CHECKPOINT_FOLDER = "checkpoint"
 
 
 @click.command()
+@click.argument("run_file", required=False, metavar="[RUN.toml]", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--dataset", required=True, help="Name of a data set (`qnn data list`), or a TOML schema of your own files."
+    "--dataset", default=None, help="Name of a data set (`qnn data list`), or a TOML schema of your own files."
 )
 @click.option("--model", default=None, help="Name of a model. [default: qnn-alpha; with --format: quadratic]")
 @click.option("--format", "format_id", default=None, help="Neuron format of the quadratic network, such as T19.")
@@ -46,7 +48,8 @@ CHECKPOINT_FOLDER = "checkpoint"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 def train(
-    dataset: str,
+    run_file: Path | None,
+    dataset: str | None,
     model: str | None,
     format_id: str | None,
     seed: int,
@@ -61,6 +64,10 @@ def train(
     as_json: bool,
 ) -> None:
     """Train one model on one data set and score it on the test split.
+
+    The run is told by options, or by a file RUN.toml with the keys dataset, model, seed, split_seed, source and the tables
+    [options] and [training]. --out keeps such a file beside the model, which repeats the run; told again to train what it holds
+    already, the command prints the figures that are kept there.
 
     Several processes train one model on shares of each batch, under torch's own launcher:
 
@@ -87,13 +94,30 @@ def train(
     resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    spec = specify(dataset, model, format_id, seed=seed, split_seed=split_seed, given=parse_settings(settings))
+    given = parse_settings(settings)
+    if run_file is not None:
+        run = _told_by(run_file)
+        dataset, model, seed, split_seed = run.dataset, run.model, run.seed, run.split_seed
+        given, source = {**run.options, **run.training}, source or (Path(run.source) if run.source else None)
+    elif dataset is None:
+        raise click.UsageError("Missing option '--dataset', or the file of a run.")
+    spec = specify(dataset, model, format_id, seed=seed, split_seed=split_seed, given=given)
+    if out is not None:
+        check_same_run(out, spec)
     config = TrainConfig(**dict(spec.training), seed=derive(spec.root_seed, "training"))  # type: ignore[arg-type]
     try:
         with launched() as processes:
             progress = processes.first and not as_json
             with processes.one_per_machine_first():
                 encoded = prepare(dataset, source=source, split_seed=split_seed, offline=offline, progress=progress)
+            kept = _finished(out, spec, encoded.content_hash) if processes.first and out is not None else None
+            kept = processes.from_first({}, kept)[1]
+            if kept is not None:
+                if processes.first:
+                    _show(kept, out, as_json)
+                return
+            if processes.first and out is not None:
+                write_run(out, spec, source)
             network = build(spec, encoded)
             result = run_training(
                 network,
@@ -122,6 +146,36 @@ def train(
         save_trained(
             out, network, encoded, name=spec.model, options=dict(spec.options), split_seed=split_seed, report=report
         )
+    _show(report, out, as_json)
+
+
+def _told_by(run_file: Path) -> RunFile:
+    """The run of a file, which says all that the options would."""
+    context = click.get_current_context()
+    default = click.core.ParameterSource.DEFAULT
+    for name in ("dataset", "model", "format_id", "seed", "split_seed", "settings"):
+        if context.get_parameter_source(name) != default:
+            option = {"format_id": "--format", "settings": "--set"}.get(name, f"--{name.replace('_', '-')}")
+            raise click.UsageError(
+                f"A run's file says what is trained, however: {option} does so too; change {run_file}."
+            )
+    return read_run(run_file)
+
+
+def _finished(out: Path, spec: RunSpec, content_hash: str) -> dict[str, Any] | None:
+    """The report of this very run, where the folder holds it finished and sound."""
+    from qnn_models.serving.trained import load_trained
+
+    if not check_same_run(out, spec):
+        return None
+    try:
+        trained = load_trained(out)
+    except (FileNotFoundError, ValueError):  # not yet there, or damaged: it is made from the checkpoint
+        return None
+    return dict(trained.report) if trained.content_hash == content_hash else None
+
+
+def _show(report: Mapping[str, Any], out: Path | None, as_json: bool) -> None:
     click.echo(json.dumps(report) if as_json else text(report, out))
     for warning in report["warnings"]:
         click.echo(f"Warning: {warning}.", err=True)
