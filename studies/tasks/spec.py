@@ -13,18 +13,13 @@ Settings: TypeAlias = tuple[tuple[str, Scalar], ...]
 Task: TypeAlias = Literal["train", "boundary", "scaling", "data", "interaction"]
 TASKS: tuple[Task, ...] = get_args(Task)
 
-_BEFORE: Mapping[str, Scalar] = {
-    "init": "paper",
-    "operating_std": 0.1,
-    "embedding_std": 1e-4,
-    "monitor": "auc",
-    "prior_bias": False,
-}
-"""Settings that models and trainings got after records existed, with what stood in their place. There a run is the one it
-was, id and seeds.
+LATER_OPTIONS: Mapping[str, Scalar] = {"embedding_std": 1e-4, "init": "paper", "operating_std": 0.1}
+"""Options that models got after records existed, with what stood in their place. There a run is the one it was, id and seeds.
 
 Never change a value, whatever the defaults become.
 """
+LATER_TRAINING: Mapping[str, Scalar] = {"monitor": "auc", "prior_bias": False}
+"""The same of settings of the training."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +72,7 @@ class RunSpec:
         """Seed that initialisation, dropout and order of the batches derive from; differs between models and repetitions."""
         from qnn_models.runtime.seeds import derive
 
-        return derive(self.seed, "run", self.model, json.dumps(list(_without_later(self.options).items())))
+        return derive(self.seed, "run", self.model, json.dumps(list(_without(LATER_OPTIONS, self.options).items())))
 
     def content(self) -> dict[str, Any]:
         """The content as plain JSON values, without the label; ``alone`` only where it is so."""
@@ -88,7 +83,11 @@ class RunSpec:
         return content | {"options": dict(self.options), "training": dict(self.training)}
 
     def _identity(self) -> dict[str, Any]:
-        return self.content() | {"options": _without_later(self.options), "training": _without_later(self.training)}
+        lasting = {
+            "options": _without(LATER_OPTIONS, self.options),
+            "training": _without(LATER_TRAINING, self.training),
+        }
+        return self.content() | lasting
 
     def option(self, key: str) -> Scalar:
         """The model's setting of this name; None where it has none."""
@@ -107,8 +106,8 @@ class RunSpec:
         )
 
 
-def _without_later(settings: Settings) -> dict[str, Scalar]:
-    return {key: value for key, value in settings if key not in _BEFORE or value != _BEFORE[key]}
+def _without(later: Mapping[str, Scalar], settings: Settings) -> dict[str, Scalar]:
+    return {key: value for key, value in settings if key not in later or value != later[key]}
 
 
 def settings(values: Mapping[str, Scalar]) -> Settings:
