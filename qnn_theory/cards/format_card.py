@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sympy
@@ -10,6 +10,14 @@ import sympy
 from qnn_theory.algebra.closed_form import ClosedForm
 from qnn_theory.cards.formulas import class_cell, class_data, class_text, formula_as_latex, formula_text
 from qnn_theory.cards.nearest import nearest
+from qnn_theory.cards.signal_rows import (
+    EMBEDDING_DIM,
+    EMBEDDING_STD,
+    FIELDS,
+    gain_text,
+    spectrum_text,
+    start_signals,
+)
 from qnn_theory.cards.smoothness_data import smoothness_data
 from qnn_theory.cards.tables import Cell, Table, formula_latex
 from qnn_theory.costs import ROWS, D, cost, network_cost
@@ -60,6 +68,7 @@ def format_card(
     _dimension(card, chosen, width, depth)
     _smooth(card, chosen, depth)
     _price(card, chosen)
+    _start(card, chosen)
     if neighbours:
         _neighbours(card, chosen)
     if relations:
@@ -293,6 +302,20 @@ def _price(card: _Card, format: Format) -> None:
         "training_flops": str(price.training_flops),
         "elementwise_flops": str(price.elementwise_flops),
         "activation_elements": str(price.activation_elements),
+    }
+
+
+def _start(card: _Card, format: Format) -> None:
+    signals, why = start_signals(format)
+    where = f"{FIELDS} fields of width {EMBEDDING_DIM}, embeddings of standard deviation {EMBEDDING_STD}"
+    card.add("gain at the start", f"{gain_text(signals, why)}\nof the variance; {where}, leading order in 1/d")
+    card.add("interaction orders at the start", spectrum_text(signals))
+    card.data["start"] = {
+        "fields": FIELDS,
+        "embedding_dim": EMBEDDING_DIM,
+        "embedding_std": EMBEDDING_STD,
+        "depths": [asdict(signal) for signal in signals],
+        "beyond": why or None,
     }
 
 

@@ -334,7 +334,7 @@ def test_every_node_and_interpreter_is_tested() -> None:
     used = {type(node) for format in (*qt.formats(), *UNUSUAL) for node in walk(format.expr)}
     assert used == set(NODE_TYPES), "add a format with the new node to UNUSUAL in tests/qnn_models/test_layer.py"
 
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     tests = [path.read_text() for path in (root / "tests").rglob("test_*.py")]
     entries = {"lower": "qnn_models", "support": "qnn_theory.feature_space"}  # what users call them through
     uncovered = []
