@@ -15,7 +15,7 @@ from qnn_theory.cards.signal_rows import (
     EMBEDDING_STD,
     FIELDS,
     gain_text,
-    spectrum_text,
+    orders_text,
     start_signals,
 )
 from qnn_theory.cards.smoothness_data import smoothness_data
@@ -309,7 +309,8 @@ def _start(card: _Card, format: Format) -> None:
     signals, why = start_signals(format)
     where = f"{FIELDS} fields of width {EMBEDDING_DIM}, embeddings of standard deviation {EMBEDDING_STD}"
     card.add("gain at the start", f"{gain_text(signals, why)}\nof the variance; {where}, leading order in 1/d")
-    card.add("interaction orders at the start", spectrum_text(signals))
+    for signal in signals:
+        card.add(f"interaction orders, depth {signal.depth}", orders_text(signal))
     card.data["start"] = {
         "fields": FIELDS,
         "embedding_dim": EMBEDDING_DIM,

@@ -74,21 +74,15 @@ def gain_text(signals: list[StartSignal], why: str) -> str:
     return "\n".join([*lines, *([why] if why else [])])
 
 
-def spectrum_text(signals: list[StartSignal]) -> str:
-    """The shares of the interaction orders, one line for each depth."""
-    return "\n".join(
-        f"depth {signal.depth}: {_orders(signal.shares)}"
-        + (f"; {signal.constant:.0%} of its second moment is constant" if signal.constant >= 0.005 else "")
-        for signal in signals
-        if signal.gain > 0
-    )
+def orders_text(signal: StartSignal) -> str:
+    """The shares of the interaction orders; empty for a signal that is 0."""
+    if signal.gain == 0:
+        return ""
+    shown = [f"{order}: {share:.1%}" for order, share in enumerate(signal.shares[:_SHOWN_ORDERS], 1)]
+    rest = sum(signal.shares[_SHOWN_ORDERS:])
+    constant = f"; {signal.constant:.0%} of its second moment is constant" if signal.constant >= 0.005 else ""
+    return ", ".join([*shown, f"higher: {rest:.1%}"]) + constant
 
 
 def _range(signals: list[StartSignal]) -> str:
     return str(signals[0].depth) if len(signals) == 1 else f"{signals[0].depth} to {signals[-1].depth}"
-
-
-def _orders(shares: tuple[float, ...]) -> str:
-    shown = [f"{order}: {share:.1%}" for order, share in enumerate(shares[:_SHOWN_ORDERS], 1)]
-    rest = sum(shares[_SHOWN_ORDERS:])
-    return ", ".join([*shown, f"higher: {rest:.1%}"])

@@ -9,7 +9,7 @@ import pytest
 import qnn_theory as qt
 from qnn_theory.cards import signal_rows
 from qnn_theory.cards.format_card import format_card
-from qnn_theory.cards.signal_rows import EMBEDDING_DIM, EMBEDDING_STD, FIELDS, gain_text, spectrum_text, start_signals
+from qnn_theory.cards.signal_rows import EMBEDDING_DIM, EMBEDDING_STD, FIELDS, gain_text, orders_text, start_signals
 
 
 @pytest.mark.parametrize("id", ["T9", "T5", "T4", "Linear", "CrossNetV2", 'x * affine("W") ** 2 + x'])
@@ -52,4 +52,4 @@ def test_a_slow_depth_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [signal.depth for signal in signals] == [1]
     assert why == "depth 2 takes longer; ask qt.interaction_spectrum"
     assert "(depth 1)" in gain_text(signals, why)
-    assert spectrum_text(signals).startswith("depth 1: 1: 92.0%, 2: 8.0%")
+    assert orders_text(signals[0]).startswith("1: 92.0%, 2: 8.0%")
