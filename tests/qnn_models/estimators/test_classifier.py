@@ -318,7 +318,7 @@ def test_an_unfitted_classifier_saves_nothing(tmp_path: Path) -> None:
 
 def test_without_scikit_learn_the_rest_is_there_and_the_remedy_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert qm.CTRClassifier is CTRClassifier
-    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
     monkeypatch.delitem(sys.modules, "qnn_models.estimators.classifier")
     with pytest.raises(ImportError, match=r"pip install 'qnn-toolkit\[sklearn\]'"):
         _ = qm.CTRClassifier
