@@ -22,6 +22,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "studies": ("cattrs", "joblib", "matplotlib", "sklearn", "scipy", "tomli_w"),
     "cluster": ("ray",),
     "hdf5": ("h5py",),
+    "sklearn": ("sklearn",),
     "tune": ("optuna",),
     "export": ("onnx", "onnxruntime", "onnxscript"),
     "testing": ("hypothesis",),

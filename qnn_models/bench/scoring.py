@@ -90,7 +90,7 @@ def _served(shape: Shape, rows: int) -> tuple[Scorer, pl.DataFrame]:
     ]
     encoder = Encoder(Schema(name=shape.name, label=Label(column="click"), fields=fields), vocabularies)
     dataset = EncodedDataset(shape.name, encoder=encoder, content_hash="", rows={}, splits={})
-    options = {"embedding_dim": shape.embedding_dim, "layers": shape.layers, "rows": shape.rows}
+    options: dict[str, Any] = {"embedding_dim": shape.embedding_dim, "layers": shape.layers, "rows": shape.rows}
     options |= {"dropout": shape.dropout, "batch_norm": shape.batch_norm}
     with tempfile.TemporaryDirectory() as folder:
         save_trained(Path(folder), shape.ours(), dataset, name="qnn-alpha", options=options, split_seed=0, report={})

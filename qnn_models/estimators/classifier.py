@@ -4,40 +4,38 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import polars as pl
-import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
-from qnn_models.data.encoding.encoded import EncodedDataset
-from qnn_models.data.encoding.encoder import Encoder
 from qnn_models.data.layout import Split
-from qnn_models.data.proposing.guess import min_count
-from qnn_models.data.schema import BUCKETS, Label, Schema
-from qnn_models.estimators.fields import column_names_or_none, field_of, kinds_of, series_of_table
-from qnn_models.estimators.inputs import checked_columns, checked_rows, checked_weights
-from qnn_models.estimators.rows import encoded, encoder_of, held_out, split_of
+from qnn_models.data.schema import BUCKETS, Schema
+from qnn_models.estimators.fields import column_names_or_none, kinds_of, schema_of, series_of_table
+from qnn_models.estimators.inputs import checked_classes, checked_columns, checked_rows, checked_weights, two_classes
+from qnn_models.estimators.rows import encoded, encoder_of, grown_encoder, held_out, rows_of, split_of
+from qnn_models.estimators.saving import Fitted, read_fitted, write_fitted
 from qnn_models.evaluation.evaluate import predict_logits, slices
 from qnn_models.models.registry import build
 from qnn_models.runtime.seeds import derive
-from qnn_models.serving.trained import load_trained, save_trained
 from qnn_models.training.config import TrainConfig, warnings_of
-from qnn_models.training.loop import train
+from qnn_models.training.growing import grow_model, grow_optimizer
+from qnn_models.training.loop import train, train_pass
 from qnn_theory.grammar.format import Format
 from qnn_theory.registry import stored_name
 
 __all__ = ["CTRClassifier"]
 
 _BATCH_ROWS = 4096
-_ESTIMATOR = "estimator"
+_DATASET = "frame"
 _TWO_PASSES = ("qnn-alpha", "qnn-alpha-mlp")
 
 
@@ -150,56 +148,96 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
         """
         name, options, config, seed = self._settings()
         table, y = checked_rows(self, X, y)
-        weights = None if sample_weight is None else checked_weights(sample_weight, table)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) != 2:
-            raise ValueError(
-                f"{type(self).__name__} learns two classes, however: y holds {_count(len(self.classes_))}."
-            )
-        labels = codes.astype(np.float32)
-        columns = self._columns(table)
-        counted = np.ones(len(labels), dtype=bool) if weights is None else weights > 0
-        if len(set(labels[counted])) < 2:
-            raise ValueError(
-                "Rows of both classes have a weight, however: those of one class all have weight 0, or 1 class."
-            )
-        if weights is not None and not counted.all():
-            columns, labels, weights = (
-                [c.filter(pl.Series(counted)) for c in columns],
-                labels[counted],
-                weights[counted],
-            )
+        self.classes_ = two_classes(y, self)
+        columns, labels, weights = self._counted(table, y, sample_weight)
+        if len(set(labels.tolist())) < 2:
+            raise ValueError("Rows of both classes count, however: all rows of 1 class have weight 0.")
         share = 0.0 if eval_set is not None else self.validation_fraction
         chosen = held_out(labels, share, seed=seed)
-        self.encoder_ = encoder_of(columns, self._schema(columns, y), ~chosen)
+        self.encoder_ = encoder_of(columns, self._schema(columns), ~chosen)
         whole = split_of(self.encoder_, columns, labels, None if weights is None else weights / weights.mean())
-        learned = _rows(whole, ~chosen)
-        valid = self._evaluated(eval_set) if eval_set is not None else _rows(whole, chosen) if chosen.any() else learned
+        learned = rows_of(whole, ~chosen)
+        valid = (
+            self._evaluated(eval_set) if eval_set is not None else rows_of(whole, chosen) if chosen.any() else learned
+        )
         dataset = encoded(self.encoder_, train=learned, valid=valid)
         self.model_ = build(name, dataset.layout, **options, seed=derive(seed, "start"))
-        result = train(self.model_, dataset, config, device=self.device, progress=bool(self.verbose))
+        self._optimizer: dict[str, Tensor] = {}
+        result = train(
+            self.model_,
+            dataset,
+            config,
+            device=self.device,
+            progress=bool(self.verbose),
+            optimizer_state=self._optimizer,
+        )
         self.model_.eval()
+        self._name, self._options, self._content_hash, self._passes = name, options, dataset.content_hash, 0
         self.history_ = [asdict(record) for record in result.history]
         self.n_iter_, self.best_epoch_ = len(self.history_), result.best_epoch
-        self._origin: dict[str, Any] = {
-            "name": name,
-            "options": options,
-            "content_hash": dataset.content_hash,
-            "report": {
-                "dataset": dataset.name,
-                "model": name,
-                "options": options,
-                "training": {key: value for key, value in asdict(config).items() if key != "seed"},
-                "seed": seed,
-                "split_seed": 0,
-                "rows": {"train": len(learned), "valid": len(valid)},
-                "epochs": self.n_iter_,
-                **{key: getattr(result, key) for key in _FIGURES},
-                "history": self.history_,
-            },
+        self._report = {
+            **self._settings_report(config, seed),
+            "rows": {"train": len(learned), "valid": len(valid)},
+            "epochs": self.n_iter_,
+            **{key: getattr(result, key) for key in _FIGURES},
+            "history": self.history_,
         }
         for text in warnings_of(result, config, train_rows=len(learned)):
             warnings.warn(text, ConvergenceWarning, stacklevel=2)
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: ArrayLike | None = None, *, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Go once through further rows, such as a new day's; after `fit`, `load`, another call, or as the first.
+
+        Values that are new get ids after the known ones, whose embeddings and optimizer's state stay; buckets of numbers keep
+        their edges. Nothing is held out, and no epoch chosen.
+
+        Args:
+            X: as for `fit`, with the same columns.
+            y: the classes; one alone will do where `classes`, or the rows before, tell both.
+            classes: both classes; needed by a first call whose rows hold one.
+            sample_weight: a factor of each row's loss.
+
+        Raises:
+            ValueError: as for `fit`; or other classes than before.
+        """
+        name, options, config, seed = self._settings()
+        first = not hasattr(self, "encoder_")
+        if first:
+            table, y = checked_rows(self, X, y)
+            self.classes_ = two_classes(y if classes is None else np.asarray(classes), self)
+            self._name, self._options, self._passes = name, options, 0
+            self.history_, self.best_epoch_, self._optimizer = [], 0, {}
+        else:
+            table = checked_columns(self, X)
+            y = checked_classes(y, table)
+            if classes is not None and np.unique(np.asarray(classes)).tolist() != self.classes_.tolist():
+                raise ValueError(f"Classes stay {self.classes_.tolist()}, however: {np.asarray(classes).tolist()}.")
+        columns, labels, weights = self._counted(table, y, sample_weight)
+        if not len(labels):
+            return self
+        step = derive(seed, "pass", self._passes)
+        if first:
+            encoder = encoder_of(columns, self._schema(columns), np.ones(len(labels), dtype=bool))
+            model = build(name, encoder.layout, **options, seed=derive(seed, "start"))
+            state, report = self._optimizer, self._settings_report(config, seed)
+        else:
+            encoder = grown_encoder(self.encoder_, columns)
+            model = build(self._name, encoder.layout, **self._options, seed=derive(step, "start"))
+            model.to(next(self.model_.parameters()).device)
+            grow_model(self.model_, model)
+            state, report = grow_optimizer(self._optimizer, self.model_, model), self._report
+        rows = split_of(encoder, columns, labels, weights)
+        dataset = encoded(encoder, train=rows, valid=rows)
+        prior = config.prior_bias and first and 0 < labels.mean() < 1
+        config = replace(config, prior_bias=bool(prior), seed=step)
+        self._optimizer = train_pass(model, dataset, config, device=self.device, optimizer_state=state)
+        self.model_ = model.eval()
+        self.encoder_, self._content_hash, self._passes = encoder, dataset.content_hash, self._passes + 1
+        self.n_iter_ = len(self.history_) + self._passes
+        self._report = {**report, "passes": self._passes}
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
@@ -226,39 +264,26 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
             ValueError: classes or parameters that JSON has not, such as times.
         """
         check_is_fitted(self, "encoder_")
-        classes = self.classes_.tolist()
-        if not all(isinstance(value, str | int | float | bool) for value in classes):
-            raise ValueError(
-                f"Classes are stored as texts, numbers or truth values, however: {classes[0]!r} is of type "
-                f"{type(classes[0]).__name__}; fit on texts"
-            )
-        parameters = self.get_params()
+        parameters = {k: list(v) if isinstance(v, tuple) else v for k, v in self.get_params().items()}
         if isinstance(self.random_state, np.random.RandomState):
             parameters["random_state"] = None
         if self.format is not None:
             parameters["format"] = stored_name(self.format)
         names = getattr(self, "feature_names_in_", None)
-        about = {
-            "parameters": {k: list(v) if isinstance(v, tuple) else v for k, v in parameters.items()},
-            "classes": classes,
-            "classes_type": self.classes_.dtype.str,
-            "feature_names": None if names is None else list(names),
-        }
-        origin = self._origin
-        save_trained(
+        write_fitted(
             Path(folder),
-            self.model_,
-            EncodedDataset(
-                self.encoder_.schema.name,
+            Fitted(
+                name=self._name,
+                options=self._options,
+                content_hash=self._content_hash,
+                report=self._report,
+                parameters=parameters,
+                classes=self.classes_,
+                feature_names=None if names is None else list(names),
                 encoder=self.encoder_,
-                content_hash=origin["content_hash"],
-                rows={},
-                splits={},
+                model=self.model_,
+                optimizer=self._optimizer,
             ),
-            name=origin["name"],
-            options=origin["options"],
-            split_seed=0,
-            report={**origin["report"], _ESTIMATOR: about},
         )
 
     @classmethod
@@ -269,30 +294,16 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
             FileNotFoundError: the folder holds no trained model.
             ValueError: a file of it is damaged or missing.
         """
-        trained = load_trained(folder)
-        about = trained.report.get(_ESTIMATOR)
-        if about is None:  # of the command line
-            about = {
-                "parameters": {"model": trained.name, "options": dict(trained.options)},
-                "classes": [0, 1],
-                "classes_type": "<i8",
-                "feature_names": list(trained.layout.names),
-            }
-        made = cls(**about["parameters"])
-        made.classes_ = np.array(about["classes"], dtype=np.dtype(about["classes_type"]))
-        made.encoder_, made.model_ = Encoder.load(trained.vocabulary), trained.model
-        made.n_features_in_ = len(trained.layout.names)
-        if about["feature_names"] is not None:
-            made.feature_names_in_ = np.array(about["feature_names"], dtype=object)
-        report = {key: value for key, value in trained.report.items() if key != _ESTIMATOR}
-        made._origin = {
-            "name": trained.name,
-            "options": dict(trained.options),
-            "content_hash": trained.content_hash,
-            "report": report,
-        }
-        made.history_ = list(report.get("history", []))
-        made.n_iter_, made.best_epoch_ = len(made.history_), report.get("best_epoch", 0)
+        fitted = read_fitted(Path(folder))
+        made = cls(**fitted.parameters)
+        made.classes_, made.encoder_, made.model_ = fitted.classes, fitted.encoder, fitted.model
+        made.n_features_in_ = len(fitted.encoder.layout.names)
+        if fitted.feature_names is not None:
+            made.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
+        made._name, made._options, made._optimizer = fitted.name, fitted.options, fitted.optimizer
+        made._content_hash, made._report = fitted.content_hash, fitted.report
+        made._passes, made.history_ = fitted.report.get("passes", 0), list(fitted.report.get("history", []))
+        made.n_iter_, made.best_epoch_ = len(made.history_) + made._passes, fitted.report.get("best_epoch", 0)
         return made
 
     def _settings(self) -> tuple[str, dict[str, Any], TrainConfig, int]:
@@ -327,6 +338,30 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
         )
         return name, options, config, seed
 
+    def _counted(
+        self, table: Any, y: NDArray[Any], given: ArrayLike | None
+    ) -> tuple[list[pl.Series], NDArray[np.float32], NDArray[np.float32] | None]:
+        """Columns, labels and weights of the rows that count: those of weight 0 are none."""
+        unknown = set(np.unique(y).tolist()) - set(self.classes_.tolist())
+        if unknown:
+            raise ValueError(f"Classes are {self.classes_.tolist()}, however: y holds {sorted(unknown, key=str)}.")
+        columns, labels = self._columns(table), (y == self.classes_[1]).astype(np.float32)
+        if given is None:
+            return columns, labels, None
+        weights = checked_weights(given, table)
+        counted = weights > 0
+        return [column.filter(pl.Series(counted)) for column in columns], labels[counted], weights[counted]
+
+    def _settings_report(self, config: TrainConfig, seed: int) -> dict[str, Any]:
+        return {
+            "dataset": _DATASET,
+            "model": self._name,
+            "options": self._options,
+            "training": {key: value for key, value in asdict(config).items() if key != "seed"},
+            "seed": seed,
+            "split_seed": 0,
+        }
+
     def _columns(self, table: Any) -> list[pl.Series]:
         names = getattr(self, "feature_names_in_", None)
         numbered = [f"x{number}" for number in range(self.n_features_in_)]
@@ -344,8 +379,7 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError("eval_set is a pair (X, y), or a list of one, however: it is something else.")
         X, y = pairs[0]
         table = checked_columns(self, X)
-        y = column_or_1d(np.asarray(y))
-        check_consistent_length(table, y)
+        y = checked_classes(y, table)
         found = {value.item() if isinstance(value, np.generic) else value for value in np.unique(y)}
         unknown = found - set(self.classes_.tolist())
         if unknown or len(found) < 2:
@@ -354,35 +388,12 @@ class CTRClassifier(ClassifierMixin, BaseEstimator):
             )
         return split_of(self.encoder_, self._columns(table), (y == self.classes_[1]).astype(np.float32))
 
-    def _schema(self, columns: Sequence[pl.Series], y: NDArray[Any]) -> Schema:
-        names = [column.name for column in columns]
-        kinds = kinds_of(names, categorical=self.categorical, numeric=self.numeric)
-        label = "label"
-        while label in names:
-            label += "_"
-        rule = Label(column=label, positive=() if y.dtype.kind in "biuf" else (str(self.classes_[1]),))
-        least = self.min_count if self.min_count is not None else min_count(len(y))
-        fields = tuple(
-            field_of(column, kind=kinds[column.name], buckets=self.buckets, min_count=least) for column in columns
-        )
-        return Schema(name="frame", label=rule, fields=fields)
+    def _schema(self, columns: Sequence[pl.Series]) -> Schema:
+        kinds = kinds_of([c.name for c in columns], categorical=self.categorical, numeric=self.numeric)
+        return schema_of(_DATASET, columns, self.classes_, kinds=kinds, buckets=self.buckets, least=self.min_count)
 
 
 _FIGURES = (
-    "best_epoch",
-    "valid_auc",
-    "valid_logloss",
-    "constant_logloss",
-    "train_seconds_per_epoch",
-    "num_parameters",
-    "device",
+    "best_epoch", "valid_auc", "valid_logloss", "constant_logloss", "train_seconds_per_epoch", "num_parameters", "device",
     "updates",
-)
-
-
-def _rows(split: Split, chosen: NDArray[np.bool_]) -> Split:
-    return split.part(torch.from_numpy(np.flatnonzero(chosen)))
-
-
-def _count(classes: int) -> str:
-    return f"{classes} class" + ("es" if classes != 1 else "")
+)  # fmt: skip

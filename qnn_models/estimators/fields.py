@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from qnn_models.data.encoding.frames import column_names, series_of
 from qnn_models.data.encoding.one_row import texts_of
-from qnn_models.data.proposing.guess import are_ids
+from qnn_models.data.proposing.guess import are_ids, min_count
 from qnn_models.data.reading.columns import LIST_SEPARATOR
-from qnn_models.data.schema import Field
+from qnn_models.data.schema import Field, Label, Schema
 
-__all__ = ["field_of", "series_of_table"]
+__all__ = ["column_names_or_none", "field_of", "kinds_of", "schema_of", "series_of_table"]
 
 _LONGEST = 50
 
@@ -51,7 +52,7 @@ def field_of(
     *,
     kind: Literal["categorical", "numeric"] | None,
     buckets: int,
-    min_count: int,
+    rows: int,
 ) -> Field:
     """The field that a column becomes.
 
@@ -61,7 +62,7 @@ def field_of(
             (`qnn_models.data.proposing.guess.are_ids`); lists are sequences; texts, categories, truth values and times are
             categorical.
         buckets: most quantile buckets.
-        min_count: rows that must hold a token for it to get an id of its own.
+        rows: that must hold a token for it to get an id of its own.
 
     Raises:
         ValueError: the column cannot be of the kind.
@@ -73,7 +74,7 @@ def field_of(
         lengths = values.arr.to_list().list.len() if isinstance(values.dtype, pl.Array) else values.list.len()
         length = min(max(1, math.ceil(lengths.quantile(0.98) or 1)), _LONGEST)
         # Not told apart by the blank marks that a token may hold: lists are joined by a character that no text has.
-        return Field(name=name, kind="sequence", separator=LIST_SEPARATOR, max_length=length, min_count=min_count)
+        return Field(name=name, kind="sequence", separator=LIST_SEPARATOR, max_length=length, min_count=rows)
     numbers = values.cast(pl.Float64).fill_nan(None) if numeric else values
     if kind is None:
         there = numbers.drop_nulls()
@@ -81,7 +82,7 @@ def field_of(
     missing: Literal["own", "oov"] = "own" if numbers.null_count() else "oov"
     if kind == "numeric":
         return Field(name=name, kind="numeric", buckets=buckets, missing=missing)
-    return Field(name=name, missing=missing, min_count=min_count)
+    return Field(name=name, missing=missing, min_count=rows)
 
 
 def kinds_of(
@@ -99,3 +100,31 @@ def kinds_of(
     if both:
         raise ValueError(f"a column is categorical or numeric, however: {both[0]} is declared both")
     return {name: "categorical" if name in categorical else "numeric" if name in numeric else None for name in names}
+
+
+def schema_of(
+    name: str,
+    columns: Sequence[pl.Series],
+    classes: NDArray[Any],
+    *,
+    kinds: Mapping[str, Literal["categorical", "numeric"] | None],
+    buckets: int,
+    least: int | None,
+) -> Schema:
+    """The schema of some columns.
+
+    Args:
+        name: of the schema.
+        columns: under their names.
+        classes: both.
+        kinds: by name, what the user says; see `field_of`.
+        buckets: see `field_of`.
+        least: rows that must hold a token; by the number of rows where None.
+    """
+    label = "label"
+    while any(column.name == label for column in columns):
+        label += "_"
+    rule = Label(column=label, positive=() if classes.dtype.kind in "biuf" else (str(classes[1]),))
+    rows = min_count(len(columns[0])) if least is None else least
+    fields = tuple(field_of(column, kind=kinds[column.name], buckets=buckets, rows=rows) for column in columns)
+    return Schema(name=name, label=rule, fields=fields)

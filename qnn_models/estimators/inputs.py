@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 
 from qnn_models.estimators.fields import column_names_or_none
 
-__all__ = ["checked_columns", "checked_rows", "checked_weights"]
+__all__ = ["checked_classes", "checked_columns", "checked_rows", "checked_weights", "two_classes"]
 
 
 def checked_rows(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, NDArray[Any]]:
@@ -33,6 +33,15 @@ def checked_rows(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, NDArray
     validate_data(estimator, X, y, reset=True, skip_check_array=True)
     table = _table(estimator, X)
     estimator.n_features_in_ = table.shape[1]
+    return table, checked_classes(y, table)
+
+
+def checked_classes(y: Any, table: Any) -> NDArray[Any]:
+    """One class a row, of at most two.
+
+    Raises:
+        ValueError: of more, missing ones, or another number of them.
+    """
     y = column_or_1d(np.asarray(y), warn=True)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
@@ -40,7 +49,20 @@ def checked_rows(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, NDArray
     if kind != "binary":
         raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
     check_consistent_length(table, y)
-    return table, y
+    return y
+
+
+def two_classes(y: NDArray[Any], estimator: BaseEstimator) -> NDArray[Any]:
+    """The two classes, in their order.
+
+    Raises:
+        ValueError: there are not two.
+    """
+    found = np.unique(y)
+    if len(found) != 2:
+        number = f"{len(found)} class" + ("es" if len(found) != 1 else "")
+        raise ValueError(f"{type(estimator).__name__} learns two classes, however: y holds {number}.")
+    return found
 
 
 def checked_columns(estimator: BaseEstimator, X: Any) -> Any:

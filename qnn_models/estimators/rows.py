@@ -14,7 +14,7 @@ from qnn_models.data.layout import Split
 from qnn_models.data.schema import SPLITS, Schema
 from qnn_models.runtime.seeds import derive
 
-__all__ = ["encoded", "encoder_of", "held_out", "split_of"]
+__all__ = ["encoded", "encoder_of", "grown_encoder", "held_out", "rows_of", "split_of"]
 
 Rows = NDArray[np.bool_]
 
@@ -55,6 +55,17 @@ def split_of(
     ids = torch.from_numpy(np.stack(encoder.encode_columns(made), axis=1))
     given = torch.zeros(len(ids)) if labels is None else torch.from_numpy(labels)
     return Split(ids, given, None if weights is None else torch.from_numpy(weights))
+
+
+def rows_of(split: Split, chosen: Rows) -> Split:
+    """Some of the rows."""
+    return split.part(torch.from_numpy(np.flatnonzero(chosen)))
+
+
+def grown_encoder(encoder: Encoder, columns: list[pl.Series]) -> Encoder:
+    """The encoder, with the tokens of further rows after its own."""
+    fields = encoder.schema.fields
+    return encoder.grown({f.name: checked_column(values, f) for f, values in zip(fields, columns, strict=True)})
 
 
 def encoded(encoder: Encoder, *, train: Split, valid: Split) -> EncodedDataset:

@@ -37,14 +37,14 @@ from qnn_models.runtime.distributed import ALONE, Processes, explained_loss
 from qnn_models.runtime.seeds import derive
 from qnn_models.training.batches import Batches, Dataset
 from qnn_models.training.callbacks import Callback, Callbacks, StepRecord, write_history
-from qnn_models.training.checkpoint import load_model_state, load_optimizer_state
+from qnn_models.training.checkpoint import load_model_state, load_optimizer_state, optimizer_tensors
 from qnn_models.training.config import EpochRecord, TrainConfig, TrainResult
 from qnn_models.training.losses import objective
 from qnn_models.training.prior import start_at_log_odds
 from qnn_models.training.safeguards import FiniteGuard, backend, explained_memory
 from qnn_models.training.state import TrainState, check_identity, read_state, with_prefix, write_state
 
-__all__ = ["train"]
+__all__ = ["train", "train_pass"]
 
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -59,6 +59,7 @@ def train(
     checkpoint_steps: int | None = None,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
+    optimizer_state: dict[str, Tensor] | None = None,
     processes: Processes = ALONE,
 ) -> TrainResult:
     """Train a model until validation stops improving; the model then holds the weights of the best epoch.
@@ -77,14 +78,20 @@ def train(
         checkpoint_steps: also write the state after every so many steps.
         progress: show a bar per epoch.
         callbacks: told of steps, epochs and the end; one may end the training.
+        optimizer_state: takes Adam's state as it is after the chosen epoch, for `train_pass`.
         processes: who trains; see `qnn_models.runtime.distributed.launched`.
 
     Raises:
-        ValueError: a setting does not fit the model, the checkpoint is of another training, a split has one class only.
+        ValueError: a setting does not fit the model, the checkpoint is of another training, a split has one class only, or
+            `optimizer_state` is asked for beside a checkpoint, which does not keep it.
         FloatingPointError: loss or gradient is NaN or infinite; names epoch, batch and settings.
         MemoryError: the batch does not fit; says what to lower.
         ProcessLostError: another process ended; says how to go on.
     """
+    if optimizer_state is not None and checkpoint is not None:
+        raise ValueError(
+            "A checkpoint keeps no optimizer's state of the best epoch, however: both are asked for; leave one."
+        )
     place = resolve_device(processes.device_name(device))
     with (
         own_streams(model, place),
@@ -96,7 +103,42 @@ def train(
         shown = progress and processes.first
         told = Callbacks(callbacks, processes)
         loop = _Loop(model, dataset, config, device=place, progress=shown, processes=processes, callbacks=told)
+        loop.best_optimizer = optimizer_state
         return loop.run(None if checkpoint is None else Path(checkpoint), checkpoint_steps)
+
+
+def train_pass(
+    model: CTRModel,
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    device: str = "auto",
+    optimizer_state: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Go once through the training rows, without validation, as when a new day's rows have come.
+
+    Args:
+        model: moved to the device and changed in place.
+        dataset: of which the split ``train`` is read.
+        config: the settings; what is about epochs has no meaning here.
+        device: as for `train`.
+        optimizer_state: Adam's, where the rows before have left one.
+
+    Returns:
+        Adam's state at the end.
+
+    Raises:
+        FloatingPointError: loss or gradient is NaN or infinite.
+        MemoryError: the batch does not fit; says what to lower.
+    """
+    place = resolve_device(device)
+    with own_streams(model, place), backend(config, place), explained_memory(config):
+        loop = _Loop(model, dataset, config, device=place, progress=False, processes=ALONE)
+        if optimizer_state:
+            load_optimizer_state(loop.optimizer, dict(optimizer_state))
+            loop._set_learning_rate()
+        loop._train_epoch(None, None)
+        return {name: tensor.detach().cpu() for name, tensor in optimizer_tensors(loop.optimizer).items()}
 
 
 class _Loop:
@@ -128,6 +170,7 @@ class _Loop:
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
         self.state = TrainState(learning_rate=config.learning_rate)
         self.best: dict[str, Tensor] = {}
+        self.best_optimizer: dict[str, Tensor] | None = None
         forward, pair = model.forward, model.forward_pair
         if config.compile:
             forward, pair = torch.compile(forward), torch.compile(pair)
@@ -226,6 +269,11 @@ class _Loop:
         if improved:
             state.best_epoch, state.stalled = state.epoch, 0
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+            if self.best_optimizer is not None:
+                self.best_optimizer.clear()
+                self.best_optimizer |= {
+                    k: v.detach().cpu().clone() for k, v in optimizer_tensors(self.optimizer).items()
+                }
         else:
             state.stalled += 1
             state.learning_rate = max(state.learning_rate * config.learning_rate_decay, config.min_learning_rate)

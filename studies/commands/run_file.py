@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from studies.tasks.spec import RunSpec
 
-__all__ = ["RUN_FILE", "RunFile", "check_same_run", "read_run", "write_run"]
+__all__ = ["CHECKPOINT_FOLDER", "RUN_FILE", "RunFile", "check_same_run", "read_run", "write_run"]
 
 RUN_FILE = "run.toml"
+CHECKPOINT_FOLDER = "checkpoint"
 _HEAD = "# One training; it is repeated by: qnn train {name} --out ANOTHER_FOLDER\n\n"
 
 
@@ -99,8 +100,11 @@ def check_same_run(folder: Path, spec: RunSpec) -> bool:
     Raises:
         ValueError: it holds another; names the first key that differs.
     """
-    path = folder / RUN_FILE
-    if not path.is_file():
+    from qnn_models.serving.trained import MODEL_FILE
+
+    path, kept = folder / RUN_FILE, (folder / MODEL_FILE, folder / CHECKPOINT_FOLDER)
+    # A run that was stopped before it kept anything binds nobody.
+    if not path.is_file() or not any(place.exists() for place in kept):
         return False
     stored, now = _flat(_of_file(read_run(path))), _flat(_content(spec))
     for key in sorted(stored.keys() | now.keys(), key=lambda key: ("." in key, key not in ("dataset", "model"), key)):

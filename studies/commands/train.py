@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from studies.commands.outputs import output_folder
-from studies.commands.run_file import RunFile, check_same_run, read_run, write_run
+from studies.commands.run_file import CHECKPOINT_FOLDER, RunFile, check_same_run, read_run, write_run
 
 if TYPE_CHECKING:
     from qnn_models.training.config import TrainResult
     from studies.tasks.spec import RunSpec, Scalar
-
-CHECKPOINT_FOLDER = "checkpoint"
 
 
 @click.command()

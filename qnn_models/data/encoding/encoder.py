@@ -136,6 +136,22 @@ class Encoder:
             )
         return self.vocabularies[self.layout.names.index(field)].alias("token")
 
+    def grown(self, columns: Mapping[str, Column]) -> Encoder:
+        """An encoder that knows these rows' tokens too: those seen often enough follow the known ones, whose ids stay.
+
+        Buckets of numbers keep their edges.
+        """
+        counter = VocabularyCounter(self.schema)
+        counter.add(columns, np.ones(len(next(iter(columns.values()))), dtype=bool))
+        vocabularies = [
+            # A field whose edges the first rows did not give, as they held one number, has one bucket.
+            known if field.learns_edges else pl.concat([known, found.filter(~found.is_in(known.to_list()))])
+            for field, known, found in zip(
+                self.schema.fields, self.vocabularies, counter.encoder().vocabularies, strict=True
+            )
+        ]
+        return Encoder(self.schema, vocabularies)
+
     def encode_tensor(self, rows: pl.DataFrame) -> torch.Tensor:
         """Ids of rows, int32, shape (rows, columns), ready for a model.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -192,10 +193,10 @@ def test_an_eval_set_chooses_the_epoch_and_nothing_is_held_out() -> None:
     made = quick(max_epochs=3, patience=3).fit(X, Y, eval_set=(NEW, NEW_Y))
     loss = -np.mean(np.log(np.where(NEW_Y == 1, *made.predict_proba(NEW).T[::-1])))
     assert made.history_[made.best_epoch_ - 1]["valid_logloss"] == pytest.approx(loss, rel=1e-4)
-    assert made._origin["report"]["rows"] == {"train": 3000, "valid": 1000}
-    assert quick(max_epochs=1).fit(X, Y)._origin["report"]["rows"] == {"train": 2700, "valid": 300}
+    assert made._report["rows"] == {"train": 3000, "valid": 1000}
+    assert quick(max_epochs=1).fit(X, Y)._report["rows"] == {"train": 2700, "valid": 300}
     every = quick(max_epochs=1, validation_fraction=0.0).fit(X, Y)
-    assert every._origin["report"]["rows"] == {"train": 3000, "valid": 3000}
+    assert every._report["rows"] == {"train": 3000, "valid": 3000}
 
 
 def test_weights_move_the_probabilities_and_weight_zero_is_no_row() -> None:
@@ -313,3 +314,13 @@ def test_weights_that_cannot_be_are_refused(weights: np.ndarray) -> None:
 def test_an_unfitted_classifier_saves_nothing(tmp_path: Path) -> None:
     with pytest.raises(NotFittedError):
         quick().save(tmp_path / "run")
+
+
+def test_without_scikit_learn_the_rest_is_there_and_the_remedy_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert qm.CTRClassifier is CTRClassifier
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)
+    monkeypatch.delitem(sys.modules, "qnn_models.estimators.classifier")
+    with pytest.raises(ImportError, match=r"pip install 'qnn-toolkit\[sklearn\]'"):
+        _ = qm.CTRClassifier
+    with pytest.raises(AttributeError, match="no attribute 'CTRRegressor'"):
+        _ = qm.CTRRegressor

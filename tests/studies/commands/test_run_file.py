@@ -67,6 +67,13 @@ def test_a_folder_keeps_one_run(run: tuple[Path, dict[str, Any]], change: tuple[
     assert message in " ".join(result.output.split())
 
 
+def test_a_run_that_kept_nothing_binds_nobody(run: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_bytes((run[0] / "run.toml").read_bytes())
+    found = report(*QUICK, "--seed", "6", "--out", str(tmp_path))
+    assert found["seed"] == 6
+    assert tomllib.loads((tmp_path / "run.toml").read_text())["seed"] == 6
+
+
 def test_another_model_is_named_before_its_options(run: tuple[Path, dict[str, Any]]) -> None:
     result = qnn_train("--dataset", "planted", "--model", "fm", "--out", str(run[0]))
     assert result.exit_code == 2
