@@ -6,6 +6,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from figures.pictures.orders.trial import HIGHLIGHTED, STUDY, Setting, arms, colour, settings
 from figures.shared.contract import FigureSpec
@@ -53,8 +54,7 @@ def _panel(axes: Axes, here: pl.DataFrame, setting: Setting, order: int, correla
     predictor = PREDICTOR[setting.optimizer]
     here = here.drop_nulls(predictor)
     if here.is_empty():
-        axes.set_axis_off()
-        axes.set_title(f"order {order}: not run")
+        axes.set_visible(False)
         return
     for row in here.iter_rows(named=True):
         all_reached = row["reached_mean"] == 1
@@ -69,6 +69,11 @@ def _panel(axes: Axes, here: pl.DataFrame, setting: Setting, order: int, correla
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.xaxis.set_major_locator(LogLocator(numticks=4))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    low, high = axes.get_xlim()
+    if high < 10 * low:  # less than two powers of ten would leave an axis without numbers
+        axes.set_xlim(low / 2, high * 2)
     axes.set_xlabel(_NAMES[predictor], fontsize=6.5)
     told = correlations.filter(
         (pl.col("dataset") == f"order-{order}")
