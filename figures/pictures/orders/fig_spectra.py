@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import comb
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ def draw(results: Results) -> Figure:
 @cache
 def _shares() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Shares of the orders 1, 2, ...: by the covariance, by the tangent kernel, and measured where the layers are small."""
-    setting = {"fields": FIELDS, "embedding_dim": EMBEDDING_DIM, "depth": DEPTH, "embedding_std": STD}
+    setting: dict[str, Any] = {"fields": FIELDS, "embedding_dim": EMBEDDING_DIM, "depth": DEPTH, "embedding_std": STD}
     theory, tangent, measured = {}, {}, {}
     for format in formats():
         theory[format.id] = np.array(interaction_spectrum(format, **setting).shares[1:])
@@ -77,6 +78,7 @@ def _heat(axes: Axes, rows: list[np.ndarray]) -> None:
     for y, row in enumerate(table):
         for x, value in enumerate(row):
             if value >= 0.095:
+                red, green, blue, _ = (float(part) for part in image.to_rgba(np.array([value]))[0])
                 axes.text(
                     x,
                     y,
@@ -84,7 +86,7 @@ def _heat(axes: Axes, rows: list[np.ndarray]) -> None:
                     ha="center",
                     va="center",
                     fontsize=5,
-                    color=text_on(image.to_rgba(value)[:3]),
+                    color=text_on((red, green, blue)),
                 )
 
 
