@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,11 @@ def write_study(folder: Path, study: str, *, seeds: int = SEEDS, quick: bool = F
     while missing := [spec for spec in known_runs(config, store, quick=quick) if store.read(spec.id) is None]:
         for spec in missing:  # trials of settings, then the runs at those chosen
             store.write(Record(spec=spec, status="done", environment=_ENVIRONMENT, **_measured(spec, generator)))
-    # Theory columns take most of the time, and one study's are read.
-    with nullcontext() if study == "theory" else patch("studies.judging.collect.theory_columns", lambda spec: {}):
+    # Theory columns take most of the time, and those of one study each are read.
+    with ExitStack() as patched:
+        for columns, reader in (("theory_columns", "theory"), ("kernel_columns", "interaction_order")):
+            if study != reader:
+                patched.enter_context(patch(f"studies.judging.collect.{columns}", lambda *asked: {}))
         collect(config, store, folder, quick=quick)
 
 
@@ -80,6 +83,18 @@ def _measured(spec: RunSpec, generator: np.random.Generator) -> dict[str, Any]:
                 "test_points": points,
                 "test_labels": [int(x > y) for x, y in points],
             },
+        }
+    if spec.task == "interaction":
+        updates = [0, 1, 2, 4, 8, 16, 32]
+        auc = [round(0.5 + 0.38 / (1 + np.exp(level * 1e3 - step)), 4) for step in range(len(updates))]
+        return {
+            "metrics": {
+                "updates_to_half": 16 * np.exp(noise(0, 0.1)) + 1e3 * level,
+                "reached": float(level < 0.008),
+                "test_auc": auc[-1],
+                "bayes_auc": 0.88,
+            },
+            "series": {"history": {"updates": updates, "test_auc": auc}},
         }
     if spec.task == "data":
         return {"metrics": {"instances": 72_855, "fields": 8, "features": 3_530, "click_share": 0.76}}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from figures.shared.contract import FigureSpec
-from figures.shared.names import joined
+from figures.shared.names import printed
 from figures.shared.results import Results
-from figures.shared.style import BLUE, GREY, VERMILION, new_figure
+from figures.shared.style import BLUE, GREY, VERMILION, WHITE, new_figure
 from qnn_theory import covariance, formats
 
 FIELDS, EMBEDDING_DIM = 10, 16
@@ -20,38 +19,45 @@ STDS = (0.1, 0.3, 1.0)
 _TINY_STD, _VANISHING = 1e-4, 1e-3
 """A format without a linear path has a gain below `_VANISHING` for embeddings as small as they start."""
 _LEFT_OUT = ("T1", "T2", "T6")
-_GAP = 0.045
+_LOWEST, _HIGHEST = 1e-9, 1e9
+_MARKERS = dict(zip(DEPTHS, ("o", "s", "D"), strict=True))
 
 
 def draw(results: Results) -> Figure:
-    """One column for each size of the embeddings, one line for each format."""
-    figure = new_figure(height_in=3.6)
-    panels = figure.subplots(1, len(STDS))
-    vanishing = _without_linear_path()
+    """One column for each size of the embeddings, one row for each format, a mark for each depth."""
+    gains = {std: _gains(std) for std in STDS}
+    vanishing = {id for id, values in _gains(_TINY_STD).items() if values[0] < _VANISHING}
+    middle = gains[STDS[1]]
+    names = sorted(middle, key=lambda id: middle[id][-1])
+    figure = new_figure(height_in=0.8 + 0.155 * len(names))
+    panels = figure.subplots(1, len(STDS), sharey=True)
     for axes, std in zip(panels, STDS, strict=True):
-        groups: dict[tuple[str, ...], list[str]] = {}
-        for id, gains in _gains(std).items():
-            groups.setdefault(tuple(f"{gain:.2e}" for gain in gains), []).append(id)
-        for texts, ids in groups.items():
-            colour = VERMILION if set(ids) <= vanishing else BLUE
-            axes.plot(DEPTHS, [float(text) for text in texts], color=colour, linewidth=0.9)
-        axes.axhline(1, color=GREY, linewidth=0.6, linestyle=":")
-        axes.set_yscale("log")
-        axes.set_ylim(1e-12, 1e12)
-        axes.set_xticks(DEPTHS)
-        axes.set_xlim(DEPTHS[0], DEPTHS[-1] + 1.4)
-        axes.set_xlabel("layers")
+        for y, id in enumerate(names):
+            colour = VERMILION if id in vanishing else BLUE
+            values = [min(max(value, _LOWEST), _HIGHEST) for value in gains[std][id]]
+            axes.plot(values, [y] * len(values), color=colour, linewidth=0.6)
+            for depth, value in zip(DEPTHS, values, strict=True):
+                face = colour if depth == DEPTHS[-1] else WHITE
+                axes.plot(value, y, marker=_MARKERS[depth], color=colour, markerfacecolor=face, markersize=3)
+        axes.axvline(1, color=GREY, linewidth=0.6, linestyle=":")
+        axes.set_xscale("log")
+        axes.set_xlim(_LOWEST / 3, _HIGHEST * 3)
+        axes.set_xticks([10.0**power for power in (-9, -6, -3, 0, 3, 6, 9)])
+        axes.minorticks_off()
         axes.set_title(f"embeddings of deviation {std:g}")
-        _names(axes, groups, vanishing)
-    panels[0].set_ylabel("second moment after the stack over that before it")
-    figure.legend(
-        handles=[
-            Line2D([], [], color=BLUE, label="with a linear path"),
-            Line2D([], [], color=VERMILION, label="without: the gain vanishes with the embeddings"),
-        ],
-        loc="outside upper center",
-        ncols=2,
-    )
+        axes.set_xlabel("gain")
+    panels[0].set_yticks(range(len(names)), [printed(id) for id in names])
+    panels[0].set_ylim(-0.7, len(names) - 0.3)
+    handles = [
+        Line2D([], [], linestyle="", marker=marker, color=GREY, markerfacecolor=WHITE if depth < DEPTHS[-1] else GREY,
+               label=f"{depth} layer{'s' if depth > 1 else ''}")
+        for depth, marker in _MARKERS.items()
+    ]  # fmt: skip
+    handles += [
+        Line2D([], [], color=BLUE, label="with a linear path"),
+        Line2D([], [], color=VERMILION, label="without: the gain vanishes with the embeddings"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
 
@@ -61,65 +67,27 @@ def _gains(std: float) -> dict[str, tuple[float, ...]]:
     found = {}
     for format in formats():
         if format.id not in _LEFT_OUT and not format.id.endswith("-paper"):
-            setting = {
-                "fields": FIELDS,
-                "embedding_dim": EMBEDDING_DIM,
-                "embedding_std": std,
-                "width_correction": False,
-            }
-            moments = [covariance(format, depth=depth, **setting).values[-1] for depth in DEPTHS]  # type: ignore[arg-type]
+            moments = [
+                covariance(
+                    format,
+                    fields=FIELDS,
+                    embedding_dim=EMBEDDING_DIM,
+                    depth=depth,
+                    embedding_std=std,
+                    width_correction=False,
+                ).values[-1]
+                for depth in DEPTHS
+            ]
             found[format.id] = tuple(moment / std**2 for moment in moments)
     return found
-
-
-@cache
-def _without_linear_path() -> set[str]:
-    return {id for id, gains in _gains(_TINY_STD).items() if gains[0] < _VANISHING}
-
-
-def _names(axes: Axes, groups: dict[tuple[str, ...], list[str]], vanishing: set[str]) -> None:
-    """The formats at the ends of their lines, moved apart where they would run into each other."""
-    low, high = (float(limit) for limit in axes.get_ylim())
-    ordered = sorted(groups.items(), key=lambda group: float(group[0][-1]))
-    ends = []
-    for texts, _ in ordered:
-        end = min(max(float(texts[-1]), low), high)
-        ends.append(axes.transAxes.inverted().transform(axes.transData.transform((1.0, end)))[1])
-    places = _apart(ends)
-    for (_, ids), end, place in zip(ordered, ends, places, strict=True):
-        colour = VERMILION if set(ids) <= vanishing else BLUE
-        axes.annotate(
-            joined(ids, width=200),
-            (0.64, end),
-            (0.68, place),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            fontsize=5.2,
-            va="center",
-            color=colour,
-            arrowprops={"arrowstyle": "-", "linewidth": 0.3, "color": colour, "shrinkA": 0, "shrinkB": 0},
-            annotation_clip=False,
-        )
-
-
-def _apart(places: list[float]) -> list[float]:
-    """Increasing places with a gap between them, near to where they were, inside of 0 and 1."""
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + _GAP) if moved else max(place, 0.0))
-    excess = moved[-1] - 1.0 if moved else 0.0
-    for at in range(len(moved) - 1, -1, -1):
-        limit = moved[at + 1] - _GAP if at + 1 < len(moved) else 1.0
-        moved[at] = min(moved[at], limit) if excess > 0 else moved[at]
-    return moved
 
 
 FIGURE = FigureSpec(
     name="gain",
     caption=(
-        "How the signal of a stack grows with its depth at the start: the second moment of an output over that of the "
-        f"embeddings, leading order, {FIELDS} fields of width {EMBEDDING_DIM}. Formats with the same numbers share a line. "
-        "Values beyond the axis stand at its edge. Full bilinear maps (T1, T2, T6) grow with the width besides and are not shown."
+        "How the signal of a stack grows with its depth at the start: its gain, the second moment of an output over that of the "
+        f"embeddings, by the theory's leading order, {FIELDS} fields of width {EMBEDDING_DIM}. Values beyond the axis stand at "
+        "its edge. Full bilinear maps (T1, T2, T6) grow with the width besides and are not shown."
     ),
     draw=draw,
 )

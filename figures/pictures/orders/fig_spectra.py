@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from functools import cache
 from math import comb
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.optimize import nnls
 
 from figures.shared.contract import FigureSpec
 from figures.shared.names import printed
 from figures.shared.results import Results
 from figures.shared.style import SEQUENTIAL, new_figure, text_on
-from qnn_models.evaluation.measured_kernels import measured_covariance
+from qnn_models.evaluation.measured_kernels import Measured, measured_covariance
 from qnn_theory import formats, interaction_spectrum
 
-FIELDS, EMBEDDING_DIM, DEPTH, STD = 8, 8, 3, 0.8
-_DRAWS = 48
+FIELDS, EMBEDDING_DIM, DEPTH, STD = 8, 16, 3, 0.5
+_DRAWS = 100
 _NOT_DRAWN = ("T1", "T2", "T6")
 """Full bilinear maps, whose draws take minutes."""
 
@@ -42,21 +44,26 @@ def draw(results: Results) -> Figure:
 @cache
 def _shares() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Shares of the orders 1, 2, ...: by the covariance, by the tangent kernel, and measured where the layers are small."""
-    setting = {"fields": FIELDS, "embedding_dim": EMBEDDING_DIM, "depth": DEPTH, "embedding_std": STD}
+    setting: dict[str, Any] = {"fields": FIELDS, "embedding_dim": EMBEDDING_DIM, "depth": DEPTH, "embedding_std": STD}
     theory, tangent, measured = {}, {}, {}
     for format in formats():
         theory[format.id] = np.array(interaction_spectrum(format, **setting).shares[1:])
         tangent[format.id] = np.array(interaction_spectrum(format, **setting, kernel="tangent").shares[1:])
         if format.id not in _NOT_DRAWN:
-            values = np.array(measured_covariance(format, **setting, draws=_DRAWS).values)
-            measured[format.id] = _by_differences(values)
+            measured[format.id] = _fitted(measured_covariance(format, **setting, draws=_DRAWS))
     return theory, tangent, measured
 
 
-def _by_differences(values: np.ndarray) -> np.ndarray:
-    """Shares of the orders from 1 on of a kernel that was measured for every number of agreeing fields."""
-    variance = np.array([comb(FIELDS, k) * np.diff(values, k)[0] for k in range(1, FIELDS + 1)])
-    return variance / variance.sum()
+def _fitted(kernel: Measured) -> np.ndarray:
+    """Shares of the orders from 1 on of a kernel that was measured, with noise, for every number of agreeing fields.
+
+    ``K(s) = Σ_k C(s, k) v_k`` with v_k that are no less than 0, by least squares in units of the standard errors: differences of
+    the values would multiply their noise.
+    """
+    errors = np.maximum(kernel.errors, 1e-3 * max(kernel.values))
+    binomials = np.array([[comb(s, k) / comb(FIELDS, k) for k in range(FIELDS + 1)] for s in range(FIELDS + 1)])
+    variance, _ = nnls(binomials / errors[:, None], np.array(kernel.values) / errors)
+    return np.asarray(variance[1:] / variance[1:].sum())
 
 
 def _mean_order(shares: np.ndarray) -> float:
@@ -71,6 +78,7 @@ def _heat(axes: Axes, rows: list[np.ndarray]) -> None:
     for y, row in enumerate(table):
         for x, value in enumerate(row):
             if value >= 0.095:
+                red, green, blue, _ = (float(part) for part in image.to_rgba(np.array([value]))[0])
                 axes.text(
                     x,
                     y,
@@ -78,7 +86,7 @@ def _heat(axes: Axes, rows: list[np.ndarray]) -> None:
                     ha="center",
                     va="center",
                     fontsize=5,
-                    color=text_on(image.to_rgba(value)[:3]),
+                    color=text_on((red, green, blue)),
                 )
 
 
@@ -87,8 +95,9 @@ FIGURE = FigureSpec(
     caption=(
         "Which interactions a format prefers: the share of each order in the variance between rows, in per cent, of a stack of "
         f"{DEPTH} layers, {FIELDS} fields of width {EMBEDDING_DIM}, embeddings of deviation {STD}. Left: leading order of the "
-        f"theory. Middle: {_DRAWS} draws of the torch modules; empty for full bilinear maps. Right: the tangent kernel, which "
-        "says how fast gradient flow learns each order."
+        f"theory. Middle: {_DRAWS} draws of the torch modules, the best fit with no share below 0, whose noise moves shares "
+        "between neighbouring orders; empty for full bilinear maps. Right: the tangent kernel, which says how fast gradient flow "
+        "learns each order."
     ),
     draw=draw,
 )
