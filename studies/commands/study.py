@@ -66,6 +66,13 @@ def open_study(
     )
 
 
+def _check_places(*, store: Path | None, results: Path) -> None:
+    """Look at the places that a command writes to, before the records in them are read."""
+    output_folder(results, option="--results")
+    if store is not None:
+        output_folder(store, option="--store")
+
+
 def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The argument and the options that say which study is meant, and where."""
     for decorate in (
@@ -146,9 +153,8 @@ def run_study(
     from studies.running.runner import run_specs
     from studies.running.termination import INTERRUPTED, TERMINATED, Terminated, terminated_like_ctrl_c
 
+    _check_places(store=which["store"], results=which["results"])
     opened = open_study(**which)
-    output_folder(opened.store.folder, option="--store")
-    output_folder(opened.results, option="--results")
     if opened.config.one_at_a_time and (jobs or together):
         click.echo(
             f"{opened.config.name} measures time, so its runs are done one at a time, whatever is asked.", err=True
@@ -221,8 +227,8 @@ def collect_study(**which: Any) -> None:
     from studies.judging.collect import collect
     from studies.judging.tables import study_table
 
+    _check_places(store=None, results=which["results"])
     opened = open_study(**which)
-    output_folder(opened.results, option="--results")
     collected = collect(opened.config, opened.store, opened.results, quick=opened.quick)
     click.echo(study_table(opened.config, collected))
     click.echo("\n".join(f"wrote {path}" for path in collected.paths))

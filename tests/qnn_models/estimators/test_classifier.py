@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import qnn_models as qm
 from qnn_models.estimators.classifier import CTRClassifier
-from qnn_models.serving.predict import probabilities
+from qnn_models.serving.predict import COLUMN, predictions
 from qnn_models.serving.trained import load_trained
 from tests.qnn_models.frames import LIBRARIES
 
@@ -165,7 +165,8 @@ def test_a_saved_classifier_is_a_run(fitted: CTRClassifier, tmp_path: Path) -> N
     np.testing.assert_allclose(scorer(NEW), expected, rtol=1e-4)
     np.testing.assert_allclose(scorer(NEW.to_dicts()[0]), expected[0], rtol=1e-4)
     NEW.write_parquet(tmp_path / "rows.parquet")
-    predicted = pl.concat(probabilities(load_trained(tmp_path / "run"), tmp_path / "rows.parquet"))
+    parts = predictions(load_trained(tmp_path / "run"), [tmp_path / "rows.parquet"])
+    predicted = pl.concat(part[COLUMN] for part in parts)
     np.testing.assert_allclose(predicted.to_numpy(), expected, rtol=1e-4)
 
 
