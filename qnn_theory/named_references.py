@@ -50,7 +50,7 @@ _REFERENCES: tuple[Reference, ...] = (
         "GTU",
         activation("tanh", affine("W_v")) * _GATE,
         ("oord2016", "van den Oord et al., Conditional Image Generation with PixelCNN Decoders, 2016"),
-        "gated tanh unit",
+        "gated tanh unit; printed without biases",
     ),
     _reference("Bilinear", affine("W_v") * affine("W_g"), _SHAZEER, "GLU without the gate's activation", "T5"),
     _reference("ReGLU", affine("W_v") * relu(affine("W_g")), _SHAZEER),
@@ -71,10 +71,13 @@ _REFERENCES: tuple[Reference, ...] = (
     _reference(
         "PolyReLU",
         affine(
-            "W_o", relu(affine("W_1")) + scale("a_2", relu(affine("W_1")) ** 2) + scale("a_3", relu(affine("W_1")) ** 3)
+            "W_o",
+            scale("a_1", relu(affine("W_1")))
+            + scale("a_2", relu(affine("W_1")) ** 2)
+            + scale("a_3", relu(affine("W_1")) ** 3),
         ),
         ("zhuo2024", "Zhuo et al., Polynomial Composition Activations, 2024"),
-        "order 3, hidden width d; a coefficient for each unit, printed with one for all",
+        "order 3, hidden width d; coefficients for each unit, printed with the same for all; the last bias takes the constant",
     ),
     _reference(
         "Highway",
@@ -86,18 +89,19 @@ _REFERENCES: tuple[Reference, ...] = (
         "ResNet",
         affine("W_2", relu(affine("W_1"))) + x,
         ("he2016", "He et al., Identity Mappings in Deep Residual Networks, 2016"),
-        "residual block of two maps, hidden width d",
+        "residual block of two maps, hidden width d; printed with normalisation and another relu, before the first map",
     ),
     _reference(
         "SENet",
         x * activation("sigmoid", affine("W_2", _NARROW)),
         ("hu2018", "Hu et al., Squeeze-and-Excitation Networks, 2018"),
-        "excitation of every coordinate, reduction 2",
+        "excitation of every coordinate, reduction 2; printed without biases",
     ),
     _reference(
         "GateNet",
         x * activation("sigmoid", affine("W_g")),
         ("huang2020", "Huang et al., GateNet: Gating-Enhanced Deep Network for CTR Prediction, 2020"),
+        "hidden gate, sigmoid",
     ),
     _reference(
         "PEPNet",
@@ -147,7 +151,7 @@ _REFERENCES: tuple[Reference, ...] = (
         "Bilinear-pooling",
         bilinear("A"),
         ("lin2015", "Lin et al., Bilinear CNN Models for Fine-grained Visual Recognition, 2015"),
-        "outer product of x with itself, then a linear map",
+        "outer product of x with itself, then a linear map; printed with signed square roots and normalisation between them",
         "T2",
     ),
     _reference(

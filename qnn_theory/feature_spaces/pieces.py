@@ -56,7 +56,8 @@ def piece(
     def branch(node: Activation, index: int, value: Any) -> Any:
         nonlocal on_kink
         if forced is not None and (node, index) in forced:
-            return value if forced[node, index] else 0 * value
+            below = to_flint(values[str(node.slope)]) if node.kind == "prelu" else 0
+            return value if forced[node, index] else value * below
         height = from_flint(value(*map(to_flint, point)))
         on_kink = on_kink or (height == 0 and value != 0) or (node.kind == "relu6" and height == 6)
         if node.kind == "prelu":

@@ -28,6 +28,11 @@ def test_references_are_apart_from_the_registered_formats() -> None:
         ("GDCN", 'x0 * affine("W_c") * sigmoid(affine("W_g")) + x'),
         ("ReLU2", 'relu(affine("W")) ** 2'),
         ("Highway", 'relu(affine("W_h")) * sigmoid(affine("W_t")) + x * (1 - sigmoid(affine("W_t")))'),
+        (
+            "PolyReLU",
+            'affine("W_o", scale("a_1", relu(affine("W_1"))) + scale("a_2", relu(affine("W_1")) ** 2)'
+            ' + scale("a_3", relu(affine("W_1")) ** 3))',
+        ),
         ("FiLM", 'affine("W_g", x0) * x + affine("W_b", x0)'),
     ],
 )
@@ -72,3 +77,8 @@ def test_names_work_wherever_an_id_does() -> None:
 def test_a_reference_s_name_is_taken() -> None:
     with pytest.raises(ValueError, match=r"'GLU' is .* already"):
         add_formats([qt.Format("GLU", qt.get_format("T9").expr)])
+
+
+def test_polyrelu_has_every_coefficient() -> None:
+    squares = 'affine("W_o", relu(affine("W_1")) ** 2)'
+    assert qt.relation(squares, "PolyReLU").kind == "contained"

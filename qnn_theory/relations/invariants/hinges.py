@@ -55,8 +55,10 @@ def by_hinge_signs(pair: Pair) -> Separation | None:
 
 
 def _signs_in(pair: Pair, dim: int, power: int, limits: dict[int, int]) -> Separation | None:
-    for attempt in range(_DRAWS):
-        entries = pair.draw(dim, attempt)
+    slopes = {node.slope for node in walk(pair.source.expr) if isinstance(node, Activation)}
+    for attempt, slope in enumerate((Fraction(2), Fraction(0))):  # a slope above 1 turns the kink of a prelu round
+        drawn = pair.draw(dim, attempt)
+        entries = {entry: slope if entry[0] in slopes else value for entry, value in drawn.items()}
         for sign, limit in limits.items():
 
             def surfaces(some: Entries, sign: int = sign) -> list[Polynomial]:

@@ -15,10 +15,12 @@ import qnn_theory as qt
 from qnn_theory.grammar.evaluate import evaluate, relu_of_numbers
 from qnn_theory.grammar.expr import (
     Affine,
+    Concat,
     Constant,
     Expr,
     Multiple,
     RowSum,
+    Slice,
     activation,
     affine,
     constant,
@@ -32,9 +34,11 @@ from qnn_theory.grammar.normal_form import rolled_values, unrolled_values
 from qnn_theory.grammar.rewrite import replace
 from qnn_theory.grammar.stacking import fill_parameters
 from qnn_theory.grammar.widths import divisor, width
+from qnn_theory.registry import qnn_alpha
 from qnn_theory.relations.certificates import Containment, Direction
 from qnn_theory.relations.invariants.pair import Separation
 from qnn_theory.relations.relation import decide
+from qnn_theory.relations.uniform import is_uniform
 from qnn_theory.testing import expressions
 
 U, V, W = affine("U"), affine("V"), affine("W")
@@ -97,6 +101,21 @@ def test_large_numbers_are_no_crash() -> None:
     odd = relu(large * (large * affine("U", bias=False) + large) + large) * (W + large + large)
     for other in (Format("other", odd), "T24", "Linear"):
         assert qt.relation(Format("mine", odd), other).kind in ("equivalent", "incomparable", "open")
+
+
+def _moved_on(blocks: int) -> Expr:
+    return Concat(tuple(Slice((block + 1) % blocks, blocks, x) for block in range(blocks)))
+
+
+def test_numbers_that_blocks_multiply_up_separate_nothing() -> None:
+    """``2 x`` less its 31 blocks moved on has determinant 2^31 - 1: it is invertible, and was not modulo that prime."""
+    odd = Format("odd", affine("A", 2 * x - _moved_on(31)))
+    assert not isinstance(decide(qt.get_format("Linear"), odd, minimal=False), Separation)
+    for blocks in (2, 3, 8):
+        assert is_uniform(affine("A", 2 * x - _moved_on(blocks)))
+    for heads in (1, 2, 4, 8):
+        assert is_uniform(qnn_alpha(rows=4, heads=heads).expr)
+        assert is_uniform(qnn_alpha(rows=4, heads=heads, head_layout="released", embedding_dim=16).expr)
 
 
 @settings(max_examples=30)

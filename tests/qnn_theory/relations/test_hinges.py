@@ -34,6 +34,10 @@ def find(source: str, target: str) -> Separation | None:
         ('x * (1 - relu(affine("W")))', "T19"),
         (MAX, MIN),
         (MIN, MAX),
+        ('prelu(affine("A"))', MAX),  # slope 2
+        ('prelu(affine("A"))', MIN),  # slope 0
+        ('-prelu(affine("A"))', MAX),
+        ('-prelu(affine("A"))', MIN),
     ],
 )
 def test_fires(source: str, target: str) -> None:
@@ -66,6 +70,7 @@ def test_fires(source: str, target: str) -> None:
         (MIN, f"{MIN} + relu(affine('C'))"),
         (ABS, 'prelu(affine("U"))'),  # slope -1
         (MIN, 'affine("B") - prelu(affine("U"))'),
+        ('(1 + prelu(constant(-1))) * prelu(affine("A"))', MAX),  # (1 - slope)² relu(a) and an affine rest
         ("T25", f"x * {MLP}"),
         (f"{HALF} + x", f"{MLP} + x"),
     ],
