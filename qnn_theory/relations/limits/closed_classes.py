@@ -54,6 +54,9 @@ def _reason(part: Expr) -> str | None:
     names = {p.name for p in parameters(part)}
     if not names:
         return "one function only"
+    # A slope is learned too, though no map: relu(-x) is the limit of prelu(x) t at the slope -1/t, and no such function.
+    if any(isinstance(node, Activation) and node.slope is not None for node in walk(part)):
+        return None
     if not uses_activation(part) and names in free_sets(part, names):
         return "its functions form an affine space of finite dimension"
     maps = [node.name for node in walk(part) if isinstance(node, Affine | Bilinear | Scale)]

@@ -20,6 +20,7 @@ from qnn_theory.relations.limits.family import Family
 from qnn_theory.relations.limits.proof import prove_family
 from qnn_theory.relations.limits.search import find_family
 from qnn_theory.relations.limits.survival import CANDIDATES, why_it_survives
+from qnn_theory.relations.uniform import is_uniform
 
 LimitKind: TypeAlias = Literal["equivalent", "contained", "contains", "incomparable", "open"]
 
@@ -176,6 +177,8 @@ def limit_direction(source: Format, target: Format, exact: Direction, budget: fl
 
 
 def _decided(source: Format, target: Format, exact: Direction) -> LimitDirection:
+    if not (is_uniform(source.expr) and is_uniform(target.expr)):
+        return Undecided(source=source.id, target=target.id)
     if isinstance(exact, Separation):
         why = why_it_survives(exact, target)
         if why is not None:

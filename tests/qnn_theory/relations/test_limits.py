@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 import qnn_theory as qt
+from qnn_theory.algebra.polynomials import PRIME
 from qnn_theory.grammar.evaluate import evaluate
-from qnn_theory.grammar.expr import Activation, activation, affine, relu, scale, x
+from qnn_theory.grammar.expr import Activation, Expr, activation, affine, relu, scale, x
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import normal_form, rolled_values, unrolled_values
 from qnn_theory.grammar.stacking import fill_parameters
@@ -26,7 +27,7 @@ from qnn_theory.relations.limits.limit import Approach, Barrier, LimitDirection,
 from qnn_theory.relations.limits.proof import prove_family
 from qnn_theory.relations.limits.search import find_family
 from qnn_theory.relations.limits.series import NoSeriesError, Series, activation_of_series
-from qnn_theory.relations.relation import containment_order, relation
+from qnn_theory.relations.relation import containment_order, decide, relation
 
 SWIGLU = 'affine("A") * silu(affine("B"))'
 GLU = 'affine("A") * sigmoid(affine("B"))'
@@ -139,10 +140,24 @@ def test_the_order_with_limits_differs_in_two_pairs_of_the_polynomial_formats() 
         ("x * relu(affine('A')) + x ** 2 * relu(affine('B'))", False),  # two factors: of which sign depends on x
         ("affine('A') ** 2 + relu(affine('A'))", False),
         ("prelu(affine('A'))", False),
+        ("scale('s', prelu(x))", False),  # x t at the slope -1/t tends to relu(-x)
     ],
 )
 def test_closed_classes(formula: str, closed: bool) -> None:
     assert (why_closed(normal_form(qt.get_format(formula).expr)) is not None) is closed
+
+
+def test_numbers_that_vanish_modulo_a_prime_of_the_rules_bar_nothing() -> None:
+    """W with PRIME in front is W, yet its members modulo PRIME are 0: the exact relation is open, and so is the limit."""
+    linear, large = qt.get_format("affine('W')"), Format("large", _times(PRIME, affine("W")))
+    assert isinstance(decide(linear, large, budget=5), Undecided)
+    assert isinstance(relation(linear, large, budget=5).limit.forward, Undecided)
+
+
+def _times(number: int, expr: Expr) -> Expr:
+    """A multiple by more than a single number of a format may be."""
+    large, rest = divmod(number, 2**20)
+    return 2**20 * _times(large, expr) + rest * expr if large else rest * expr
 
 
 def test_a_wrong_family_is_refused() -> None:
