@@ -222,7 +222,7 @@ def _paragraphs(cell: Cell) -> str:
 
 def _is_tall(table: Table) -> bool:
     """Whether long entries fill more lines than a page has, counted roughly."""
-    return _is_long(table) and sum(_lines(row[-1].text) for row in table.rows) > 50
+    return _is_long(table) and sum(_lines(row[-1].text) for row in table.rows) > 42
 
 
 def _lines(text: str) -> int:
