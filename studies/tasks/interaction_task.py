@@ -191,8 +191,9 @@ def run_together(specs: Sequence[RunSpec]) -> list[Measured]:
 
 
 def _network(spec: RunSpec) -> Settings:
-    """The settings of the network as the task ``train`` knows them."""
-    known = {key: value for key, value in spec.options if key in model_parameters("quadratic")}
+    """The settings of the network as the task ``train`` knows them; its embeddings start at the models' own deviation."""
+    own = model_parameters("quadratic").keys() - {"embedding_std"}
+    known = {key: value for key, value in spec.options if key in own}
     return settings(known | {"dropout": 0.0})
 
 

@@ -20,9 +20,9 @@ FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec)]
 
 def test_every_figure_file_and_table_file_is_found() -> None:
     folder = Path(sys.modules["figures"].__file__ or "").parent
-    assert len(FIGURES) == len(list(folder.glob("pictures/fig_*.py"))) + len(SWEEPS)
+    assert len(FIGURES) == len(list(folder.glob("pictures/**/fig_*.py"))) + len(SWEEPS)
     assert len(TABLES) == len(list(folder.glob("tables/tab_*.py"))) + len(STUDY_TABLES)
-    assert {path.stem[4:] for path in folder.glob("pictures/fig_*.py")} < {spec.name for spec in FIGURES}
+    assert {path.stem[4:] for path in folder.glob("pictures/**/fig_*.py")} < {spec.name for spec in FIGURES}
     assert {f"table_{path.stem[4:]}" for path in folder.glob("tables/tab_*.py")} < {spec.name for spec in TABLES}
     names = [spec.name for spec in discover()]
     assert len(set(names)) == len(names)

@@ -76,7 +76,7 @@ def by_smoothness(pair: Pair) -> Separation | None:
     finding = f"derivative {shown.derivative} of y_{output + 1} {where} jumps by {shown.jump[output]}"
     exact = {entry: Fraction(value) for entry, value in entries.items()}
     numbers = [*shown.point, *shown.direction, shown.jump[output]]
-    data = _jump_data(output, shown.point, shown.direction, shown.derivative, shown.jump[output])
+    data = jump_data(output, shown.point, shown.direction, shown.derivative, shown.jump[output])
     return pair.separation(
         "smoothness",
         rule,
@@ -106,10 +106,10 @@ def _along(output: int, surface: Polynomial, jump: Polynomial, dim: int, order: 
             start=0 * line,
         )
         size = from_flint(along[order + 1]) * math.factorial(order + 1) * (1 if rising else -1)
-    return _jump_data(output, point, [int(j == axis) for j in range(dim)], order + 1, size)
+    return jump_data(output, point, [int(j == axis) for j in range(dim)], order + 1, size)
 
 
-def _jump_data(
+def jump_data(
     output: int, point: Sequence[Any], direction: Sequence[Any], derivative: int, jump: Any
 ) -> dict[str, Any]:
     """The jump of a derivative for the checker, with the places of the polynomials on both sides."""

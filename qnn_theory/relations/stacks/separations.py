@@ -20,22 +20,27 @@ from qnn_theory.feature_spaces.pieces import is_piecewise_polynomial
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import unrolled_values
+from qnn_theory.relations.invariants.coefficients import equation_data
 from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
 from qnn_theory.relations.invariants.output_width import by_width
-from qnn_theory.relations.invariants.pair import DRAWS, Entries, Separation, of_every
+from qnn_theory.relations.invariants.pair import DRAWS, Entries, Separation, generic_point, germ_at, of_every
 from qnn_theory.relations.invariants.signs import by_sign
 from qnn_theory.relations.invariants.smooth_gates.finite_differences import by_finite_differences
+from qnn_theory.relations.invariants.smoothness_class import jump_data
 from qnn_theory.relations.stacks.cubics import by_cubics
 from qnn_theory.relations.stacks.factors import by_common_factor, by_prime_factors
 from qnn_theory.relations.stacks.opposite import by_opposite_directions
 from qnn_theory.relations.stacks.pair import StackPair, axes, random_member
 from qnn_theory.relations.stacks.stacked import in_layer, suffixes
-from qnn_theory.relations.witness import Entry, witness
+from qnn_theory.relations.witness import Entry, Witness, witness
 from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
 
 _MONOMIALS = 220
 _FEW = 3
 _DIFFERENCES = 32
+
+_DEGREE_WRITTEN_OUT = 16
+"""Polynomials of a stack are written out for the checker up to this degree bound of the target."""
 
 
 def find_stack_separation(source: Format, target: Format, depth: int, *, minimal: bool = True) -> Separation | None:
@@ -66,13 +71,7 @@ def _by_smoothness(pair: StackPair) -> Separation | None:
     dim = len(shown.point)
     numbers = [*shown.point, *shown.direction, shown.jump[output]]
     exact = all(isinstance(number, int | Fraction) for number in numbers)
-    data = {
-        "output": output,
-        "point": [str(number) for number in shown.point],
-        "direction": [str(number) for number in shown.direction],
-        "derivative": shown.derivative,
-        "jump": str(shown.jump[output]),
-    }
+    data = jump_data(output, shown.point, shown.direction, shown.derivative, shown.jump[output])
     point = ", ".join(str(v) if isinstance(v, Fraction | int) else f"{float(v):.6g}" for v in shown.point)
     direction = ", ".join(map(str, shown.direction))
     return pair.separation(
@@ -110,8 +109,22 @@ def _by_degree(pair: StackPair) -> Separation | None:
             now = pair.source_piece(dict(shown.entries), line) or pieces or []
             rule = f"{of_every(pair.b)} of {pair.target.id}, y_{output + 1} has degree at most {bound}"
             finding = f"along x = s ({', '.join(map(str, line[0]))}) the witness has degree {_degree(now[output])}"
-            return pair.separation("degree", rule, finding, shown, [dim], data={"output": output, "bound": bound})
+            return pair.separation("degree", rule, finding, shown, [dim], data=_degree_data(pair, shown, output, bound))
     return None
+
+
+def _degree_data(pair: StackPair, shown: Witness, output: int, bound: int) -> dict[str, Any] | None:
+    """A term of the witness above the bound, for the checker; None where the witness has too many terms to be written out."""
+    if bound > _DEGREE_WRITTEN_OUT:
+        return None
+    pieces = pair.source_piece(dict(shown.entries), axes(shown.dim, shown.dim))
+    above = [] if pieces is None else [m for m, c in pieces[output].items() if c and sum(m) > bound]
+    if not above:
+        return None
+    germs = [germ_at([output], generic_point(shown.dim))]
+    worst = max(above, key=lambda monomial: (sum(monomial), monomial))
+    equation = {"terms": [[list(worst), "1"]], "value": "0"}
+    return {"rule": "coefficients", "germs": germs, "output": output, "gates": "free", **equation}
 
 
 def _by_coefficients(pair: StackPair) -> Separation | None:
@@ -139,7 +152,9 @@ def _by_coefficients(pair: StackPair) -> Separation | None:
     finding = (again if again is not None and again.rule == broken.rule else broken).finding
     zeros = "" if count == dims[0] else f", where {' = '.join(f'x_{i + 1}' for i in range(count, dims[0]))} = 0,"
     rule = f"{of_every(pair.b)} of {pair.target.id}{zeros or ','} y_{output + 1} {broken.rule}"
-    data = {"output": output, **broken.data} if count == dims[0] else None
+    data = None
+    if count == dims[0] and again is not None:
+        data = equation_data(output, again, generic_point(dims[0]))
     return pair.separation(broken.kind, rule, f"the witness {finding}", shown, dims, data=data)
 
 
@@ -220,7 +235,9 @@ def _by_dimension(pair: StackPair) -> Separation | None:
     (ours, theirs), dim = sizes[0], dims[0]
     rule = f"the functions of {pair.target.id} form a set of dimension {theirs} (d = {dim})"
     finding = f"those of {pair.source.id} form one of dimension {ours}, so most of them are none of {pair.target.id}"
-    return pair.separation("dimension", rule, finding, None, dims, data={"dim": dim, "source": ours, "target": theirs})
+    return pair.separation(
+        "dimension", rule, finding, None, dims, data={"rule": "dimension", "dim": dim, "source": ours, "target": theirs}
+    )
 
 
 def _are_piecewise(pair: StackPair) -> bool:

@@ -38,7 +38,7 @@ def random_model(layout: Any, kind: str, options: dict[str, Any], seed: int) -> 
     [
         ("quadratic", {"format": "T19"}, 100),
         ("quadratic", {"format": "T22"}, 100),
-        ("qnn-alpha", {"rows": 2, "heads": 2}, 100),
+        ("qnn-alpha", {"rows": 2}, 100),
         ("qnn-alpha", {"rows": 2, "batch_norm": False}, 4),  # values of which two are often the same
     ],
 )

@@ -256,5 +256,5 @@ def test_simulation_and_rules_agree_on_all_formats(format):
 
 
 def test_an_unknown_format_is_named():
-    with pytest.raises(KeyError, match="registered ids"):
+    with pytest.raises(KeyError, match="one of the ids that `qnn formats` lists"):
         qt.covariance("T99", fields=4)

@@ -79,6 +79,7 @@ def test_out_keeps_the_model_and_the_same_command_goes_on(tmp_path: Path, monkey
     assert "Stopped; the same command goes on" in stopped.output
     monkeypatch.setattr(training._Loop, "_step", real)
     found = report(*QUICK, "--out", str(tmp_path / "run"))
+    assert found.pop("valid_oov").keys() == set(load("planted").layout.names)
     assert without_times(found) == without_times(undisturbed)
     trained = load_trained(tmp_path / "run")
     again = evaluate(trained.model, slices(load("planted").split("test"), 1000))

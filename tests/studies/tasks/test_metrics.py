@@ -18,6 +18,11 @@ ARMS: dict[Task, tuple[str, Arm, dict[str, int]]] = {
     "boundary": ("moons", Arm(model="quadratic", options={"format": "T9", "hidden": 2}), {"epochs": 1}),
     "scaling": ("random", Arm(model="qnn-alpha", label="rows", options={"data_rows": 64, "fields": 2}), {}),
     "data": ("planted", Arm(model="encoded"), {}),
+    "interaction": (
+        "mixture",
+        Arm(model="quadratic", options={"format": "T9", "layers": 1, "embedding_dim": 2}),
+        {"max_updates": 2, "batch_size": 16},
+    ),
 }
 
 
@@ -38,7 +43,10 @@ def test_times_memory_and_losses_are_better_when_they_are_lower() -> None:
     assert higher_is_better("scaling", "rows_per_second")
     for task, metrics in METRICS.items():
         for metric in compared_metrics(task):
-            cost = metric.endswith(("logloss", "_seconds", "_us", "_ms", "_mib"))
+            cost = (
+                metric.endswith(("logloss", "_seconds", "_us", "_ms", "_mib"))
+                or metric.startswith(("updates_", "rows_to_", "diverged"))
+            )
             assert higher_is_better(task, metric) != cost
         assert not {"parameters", "epochs", "jump_order"} & set(compared_metrics(task)), metrics
     with pytest.raises(ValueError, match=r"better side, one of .*however: 'parameters'"):
