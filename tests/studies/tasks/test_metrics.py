@@ -43,9 +43,8 @@ def test_times_memory_and_losses_are_better_when_they_are_lower() -> None:
     assert higher_is_better("scaling", "rows_per_second")
     for task, metrics in METRICS.items():
         for metric in compared_metrics(task):
-            cost = (
-                metric.endswith(("logloss", "_seconds", "_us", "_ms", "_mib"))
-                or metric.startswith(("updates_", "rows_to_", "diverged"))
+            cost = metric.endswith(("logloss", "_seconds", "_us", "_ms", "_mib")) or metric.startswith(
+                ("updates_", "rows_to_", "diverged")
             )
             assert higher_is_better(task, metric) != cost
         assert not {"parameters", "epochs", "jump_order"} & set(compared_metrics(task)), metrics

@@ -219,7 +219,10 @@ SCHEMAS: dict[str, tuple[str | bytes, str]] = {
     "no name": (SCHEMA.replace('"t"', '""'), "name of a data set .* however: ''"),
     "names as text": (with_field('names = "ab"'), r"field\[0\]: names must be an array of texts, however: names='ab'"),
     "names as number": (with_field("names = 3"), "names must be an array"),
-    "label as text": (SCHEMA.replace('[label]\ncolumn = "y"', 'label = "y"'), "the label is a table, however: label = 'y'; write"),
+    "label as text": (
+        SCHEMA.replace('[label]\ncolumn = "y"', 'label = "y"'),
+        "the label is a table, however: label = 'y'; write",
+    ),
     "label twice": (SCHEMA.replace("[label]", "[[label]]"), "label must be a table"),
     "fields": ("fields = []\n" + SCHEMA, "keys must be known, however: 'fields'; did you mean field"),
     "format": (SCHEMA.replace('"csv"', '"cvs"'), "a format must be known, however: format='cvs'; did you mean csv"),
