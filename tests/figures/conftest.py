@@ -1,16 +1,29 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import qnn_theory as qt
 from figures.build import build, discover
+from figures.pictures.orders import fig_gain, fig_spectra
 from figures.shared.contract import FigureSpec, TableSpec
 from tests.figures.synthetic import write_all
 
 # Relating all pairs of formats takes a while: the containment diagram has tests of its own.
 QUICK_FIGURES = [spec for spec in discover() if isinstance(spec, FigureSpec) and spec.name != "containment"]
 TABLES = [spec for spec in discover() if isinstance(spec, TableSpec)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_kernels() -> Iterator[None]:
+    """The kernels of all formats take half a minute, so pictures of them are drawn of a few."""
+    few = tuple(map(qt.get_format, ("Linear", "T5", "T9", "T19", "QNN-alpha")))
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (fig_gain, fig_spectra):
+            patch.setattr(module, "formats", lambda: few)
+        yield
 
 
 @pytest.fixture(scope="session")
