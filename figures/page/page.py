@@ -27,6 +27,7 @@ from qnn_theory.cards.format_card import format_card
 from qnn_theory.grammar.readings.text import to_text
 from qnn_theory.paper_claims.claim import Claim
 from qnn_theory.paper_claims.claims import claims
+from qnn_theory.registry import is_registered
 from studies.declaring.load import load_config, study_names
 from studies.judging.comparisons import verdict_tallies
 from studies.running.environment import environment
@@ -201,9 +202,10 @@ def _published(value: float | None) -> HtmlCell:
 
 
 def _card(format: Format) -> str:
+    # Neighbours of a format of one's own take seconds each; `qnn show` has them.
+    card = format_card(format, neighbours=is_registered(format))
     entries = "".join(
-        f"<dt>{html.escape(label.text)}</dt><dd>{html.escape(content.text)}</dd>"
-        for label, content in format_card(format).rows
+        f"<dt>{html.escape(label.text)}</dt><dd>{html.escape(content.text)}</dd>" for label, content in card.rows
     )
     name, fragment = html.escape(printed(format.id)), _fragment(format.id)
     return (
