@@ -21,7 +21,7 @@ import flint
 from qnn_theory.algebra.polynomials import PRIME, Polynomial, from_flint, rational_ring, residue, residue_ring, to_flint
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import PIECEWISE, Activation, Expr, walk
-from qnn_theory.grammar.stacking import fill_parameters
+from qnn_theory.grammar.stacking import fill_parameters, mapped_values
 from qnn_theory.grammar.widths import width
 
 Gates: TypeAlias = Callable[[Activation, int, Any], Any]
@@ -66,7 +66,7 @@ def piece(
             return 0 * value + 6
         return value if height > 0 else 0 * value
 
-    outputs = _expand(expr, ring, dim, _mapped(values, to_flint), branch, to_flint)
+    outputs = _expand(expr, ring, dim, mapped_values(values, to_flint), branch, to_flint)
     return None if on_kink else [{m: from_flint(c) for m, c in f.items()} for f in outputs]
 
 
@@ -136,11 +136,3 @@ def _expand(
         {tuple(map(int, m)): int(c) if isinstance(c, flint.nmod) else c for m, c in (f + zero).to_dict().items()}
         for f in outputs
     ]
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _mapped(part, change) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mapped(part, change) for part in value]
-    return change(value)

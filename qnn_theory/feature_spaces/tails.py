@@ -21,6 +21,7 @@ from qnn_theory.algebra.polynomials import PRIME, Polynomial, from_flint, ration
 from qnn_theory.feature_spaces.pieces import Gates
 from qnn_theory.grammar.evaluate import ParameterValues, evaluate
 from qnn_theory.grammar.expr import Activation, ActivationKind, Expr
+from qnn_theory.grammar.stacking import mapped_values
 
 STEPS: tuple[ActivationKind, ...] = ("sigmoid", "tanh")
 """Activations that tend to a constant on both sides."""
@@ -56,7 +57,7 @@ def tail(expr: Expr, *, dim: int, values: ParameterValues, direction: Sequence[F
         undecided = undecided or sign == 0
         return on_side(node.kind, value, sign > 0, slope)
 
-    outputs = evaluate(expr, ring.gens(), _mapped(values), activation=rule, constant=to_flint)
+    outputs = evaluate(expr, ring.gens(), mapped_values(values, to_flint), activation=rule, constant=to_flint)
     if undecided:
         return None
     return [{tuple(map(int, m)): from_flint(c) for m, c in (f + zero).to_dict().items()} for f in outputs]
@@ -108,9 +109,3 @@ def _leading_sign(value: Any, direction: Sequence[Fraction]) -> int:
                 coefficient *= x**exponent
             total += coefficient
     return (total > 0) - (total < 0)
-
-
-def _mapped(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _mapped(part) for name, part in value.items()}
-    return [_mapped(part) for part in value] if isinstance(value, list | tuple) else to_flint(value)

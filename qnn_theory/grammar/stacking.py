@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qnn_theory.grammar.expr import Expr, FirstInput, walk
@@ -63,3 +63,12 @@ def fill_parameters(expr: Expr, *, dim: int, entry: Callable[[str, tuple[int, ..
         return [nested(name, shape[1:], (*index, i)) for i in range(shape[0])]
 
     return {parameter.name: nested(parameter.name, parameter.shape(dim), ()) for parameter in parameters(expr)}
+
+
+def mapped_values(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Parameter values, or a part of them, with each number changed; nested lists stay nested lists."""
+    if isinstance(value, Mapping):
+        return {name: mapped_values(part, change) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [mapped_values(part, change) for part in value]
+    return change(value)

@@ -20,6 +20,7 @@ from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import unrolled_parameters, unrolled_values
 from qnn_theory.grammar.readings.formula_text import to_formula
 from qnn_theory.grammar.rewrite import replace
+from qnn_theory.grammar.stacking import mapped_values
 from qnn_theory.grammar.widths import parameters
 from qnn_theory.registry import get_format
 from qnn_theory.relations.certificates import CarriedSeparation, Containment, Direction
@@ -223,10 +224,6 @@ def _polynomials(source: Format, values: dict[str, Any], place: Mapping[str, Any
     """Output (from 0) -> [exponents, coefficient], at a point or far out."""
     at = [Fraction(number) for number in place["at"]]
     along = [Fraction(0)] * dim if place["along"] is None else [Fraction(number) for number in place["along"]]
-    own = {name: _mapped(value) for name, value in unrolled_values(source.expr, values).items()}
+    own = mapped_values(unrolled_values(source.expr, values), to_flint)
     found, _ = germ(source.expr, own, at, along, far=place["far"])
     return {str(i): sorted([list(m), str(c)] for m, c in found[i].items()) for i in place["outputs"]}
-
-
-def _mapped(value: Any) -> Any:
-    return [_mapped(part) for part in value] if isinstance(value, list) else to_flint(value)

@@ -21,7 +21,7 @@ from qnn_theory.relations.certificates import CarriedSeparation, Containment, Di
 from qnn_theory.relations.containment.parameter_map import AnyMap, Constant
 from qnn_theory.relations.containment.proof import MapProof
 from qnn_theory.relations.invariants.pair import Separation
-from qnn_theory.relations.witness import Entry, Witness, witness
+from qnn_theory.relations.witness import Witness, entries_of, witness
 
 Decide: TypeAlias = Callable[[Format, Format], Direction]
 
@@ -158,9 +158,7 @@ def _moved(source: Format, lower: Format, shown: Witness, below: Containment) ->
     own = rolled_values(source.expr, mapped)
     if not _agree(lower, values, source, own, dim):
         return None
-    entries: dict[Entry, Fraction] = {}
-    for name, value in own.items():
-        _collect(name, value, (), entries)
+    entries = {entry: Fraction(value) for entry, value in entries_of(own).items()}
     return witness(source.expr, entries, dim=dim, outputs=[output for output, _ in shown.outputs])
 
 
@@ -183,11 +181,3 @@ def _agree(lower: Format, values: Mapping[str, Any], source: Format, own: Mappin
 
 def _zeros(shape: tuple[int, ...]) -> Any:
     return [_zeros(shape[1:]) for _ in range(shape[0])] if shape else Fraction(0)
-
-
-def _collect(name: str, value: Any, index: tuple[int, ...], entries: dict[Entry, Fraction]) -> None:
-    if isinstance(value, list | tuple):
-        for i, part in enumerate(value):
-            _collect(name, part, (*index, i), entries)
-    else:
-        entries[name, index] = Fraction(value)

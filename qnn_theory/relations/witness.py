@@ -78,6 +78,22 @@ def nested(expr: Expr, entries: Mapping[Entry, Fraction], *, dim: int) -> dict[s
     return fill_parameters(expr, dim=dim, entry=lambda name, index: entries.get((name, index), Fraction(0)))
 
 
+def entries_of(values: Mapping[str, Any]) -> dict[Entry, Any]:
+    """The entries of parameter values that are nested lists, as `nested` takes them."""
+    found: dict[Entry, Any] = {}
+
+    def visit(name: str, value: Any, index: tuple[int, ...]) -> None:
+        if isinstance(value, list | tuple):
+            for i, part in enumerate(value):
+                visit(name, part, (*index, i))
+        else:
+            found[name, index] = value
+
+    for name, value in values.items():
+        visit(name, value, ())
+    return found
+
+
 def shrink(
     entries: Mapping[Entry, Fraction], holds: Callable[[Mapping[Entry, Fraction]], bool]
 ) -> dict[Entry, Fraction]:

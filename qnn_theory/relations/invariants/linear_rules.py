@@ -89,7 +89,7 @@ class LinearRules:
                 f"has degree at most {top}",
                 f"has degree {degree} ({monomial_text(worst)})",
                 lambda f: any(c and sum(m) > top for m, c in f.items()),
-                _missing(worst),
+                missing_term(worst),
             )
         if own is not None and self.support and all(m[own] for m in self.support):
             rest = [m for m, c in polynomial.items() if c and not m[own]]
@@ -100,7 +100,7 @@ class LinearRules:
                     f"is divisible by x_{own + 1}: it vanishes where x_{own + 1} = 0",
                     f"has the term {monomial_text(_simplest(rest))}",
                     lambda f: any(c and not m[own] for m, c in f.items()),
-                    _missing(_simplest(rest)),
+                    missing_term(_simplest(rest)),
                 )
         known = set(self.support)
         outside = [m for m, c in polynomial.items() if c and m not in known]
@@ -112,7 +112,7 @@ class LinearRules:
                 f"has no term {monomial_text(m)}",
                 f"has it with coefficient {polynomial[m]}",
                 lambda f: bool(f.get(m, 0)),
-                _missing(m),
+                missing_term(m),
             )
         for m, value in self.fixed.items():
             number = _rational(value)
@@ -152,7 +152,8 @@ class LinearRules:
         return min(found, key=lambda v: v.severity, default=None)
 
 
-def _missing(monomial: Monomial) -> dict[str, Any]:
+def missing_term(monomial: Monomial) -> dict[str, Any]:
+    """The equation that a coefficient is 0; see `Violation.data`."""
     return {"terms": [[list(monomial), "1"]], "value": "0"}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +14,7 @@ from qnn_theory.algebra.polynomials import Polynomial, from_flint, polynomial_te
 from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.relations.invariants.kinks import has_affine_arguments, kinks, on_hyperplane
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Pair, Separation, germ_at
-from qnn_theory.relations.witness import Entry, shrink, witness
+from qnn_theory.relations.witness import entries_of, shrink, witness
 from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
 
 
@@ -67,14 +67,13 @@ def by_smoothness(pair: Pair) -> Separation | None:
     shown = ours.witness
     if shown is None:
         return None
-    entries = _entries_of(shown.parameters[0])
     output = next(i for i, size in enumerate(shown.jump) if size)
     dim = len(shown.point)
     point = ", ".join(f"{float(value):.6g}" if not isinstance(value, Fraction) else str(value) for value in shown.point)
     direction = ", ".join(str(value) for value in shown.direction)
     where = f"along ({direction}) at x = ({point})"
     finding = f"derivative {shown.derivative} of y_{output + 1} {where} jumps by {shown.jump[output]}"
-    exact = {entry: Fraction(value) for entry, value in entries.items()}
+    exact = {entry: Fraction(value) for entry, value in entries_of(shown.parameters[0]).items()}
     numbers = [*shown.point, *shown.direction, shown.jump[output]]
     data = jump_data(output, shown.point, shown.direction, shown.derivative, shown.jump[output])
     return pair.separation(
@@ -128,18 +127,3 @@ def _kink_of_order(pair: Pair, entries: Entries, dim: int, order: int) -> tuple[
                 if quotient[1] != 0:
                     return output, surface, jump
     return None
-
-
-def _entries_of(parameters: Mapping[str, Any]) -> dict[Entry, Any]:
-    found: dict[Entry, Any] = {}
-
-    def visit(name: str, value: Any, index: tuple[int, ...]) -> None:
-        if isinstance(value, list | tuple):
-            for i, part in enumerate(value):
-                visit(name, part, (*index, i))
-        else:
-            found[name, index] = value
-
-    for name, value in parameters.items():
-        visit(name, value, ())
-    return found

@@ -20,7 +20,7 @@ from qnn_theory.feature_spaces.pieces import indexed
 from qnn_theory.grammar.evaluate import evaluate
 from qnn_theory.grammar.expr import Activation
 from qnn_theory.grammar.format import Format
-from qnn_theory.grammar.stacking import layer_widths
+from qnn_theory.grammar.stacking import layer_widths, mapped_values
 from qnn_theory.grammar.widths import parameters
 from qnn_theory.relations.invariants.pair import Entries, Pair
 from qnn_theory.relations.stacks.stacked import in_layer, one_layer, stacked, suffixes
@@ -83,7 +83,9 @@ class StackPair(Pair):
                 return 0 * value + 6
             return value if height > 0 else 0 * value
 
-        outputs = run(self.layers[0], _mapped(values, to_flint), _inputs(ring, directions), self.depth, rule, to_flint)
+        outputs = run(
+            self.layers[0], mapped_values(values, to_flint), _inputs(ring, directions), self.depth, rule, to_flint
+        )
         if on_kink:
             return None
         zero = 0 * ring.gens()[0]
@@ -178,11 +180,3 @@ def _inputs(ring: Any, directions: Sequence[Sequence[int]]) -> list[Any]:
 
 def _random(shape: tuple[int, ...], generator: random.Random) -> Any:
     return [_random(shape[1:], generator) for _ in range(shape[0])] if shape else generator.randrange(1, PRIME)
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _mapped(part, change) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mapped(part, change) for part in value]
-    return change(value)

@@ -21,7 +21,7 @@ from qnn_theory.grammar.expr import uses_activation
 from qnn_theory.grammar.format import Format
 from qnn_theory.grammar.normal_form import unrolled_values
 from qnn_theory.relations.invariants.coefficients import equation_data
-from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation
+from qnn_theory.relations.invariants.linear_rules import LinearRules, Violation, missing_term
 from qnn_theory.relations.invariants.output_width import by_width
 from qnn_theory.relations.invariants.pair import DRAWS, Entries, Separation, generic_point, germ_at, of_every
 from qnn_theory.relations.invariants.signs import by_sign
@@ -32,7 +32,7 @@ from qnn_theory.relations.stacks.factors import by_common_factor, by_prime_facto
 from qnn_theory.relations.stacks.opposite import by_opposite_directions
 from qnn_theory.relations.stacks.pair import StackPair, axes, random_member
 from qnn_theory.relations.stacks.stacked import in_layer, suffixes
-from qnn_theory.relations.witness import Entry, Witness, witness
+from qnn_theory.relations.witness import Witness, entries_of, witness
 from qnn_theory.smoothness_classes.smoothness import Analytic, smoothness
 
 _MONOMIALS = 220
@@ -64,10 +64,12 @@ def _by_smoothness(pair: StackPair) -> Separation | None:
         return None
     smooth = "analytic" if isinstance(theirs.order, Analytic) else f"C^{theirs.order}"
     output = next(i for i, size in enumerate(shown.jump) if size)
-    entries: dict[Entry, Fraction] = {}
-    for suffix, own in zip(suffixes(a, pair.depth), shown.parameters, strict=True):
-        for name, value in unrolled_values(a.expr, own).items():
-            _collect(in_layer(name, suffix), value, (), entries)
+    values = {
+        in_layer(name, suffix): value
+        for suffix, own in zip(suffixes(a, pair.depth), shown.parameters, strict=True)
+        for name, value in unrolled_values(a.expr, own).items()
+    }
+    entries = {entry: Fraction(value) for entry, value in entries_of(values).items()}
     dim = len(shown.point)
     numbers = [*shown.point, *shown.direction, shown.jump[output]]
     exact = all(isinstance(number, int | Fraction) for number in numbers)
@@ -123,8 +125,7 @@ def _degree_data(pair: StackPair, shown: Witness, output: int, bound: int) -> di
         return None
     germs = [germ_at([output], generic_point(shown.dim))]
     worst = max(above, key=lambda monomial: (sum(monomial), monomial))
-    equation = {"terms": [[list(worst), "1"]], "value": "0"}
-    return {"rule": "coefficients", "germs": germs, "output": output, "gates": "free", **equation}
+    return {"rule": "coefficients", "germs": germs, "output": output, "gates": "free", **missing_term(worst)}
 
 
 def _by_coefficients(pair: StackPair) -> Separation | None:
@@ -250,14 +251,6 @@ def _own(output: int, count: int) -> int | None:
 
 def _degree(polynomial: Polynomial) -> int:
     return max((sum(m) for m, c in polynomial.items() if c), default=0)
-
-
-def _collect(name: str, value: Any, index: tuple[int, ...], entries: dict[Entry, Fraction]) -> None:
-    if isinstance(value, list | tuple):
-        for i, part in enumerate(value):
-            _collect(name, part, (*index, i), entries)
-    else:
-        entries[name, index] = Fraction(value)
 
 
 _INVARIANTS: tuple[Callable[[StackPair], Separation | None], ...] = (
