@@ -9,6 +9,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,6 @@ __all__ = ["COLUMN", "UnknownTokens", "predict_file", "predictions"]
 COLUMN = "probability"
 
 _BATCH_ROWS = 4096
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _FAR_ABOVE = 0.1
 _log = logging.getLogger(__name__)
 
@@ -146,11 +146,11 @@ def predict_file(
         ValueError: see `predictions`; or `out` has another suffix, or is the file of the rows.
     """
     files = [rows] if isinstance(rows, Path) else list(rows)
-    if out.suffix not in _SUFFIXES:
-        raise ValueError(f"Predictions are written as {', '.join(_SUFFIXES)}, however: {out.name}.")
+    if out.suffix not in _WRITERS:
+        raise ValueError(f"Predictions are written as {', '.join(_WRITERS)}, however: {out.name}.")
     if out.resolve() in {file.resolve() for file in files}:
         raise ValueError(f"Predictions go into a file of their own, however: {out} holds the rows.")
-    write = {".parquet": _write_parquet, ".jsonl": _write_json_lines}.get(out.suffix, _write_text)
+    write = _WRITERS[out.suffix]
     unknown = UnknownTokens(trained.layout)
     total = 0
 
@@ -162,7 +162,7 @@ def predict_file(
             progress(part.height)
 
     with appearing(out) as temporary:
-        write(temporary, counted(), (*keep, COLUMN), "\t" if out.suffix == ".tsv" else ",")
+        write(temporary, counted(), (*keep, COLUMN))
     for name, (share, usual) in unknown.far_above(trained.report.get("valid_oov", {})).items():
         _log.warning(
             "%s: %.1f%% of the tokens are out of vocabulary, %.1f%% in the validation rows: are they written as they were in "
@@ -174,7 +174,7 @@ def predict_file(
     return total
 
 
-def _write_text(path: Path, parts: Iterator[pl.DataFrame], names: Sequence[str], separator: str) -> None:
+def _write_text(path: Path, parts: Iterator[pl.DataFrame], names: Sequence[str], *, separator: str = ",") -> None:
     with path.open("wb") as file:
         header = io.StringIO()
         csv.writer(header, delimiter=separator, lineterminator="\n").writerow(names)
@@ -184,14 +184,22 @@ def _write_text(path: Path, parts: Iterator[pl.DataFrame], names: Sequence[str],
             file.write(part.write_csv(include_header=False, separator=separator).encode())
 
 
-def _write_json_lines(path: Path, parts: Iterator[pl.DataFrame], names: Sequence[str], separator: str) -> None:
+def _write_json_lines(path: Path, parts: Iterator[pl.DataFrame], names: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8") as file:
         for part in parts:
             file.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in part.iter_rows(named=True))
 
 
-def _write_parquet(path: Path, parts: Iterator[pl.DataFrame], names: Sequence[str], separator: str) -> None:
+def _write_parquet(path: Path, parts: Iterator[pl.DataFrame], names: Sequence[str]) -> None:
     schema = pa.schema([*((name, pa.string()) for name in names[:-1]), (COLUMN, pa.float32())])
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for part in parts:
             writer.write_table(part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema))
+
+
+_WRITERS: dict[str, Callable[[Path, Iterator[pl.DataFrame], Sequence[str]], None]] = {
+    ".csv": _write_text,
+    ".tsv": partial(_write_text, separator="\t"),
+    ".jsonl": _write_json_lines,
+    ".parquet": _write_parquet,
+}

@@ -75,7 +75,9 @@ def _files(rows: Path, folder: Path) -> list[Path]:
         with spooled.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         return [spooled]
-    if not rows.exists() and any(mark in str(rows) for mark in "*?["):
+    from qnn_models.data.reading.source_files import is_pattern
+
+    if not rows.exists() and is_pattern(str(rows)):
         found = [Path(name) for name in sorted(glob.glob(str(rows)))]
         if not found:
             raise click.ClickException(f"A pattern names files, however: none fits {rows}.")
@@ -84,7 +86,8 @@ def _files(rows: Path, folder: Path) -> list[Path]:
 
 
 def _default_name(name: str) -> str:
-    stem, dot, suffix = (
-        name.removesuffix(".gz").removesuffix(".zst").removesuffix(".bz2").removesuffix(".xz").rpartition(".")
-    )
+    from qnn_models.data.reading.compressed import SUFFIXES
+
+    compression = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    stem, dot, suffix = name.removesuffix(compression).rpartition(".")
     return f"{stem}.predictions{dot}{'csv' if suffix in ('txt', 'tab') else suffix}"

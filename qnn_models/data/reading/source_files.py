@@ -69,8 +69,13 @@ def all_files(source: Source, folder: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(name for names in by_role.values() for name in names), *source.extra)))
 
 
+def is_pattern(name: str) -> bool:
+    """Whether a name may stand for several files."""
+    return any(mark in name for mark in "*?[")
+
+
 def _matching(name: str, folder: Path) -> tuple[str, ...]:
-    if _is_there(folder / name) or not any(mark in name for mark in "*?["):
+    if _is_there(folder / name) or not is_pattern(name):
         return (name,)
     return tuple(sorted(path for path in glob.glob(name, root_dir=folder, recursive=True) if (folder / path).is_file()))
 
