@@ -18,7 +18,8 @@ from qnn_models.data.encoding.store import open_dataset
 from qnn_models.data.planted import planted_dataset
 from qnn_models.data.reading.fetch import ML100K, NYCFLIGHTS, fetch
 from qnn_models.data.reading.source_files import find_source, unchanged
-from qnn_models.data.schema import Schema, load_schema
+from qnn_models.data.schema import Schema
+from qnn_models.data.schema_toml import load_schema
 from qnn_models.runtime.checksums import DamagedError
 
 _LOG = logging.getLogger("qnn_models.data")

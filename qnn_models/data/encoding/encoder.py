@@ -24,7 +24,8 @@ from qnn_models.data.encoding.tokens import (
 )
 from qnn_models.data.layout import OOV_ID, PADDING_ID, RESERVED_IDS, FieldLayout
 from qnn_models.data.reading.columns import Column, column_of_series
-from qnn_models.data.schema import Field, Schema, dump_schema, parse_schema
+from qnn_models.data.schema import Field, Schema
+from qnn_models.data.schema_toml import dump_schema, parse_schema
 
 MISSING_TOKEN = ""
 """Stands in a vocabulary for the missing value, where that has an id of its own."""

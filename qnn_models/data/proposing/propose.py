@@ -201,7 +201,7 @@ def _split(guesses: list[ColumnGuess], source: Source) -> tuple[str, str]:
 
 
 def schema_text(proposal: Proposal) -> str:
-    """A proposal as a commented TOML file, which `qnn_models.data.schema.load_schema` reads."""
+    """A proposal as a commented TOML file, which `qnn_models.data.schema_toml.load_schema` reads."""
     schema, source = proposal.schema, proposal.schema.sources[0]
     lines = [
         f"# Guessed from {proposal.rows:,} rows; read it, change it, then: qnn data prepare THIS_FILE",

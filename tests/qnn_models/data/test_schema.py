@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from qnn_models.data.registry import dataset_names, describe, get_schema
-from qnn_models.data.schema import Field, Label, Schema, Source, load_schema
+from qnn_models.data.schema import Field, Label, Schema, Source
+from qnn_models.data.schema_toml import load_schema
 
 GOOD = """
 name = "shop"

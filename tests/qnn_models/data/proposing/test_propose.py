@@ -17,7 +17,8 @@ import pytest
 
 from qnn_models.data.proposing.propose import propose, schema_text
 from qnn_models.data.registry import prepare
-from qnn_models.data.schema import Schema, load_schema
+from qnn_models.data.schema import Schema
+from qnn_models.data.schema_toml import load_schema
 
 ROWS = 3_000
 R = np.random.default_rng(0)
