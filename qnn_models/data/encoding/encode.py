@@ -25,6 +25,7 @@ from qnn_models.data.encoding.store import open_dataset, replacing
 from qnn_models.data.layout import LABEL_COLUMN, FieldLayout
 from qnn_models.data.reading.columns import Column
 from qnn_models.data.reading.formats import READERS
+from qnn_models.data.reading.numbers import numbers_of
 from qnn_models.data.reading.prefetch import prefetched
 from qnn_models.data.reading.readers import Chunk
 from qnn_models.data.reading.rows import check_numbers, field_columns
@@ -288,15 +289,13 @@ def _warn_of_buckets(encoder: Encoder) -> None:
 def _labels(chunk: Chunk, rule: Label) -> tuple[np.ndarray, np.ndarray]:
     """Labels of a chunk as 0 or 1 (uint8), and which rows stay (booleans)."""
     column = chunk.columns[rule.column]
-    truths = column.texts.str.to_lowercase()
-    value = column.texts.cast(pl.Float64, strict=False)
-    value = value.zip_with(~truths.is_in(["true", "false"]).fill_null(False), (truths == "true").cast(pl.Float64))
+    empty = column.texts.is_null() | (column.texts == "").fill_null(False)
+    value = numbers_of(column.texts)
     if rule.positive:  # a missing text stays missing
-        empty = column.texts.is_null() | (column.texts == "").fill_null(False)
         value = column.texts.is_in(list(rule.positive)).cast(pl.Float64).set(empty, None)
     dropped = value.is_in(rule.drop).fill_null(False)
     if rule.drop_missing:
-        dropped |= column.texts.is_null() | (column.texts == "").fill_null(False)
+        dropped |= empty
     bad = (value.is_null() | value.is_nan()) & ~dropped
     if rule.positive_above is None:
         bad |= (value != 0) & (value != 1) & ~dropped

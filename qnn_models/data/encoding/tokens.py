@@ -9,20 +9,19 @@ import numpy as np
 import polars as pl
 
 from qnn_models.data.reading.columns import LIST_SEPARATOR
-from qnn_models.data.reading.rows import decimal_point
+from qnn_models.data.reading.numbers import TRUTH, number_of
 from qnn_models.data.schema import Field
 
 # What a whole number, a truth value and a day look like after a library has changed a column's type: pandas makes floats of
 # whole numbers as soon as one is missing, Python writes True where SQL and polars write true, and a day read as a time ends
 # in midnight.
 _WHOLE = r"^([+-]?\d+)\.0*$"
-_TRUTH = r"(?i)^(true|false)$"
 _DAY = r"^(\d{4}-\d\d-\d\d)[ T]00:00:00(?:\.0*)?$"
 _CANDIDATE = r"(?i)\.0*$|^true$|^false$|00:00:00"
 
 # Python's `$` also stands before a line's end.
 _WHOLE_IN_PYTHON, _TRUTH_IN_PYTHON, _DAY_IN_PYTHON = (
-    re.compile(rule.replace("$", r"\Z")) for rule in (_WHOLE, _TRUTH, _DAY)
+    re.compile(rule.replace("$", r"\Z")) for rule in (_WHOLE, TRUTH, _DAY)
 )
 _MATCHES_CANDIDATE = re.compile(_CANDIDATE.replace("$", r"\Z")).search
 
@@ -30,7 +29,7 @@ _MATCHES_CANDIDATE = re.compile(_CANDIDATE.replace("$", r"\Z")).search
 def one_spelling(text: pl.Expr) -> pl.Expr:
     """Texts with one spelling for each value: `7.0` is `7`, `True` is `true`, `2013-01-01 00:00:00` is `2013-01-01`."""
     spelt = text.str.replace(_WHOLE, "$1").str.replace(_DAY, "$1")
-    spelt = pl.when(spelt.str.contains(_TRUTH)).then(spelt.str.to_lowercase()).otherwise(spelt)
+    spelt = pl.when(spelt.str.contains(TRUTH)).then(spelt.str.to_lowercase()).otherwise(spelt)
     return pl.when(text.str.contains(_CANDIDATE)).then(spelt).otherwise(text)
 
 
@@ -69,10 +68,7 @@ def sequence_expr(field: Field) -> pl.Expr:
 
 def number_expr(field: Field) -> pl.Expr:
     """Numbers of a numeric field; null where the value is missing or not a number. A truth value is 1 or 0."""
-    text = decimal_point(pl.col(field.name).cast(pl.String), field)
-    number = text.cast(pl.Float64, strict=False)
-    truth = pl.when(text.str.contains(_TRUTH)).then((text.str.to_lowercase() == "true").cast(pl.Float64))
-    return pl.coalesce(number.fill_nan(None), truth)
+    return number_of(pl.col(field.name).cast(pl.String), decimal=field.decimal).fill_nan(None)
 
 
 def bucket_expr(value: pl.Expr, field: Field) -> pl.Expr:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from qnn_models.data.reading.columns import LIST_SEPARATOR
+from qnn_models.data.reading.numbers import with_decimal_point
 from qnn_models.data.schema import BUCKETS, Field, Label
 
 MISSING_TEXTS = frozenset(
@@ -134,10 +135,10 @@ def guess_column(column: pl.Series, labels: np.ndarray, *, rows: int) -> ColumnG
         return ColumnGuess(name, "leak", f"{seen}; alone it has AUC {alone:.3f}: is it known before the label?", None)
     numbers = values.cast(pl.Float64, strict=False)
     comma = values.str.contains(_COMMA)
-    comma_numbers = values.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     with_comma = bool(comma.any()) and _mean(comma | numbers.is_not_null()) > 0.999
     if with_comma:
-        numbers = comma_numbers.set(~comma, None).cast(pl.Float64, strict=False).fill_null(numbers)
+        pointed = pl.select(with_decimal_point(pl.lit(values), ",")).to_series()
+        numbers = pointed.set(~comma, None).cast(pl.Float64, strict=False).fill_null(numbers)
     is_number = numbers.is_finite().fill_null(False)
     numeric = bool(is_number.all())
     whole = numeric and bool((numbers == numbers.round()).all())

@@ -13,6 +13,7 @@ import polars as pl
 from qnn_models.data.reading.columns import Column
 from qnn_models.data.reading.headers import column_names, first_lines, format_of, separator_of
 from qnn_models.data.reading.json_lines import read_json_lines
+from qnn_models.data.reading.numbers import numbers_of
 from qnn_models.data.reading.readers import Chunk, Reader, read_csv, read_parquet
 from qnn_models.data.reading.source_files import check_readable
 from qnn_models.data.schema import Field, Schema, Source
@@ -68,17 +69,6 @@ def read_rows(path: Path, *, schema: Schema, keep: Sequence[str] = ()) -> Iterat
         yield chunk
 
 
-def decimal_point(text: pl.Expr, field: Field) -> pl.Expr:
-    """Texts of numbers with a point before the fraction: `1.234,5` of a field whose decimal mark is a comma is `1234.5`."""
-    if field.decimal == ".":
-        return text
-    return (
-        pl.when(text.str.contains(",", literal=True))
-        .then(text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True))
-        .otherwise(text)
-    )
-
-
 def check_numbers(chunk: Chunk, schema: Schema) -> None:
     """Check that numeric fields hold finite numbers or nothing.
 
@@ -99,6 +89,5 @@ def first_no_number(column: Column, field: Field) -> int | None:
     """The first row in which a numeric field holds something, but no finite number; None for other kinds of fields."""
     if field.kind != "numeric":
         return None
-    value = pl.select(decimal_point(pl.lit(column.texts), field).cast(pl.Float64, strict=False)).to_series()
-    truth = column.texts.str.to_lowercase().is_in(["true", "false"])
-    return column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "") & ~truth))
+    value = numbers_of(column.texts, decimal=field.decimal)
+    return column.first_row(value.is_infinite() | (value.is_null() & (column.texts != "")))
